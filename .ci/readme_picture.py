@@ -1,0 +1,28 @@
+"""Make the README's picture from the released weights: python .ci/readme_picture.py"""
+
+from pathlib import Path
+
+import torch
+
+import colorlab
+from colorlab import data
+from colorlab.data.loaders import make_batch
+from colorlab.plots import new_figure, png
+
+batch = make_batch(data.load("skimage", "test").rgb)
+gray = (batch.L / 100).expand(-1, 3, -1, -1)
+rows = {
+    "gray": gray,
+    "ResNet": colorlab.load("resnet").colorize(batch.L),
+    "UNet": colorlab.load("unet").colorize(batch.L),
+    "truth": batch.rgb,
+}
+figure, axes = new_figure(2.0 * len(gray), 2.05 * len(rows), nrows=len(rows), ncols=len(gray))
+for (title, pictures), line in zip(rows.items(), axes, strict=True):
+    for ax, picture in zip(line, pictures, strict=True):
+        ax.imshow(torch.movedim(picture, 0, -1).numpy())
+        ax.set(xticks=[], yticks=[])
+    line[0].set_ylabel(title, fontsize=13)
+place = Path(__file__).resolve().parents[1] / "data" / "results" / "readme.png"
+place.write_bytes(png(figure, dpi=90))
+print(f"{place.name}: {place.stat().st_size / 1e6:.2f} MB")

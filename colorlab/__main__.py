@@ -1,0 +1,50 @@
+"""The command line: ``colorlab train | evaluate | colorize | download``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import warnings
+
+import colorlab
+
+COMMANDS = {
+    "train": "train a model on scenes or on a folder of photographs",
+    "evaluate": "measure models beside gray, with intervals",
+    "colorize": "colour pictures with released weights",
+    "download": "fetch COCO val2017 and make the photo set of it",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; returns the exit status: 0 done, 1 some files failed, 2 wrong input."""
+    parser = argparse.ArgumentParser(prog="colorlab", description=colorlab.__doc__.split("\n")[0])
+    parser.add_argument("--version", action="version", version=colorlab.__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    named = argv if argv is not None else sys.argv[1:]
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        # Only the command that is asked for is imported: help stays quick.
+        if name in named:
+            module = importlib.import_module(f"colorlab.commands.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    args = parser.parse_args(argv)
+    warnings.showwarning = _one_line
+    try:
+        return args.run(args)
+    except (ValueError, OSError, FloatingPointError, ImportError) as error:
+        print(f"colorlab: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("colorlab: stopped; what was saved is kept", file=sys.stderr)
+        return 130
+
+
+def _one_line(message, category, filename, lineno, file=None, line=None) -> None:
+    print(f"colorlab: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

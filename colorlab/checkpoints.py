@@ -1,0 +1,219 @@
+"""Released weights: a safetensors file and a card that says where it came from.
+
+A checkpoint is ``<model>-<target>-<world>.safetensors`` in half precision, at most 3 MiB, with
+a ``.json`` card of the same name: settings, training data, seed, steps, figures, and the
+SHA-256 of the weights. Loading verifies the hash; nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as read_tensors
+from safetensors.torch import save as write_tensors
+from torch import Tensor
+
+import colorlab
+from colorlab.classical.baselines import TABLES
+from colorlab.models import MODELS, Colorizer, build, name_of
+
+FOLDER = Path(__file__).resolve().parents[1] / "data" / "checkpoints"
+MAX_BYTES = 3 * 2**20
+INTENDED_USE = (
+    "Teaching and non-commercial research. The colours are plausible guesses, not a record of "
+    "what was in front of the camera."
+)
+CARD_FORMAT = 1  # raised when a card's fields change so that old code would misread it
+
+
+def save(model: Any, world: str, facts: dict[str, Any], folder: Path | str | None = None) -> Path:
+    """Write weights and card; each file appears whole or not at all.
+
+    Args:
+        model: a colorizer, or a fitted table of :mod:`colorlab.classical.baselines`.
+        world: what it was trained on, ``"photos"`` or ``"scenes"``.
+        facts: what the card tells beyond the model itself: ``trained_on``, ``seed``, ``steps``,
+            ``seconds``, ``device``, ``validation``, ``test`` ...
+        folder: where to; ``data/checkpoints`` unless told.
+
+    Returns:
+        The path of the weights.
+
+    Raises:
+        ValueError: the model is not a listed one, or its weights pass 3 MiB.
+    """
+    folder = Path(folder) if folder is not None else FOLDER
+    if isinstance(model, Colorizer):
+        name, target = name_of(model), model.config.target
+        config = dataclasses.asdict(model.config)
+        tensors = {k: _half(v) for k, v in model.state_dict().items()}
+    else:
+        name = next((n for n, kind in TABLES.items() if type(model) is kind), None)
+        if name is None:
+            raise ValueError(f"{type(model).__name__} is neither a listed model nor a table")
+        target, config, tensors = "ab", {}, model.tensors()
+    data = write_tensors({k: v.contiguous().cpu() for k, v in tensors.items()})
+    if len(data) > MAX_BYTES:
+        raise ValueError(
+            f"{name} takes {len(data) / 2**20:.2f} MiB in half precision, over the "
+            f"{MAX_BYTES / 2**20:.0f} MiB of a released checkpoint; use narrower widths"
+        )
+    card = {
+        "format": CARD_FORMAT,
+        "model": name,
+        "target": target,
+        "world": world,
+        "config": config,
+        **facts,
+        "code_version": code_version(),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "intended_use": INTENDED_USE,
+    }
+    file = folder / f"{name}-{target}-{world}.safetensors"
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(file, data)
+    _replace(file.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
+    return file
+
+
+def load(
+    name: str,
+    target: str | None = None,
+    world: str | None = None,
+    folder: Path | str | None = None,
+    device: str | torch.device = "cpu",
+) -> Any:
+    """Load weights by name, verified, ready to colorize.
+
+    Args:
+        name: a model (``"unet"``), a row (``"unet-rgb"``), a stem (``"unet-ab-scenes"``), or
+            the path of a ``.safetensors`` file with its card beside it.
+        target: ``"ab"`` or ``"rgb"``, ``"ab"`` unless the name tells.
+        world: ``"photos"`` or ``"scenes"``, ``"photos"`` unless the name tells.
+        folder: where from; ``data/checkpoints`` unless told.
+        device: where to.
+
+    Returns:
+        The model in evaluation mode, or the fitted table; it has ``colorize(L)``.
+
+    Raises:
+        FileNotFoundError: no such checkpoint; the message lists those there are.
+        ValueError: a pickle, a damaged file, a wrong hash, or a card that does not fit.
+    """
+    file = find(name, target, world, folder)
+    card = read_card(file)
+    data = file.read_bytes()
+    if hashlib.sha256(data).hexdigest() != card["sha256"]:
+        raise ValueError(
+            f"{file} is not what its card describes (SHA-256 differs): it was damaged or "
+            "exchanged; fetch both files again"
+        )
+    try:
+        tensors = read_tensors(data)
+    except SafetensorError as error:
+        raise ValueError(f"{file} is not a safetensors file ({error}); fetch it again") from error
+    if card["model"] in TABLES:
+        return TABLES[card["model"]].from_tensors(tensors)
+    model = build(card["model"], **{**card["config"], **_offline(card["config"])})
+    try:
+        model.load_state_dict({k: v.float() for k, v in tensors.items()})
+    except RuntimeError as error:
+        raise ValueError(f"{file} does not fit its card's settings: {error}") from error
+    return model.to(device, memory_format=torch.channels_last).eval()
+
+
+def find(
+    name: str,
+    target: str | None = None,
+    world: str | None = None,
+    folder: Path | str | None = None,
+) -> Path:
+    """The weights' path for a name as :func:`load` takes it."""
+    if name.endswith((".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt")):
+        raise ValueError(
+            f"{name} may be a pickle, which can run code when opened; colorlab loads "
+            ".safetensors files only"
+        )
+    if name.endswith(".safetensors"):
+        file = Path(name)
+    else:
+        model, *rest = name.split("-")
+        target = target or (rest[0] if rest else "ab")
+        world = world or (rest[1] if len(rest) > 1 else "photos")
+        parts = (model, target, world)
+        if len(rest) > 2 or not all(part.isidentifier() for part in parts):
+            raise ValueError(f"{name!r} is no checkpoint's name; one looks like 'unet-ab-photos'")
+        file = (Path(folder) if folder is not None else FOLDER) / f"{'-'.join(parts)}.safetensors"
+    if not file.is_file():
+        there = ", ".join(released(folder)) or "none"
+        raise FileNotFoundError(f"no checkpoint {file}; released are: {there}")
+    return file
+
+
+def released(folder: Path | str | None = None) -> list[str]:
+    """Stems of the networks' checkpoints in ``folder``, listed models first to last."""
+    folder = Path(folder) if folder is not None else FOLDER
+    order = list(MODELS)
+    stems = [file.stem for file in folder.glob("*.safetensors") if file.stem.split("-")[0] in order]
+    return sorted(stems, key=lambda stem: (order.index(stem.split("-")[0]), stem))
+
+
+def read_card(file: Path) -> dict[str, Any]:
+    """The card beside the weights ``file``.
+
+    Raises:
+        FileNotFoundError: no card.
+        ValueError: not a card, or of a newer format.
+    """
+    path = Path(file).with_suffix(".json")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; weights are loaded with their card only")
+    try:
+        card = json.loads(path.read_text("utf-8"))
+        known = card["format"] <= CARD_FORMAT
+        whole = {"model", "target", "world", "config", "sha256"} <= set(card)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a model card ({error!r}); fetch it again") from error
+    if not known:
+        raise ValueError(f"{path} has format {card['format']}, newer than this code; update it")
+    if not whole or card["model"] not in {**MODELS, **TABLES}:
+        raise ValueError(f"{path} does not describe a model that this code knows")
+    return card
+
+
+def code_version() -> str:
+    """The package's version, with the commit where there is one."""
+    try:
+        commit = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return colorlab.__version__
+    return f"{colorlab.__version__}+{commit}"
+
+
+def _half(value: Tensor) -> Tensor:
+    return value.half() if value.is_floating_point() else value
+
+
+def _offline(config: dict[str, Any]) -> dict[str, Any]:
+    # The weights come from the file: nothing is to be downloaded first.
+    return {"pretrained": False} if "pretrained" in config else {}
+
+
+def _replace(file: Path, data: bytes) -> None:
+    part = file.with_name(file.name + ".part")
+    part.write_bytes(data)
+    os.replace(part, file)

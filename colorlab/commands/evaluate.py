@@ -1,0 +1,156 @@
+"""`colorlab evaluate`: the table of metrics, standing rows and trained models side by side."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from colorlab import checkpoints
+from colorlab.classical.baselines import TABLES, Gray, Oracle
+from colorlab.classical.counts import ColorCounts, count_colors
+from colorlab.data import Pictures, load
+from colorlab.metrics import evaluate
+from colorlab.models import MODELS
+from colorlab.trainer import pick_device
+
+STANDING_ROWS = ("gray", "mean", "lut", "oracle64")
+RELEASED = "released"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command."""
+    parser.add_argument(
+        "--data",
+        default="photos",
+        help="photos (default), scenes, skimage, or the path of a folder of pictures",
+    )
+    parser.add_argument("--split", default="test", help="train, val or test (default)")
+    parser.add_argument(
+        "--models",
+        default=",".join(STANDING_ROWS),
+        help=f"rows, separated by commas: {', '.join(STANDING_ROWS)} (default); trained models "
+        "such as unet or unet-rgb; a .safetensors file; released: every released network of "
+        "the data's world",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the table to FILE too")
+    parser.add_argument("--limit", type=int, metavar="N", help="measure the first N pictures only")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda")
+    parser.add_argument("--batch-size", type=int, default=16, help="pictures at a time (16)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print the table, write the file."""
+    device = _device(args.device)
+    world = "scenes" if args.data == "scenes" else "photos"
+    names = row_names(args.models, world)
+    if args.json is not None and args.json.is_dir():
+        raise IsADirectoryError(f"--json {args.json} is a folder; name a file in it")
+    pictures = load(args.data, args.split)
+    if args.limit is not None:
+        if args.limit < 1:
+            raise ValueError(f"--limit must be at least 1, got {args.limit}")
+        pictures = pictures.subset(range(min(args.limit, len(pictures))))
+    rows, origins = make_rows(names, args.data, world, device)
+    result = evaluate(
+        rows,
+        pictures,
+        batch_size=args.batch_size,
+        device=device,
+        provenance={
+            "split": args.split,
+            "rows": origins,
+            "code_version": checkpoints.code_version(),
+            "command": _command(args),
+        },
+    )
+    print(result.table())
+    if args.json is not None:
+        result.to_json(args.json)
+        print(f"written to {args.json}")
+    return 0
+
+
+def row_names(models: str, world: str) -> list[str]:
+    """Split ``--models``, check each name, and write out what `released` stands for.
+
+    Raises:
+        ValueError: an unknown name, or no name at all.
+    """
+    names: list[str] = []
+    for name in filter(None, (part.strip() for part in models.split(","))):
+        if name == RELEASED:
+            stems = [stem for stem in checkpoints.released() if stem.endswith(f"-{world}")]
+            names += [stem.removesuffix(f"-{world}").removesuffix("-ab") for stem in stems]
+        elif name in STANDING_ROWS or name.endswith(".safetensors") or name.split("-")[0] in MODELS:
+            names.append(name)
+        else:
+            raise ValueError(
+                f"unknown model {name!r}; known: {', '.join([*STANDING_ROWS, *MODELS])}, each "
+                f"network also with -rgb, {RELEASED}, or the path of a .safetensors file"
+            )
+    if not names:
+        raise ValueError(f"--models {models!r} names nothing to measure")
+    return list(dict.fromkeys(names))
+
+
+def make_rows(
+    names: list[str], data: str, world: str, device: torch.device
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Build each row, and tell where it came from: a training set, or a file.
+
+    The mean and the lookup table are fitted on the data's own training split. Data without
+    one (scikit-image's photographs, a folder of test pictures) takes the released tables.
+    """
+    rows: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    train: tuple[ColorCounts, str] | None = None
+    for name in names:
+        if name == "gray":
+            rows[name], origins[name] = Gray(), "ab = 0"
+        elif name == "oracle64":
+            rows[name], origins[name] = Oracle(), "true ab, area mean of 4x4 pixels"
+        elif name in TABLES:
+            train = train or _count_train(data)
+            if train is None:
+                rows[name], origins[name] = _released(name, world, device)
+            else:
+                rows[name], origins[name] = TABLES[name].fit(train[0]), f"fitted on {train[1]}"
+        else:
+            rows[name], origins[name] = _released(name, world, device)
+    return rows, origins
+
+
+def _count_train(data: str) -> tuple[ColorCounts, str] | None:
+    """Colours of the training split and its identity, or None where there is no such split."""
+    try:
+        train: Pictures = load(data, "train")
+    except (FileNotFoundError, ValueError):
+        return None
+    return count_colors(train), f"{train.source}, {len(train)} pictures, sha256 {train.sha256}"
+
+
+def _released(name: str, world: str, device: torch.device) -> tuple[Any, str]:
+    where = {} if name.endswith(".safetensors") or name.count("-") > 1 else {"world": world}
+    file = checkpoints.find(name, **where)
+    card = checkpoints.read_card(file)
+    return checkpoints.load(str(file), device=device), f"{file.name}, sha256 {card['sha256']}"
+
+
+def _device(name: str) -> torch.device:
+    try:
+        return torch.zeros(1, device=pick_device(name)).device
+    except (RuntimeError, AssertionError) as error:  # torch raises either
+        raise ValueError(f"--device {name}: {str(error).splitlines()[0]}") from error
+
+
+def _command(args: argparse.Namespace) -> str:
+    """The command that repeats this table; a folder appears by its name, not by where it lies."""
+    data = Path(args.data).name or args.data
+    words = ["colorlab", "evaluate", "--data", data, "--split", args.split, "--models", args.models]
+    if args.limit is not None:
+        words += ["--limit", str(args.limit)]
+    return shlex.join(words)

@@ -1,0 +1,152 @@
+"""`colorlab train`: train one model, resumable at any moment, and write weights with a card."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from colorlab import checkpoints, data
+from colorlab.layers import count_parameters
+from colorlab.losses import REGRESSION_LOSSES
+from colorlab.models import MODELS, build
+from colorlab.models.base import TARGETS, Colorizer
+from colorlab.trainer import TrainConfig, fastest_precision, pick_device
+from colorlab.training import fit
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command."""
+    default = TrainConfig()
+    parser.add_argument("model", choices=list(MODELS), help="which model")
+    parser.add_argument(
+        "--data", default="scenes", help="scenes, photos, or a folder with train and val in it"
+    )
+    parser.add_argument(
+        "--size", type=int, help="side of the pictures (default: 128 for scenes, otherwise 256)"
+    )
+    parser.add_argument("--target", choices=TARGETS, default="ab", help="chroma, or all of RGB")
+    parser.add_argument("--loss", choices=list(REGRESSION_LOSSES), help="default: the lesson's")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--epochs", type=float, help="passes over the training pictures")
+    length.add_argument("--minutes", type=float, help="budget, turned into steps by measurement")
+    length.add_argument("--steps", type=int, help="batches (default: 10 epochs)")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument("--seed", type=int, default=default.seed)
+    parser.add_argument("--batch-size", type=int, default=default.batch_size)
+    parser.add_argument("--learning-rate", type=float, default=default.learning_rate)
+    parser.add_argument("--weight-decay", type=float, default=default.weight_decay)
+    parser.add_argument("--dropout", type=float, help="of models that have it")
+    parser.add_argument("--augment", choices=("none", "flip", "crop"), default=default.augment)
+    parser.add_argument(
+        "--crop-size", type=int, default=0, help="side of random crops (default: the pictures')"
+    )
+    parser.add_argument(
+        "--precision", choices=("auto", "float32", "bfloat16"), default=default.precision
+    )
+    parser.add_argument("--device", default=default.device, help="auto, cpu, cuda")
+    parser.add_argument(
+        "--checkpoint-every", type=float, default=default.checkpoint_every, help="seconds"
+    )
+    parser.add_argument("--limit", type=int, help="use the first N training pictures only")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, then write the weights and their card into ``--out``."""
+    train = data.load(args.data, "train", args.size)
+    val = data.load(args.data, "val", args.size)
+    if args.limit:
+        train = train.subset(range(min(args.limit, len(train))))
+    model = make_model(args, train.size)
+    config = make_config(args, model, train)
+    device = pick_device(args.device)
+    print(
+        f"{args.model}-{args.target}: {count_parameters(model) / 1e6:.2f} M parameters, "
+        f"{len(train)} pictures of {train.size}x{train.size}, {config.steps} steps of "
+        f"{config.batch_size} on {device}"
+    )
+    start = time.monotonic()
+    history = fit(model, train, val, config, out=args.out, resume=args.resume)
+    world = "scenes" if args.data == "scenes" else "photos"
+    file = checkpoints.save(model, world, facts(history, config, train, val, device), args.out)
+    print(
+        f"best validation Delta-E {history.best_score:.2f} at step {history.best_step}, "
+        f"{(time.monotonic() - start) / 60:.1f} minutes; weights in {file}"
+    )
+    return 0
+
+
+def make_model(args: argparse.Namespace, size: int) -> Colorizer:
+    """The untrained model that the arguments describe, the same for the same seed."""
+    settings = {"target": args.target, "size": size, "loss": args.loss, "dropout": args.dropout}
+    with torch.random.fork_rng():
+        torch.manual_seed(args.seed)
+        return build(args.model, **{k: v for k, v in settings.items() if v is not None})
+
+
+def make_config(args: argparse.Namespace, model: Colorizer, train: data.Pictures) -> TrainConfig:
+    """How to train. A budget in minutes becomes a number of steps by a measured step."""
+    config = TrainConfig(
+        batch_size=args.batch_size,
+        learning_rate=args.learning_rate,
+        weight_decay=args.weight_decay,
+        augment=args.augment,
+        crop_size=args.crop_size,
+        seed=args.seed,
+        precision=args.precision,
+        device=args.device,
+        checkpoint_every=args.checkpoint_every,
+    )
+    if args.steps:
+        return replace(config, steps=args.steps)
+    if args.minutes:
+        return replace(config, steps=_steps_in(args, model, train, config))
+    return replace(config, steps=math.ceil((args.epochs or 10) * len(train) / config.batch_size))
+
+
+def _steps_in(
+    args: argparse.Namespace, model: Colorizer, train: data.Pictures, config: TrainConfig
+) -> int:
+    """Steps that fit the budget; a run to resume keeps the number it was started with."""
+    plan = args.out / "steps.txt"
+    if args.resume and plan.exists():
+        return int(plan.read_text())
+    _, speed = fastest_precision(model, train, config)
+    steps = max(1, round(args.minutes * 60 * speed / config.batch_size))
+    args.out.mkdir(parents=True, exist_ok=True)
+    plan.write_text(str(steps))
+    return steps
+
+
+def facts(history, config: TrainConfig, train, val, device: torch.device) -> dict:
+    """What the card tells of a training run."""
+    return {
+        "trained_on": {"source": train.source, "sha256": train.sha256, "pictures": len(train)},
+        "seed": config.seed,
+        "steps": config.steps,
+        "training": {
+            name: getattr(config, name)
+            for name in ("batch_size", "learning_rate", "weight_decay", "ema", "augment", "crop_size")
+        },
+        "seconds": round(history.seconds),
+        "device": describe_device(device),
+        "precision": history.precision,
+        "validation": {
+            "source": val.source,
+            "sha256": val.sha256,
+            "delta_e_chroma": round(history.best_score, 3),
+            "step": history.best_step,
+        },
+    }
+
+
+def describe_device(device: torch.device) -> str:
+    """The device in words: a GPU's name, or the number of CPU threads."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"

@@ -1,0 +1,160 @@
+"""From 8-bit pictures to batches of lightness and chroma: decode once, batch fast.
+
+Pictures are decoded once into a memory map (see ``store.py``); a batch is a gather of bytes,
+moved to the device as bytes and made into L and ab there. Which pictures a step sees, and how
+they are turned, is a pure function of (seed, step): a run that was killed goes on with the
+same batches, with no generator state to keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from colorlab.color import downsample_chroma, from_uint8, rgb_to_lab
+from colorlab.data.pictures import Pictures
+from colorlab.data.quick import LabCache
+
+Augmentation = Literal["none", "flip", "crop"]
+SMALLEST_CROP = 0.6  # side of the smallest random crop, as a share of the picture's side
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch on the device.
+
+    Attributes:
+        L: (N, 1, S, S) lightness in [0, 100], the gray input.
+        ab: (N, 2, S/4, S/4) chroma in CIE units, the area mean over 4x4 cells.
+        make_picture: makes ``rgb`` when it is first asked for; who learns chroma never does.
+    """
+
+    L: Tensor
+    ab: Tensor
+    make_picture: Callable[[], Tensor]
+
+    @cached_property
+    def rgb(self) -> Tensor:
+        """(N, 3, S, S) sRGB in [0, 1]."""
+        return self.make_picture()
+
+
+def make_rgb(pictures: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
+    """8-bit (N, S, S, 3) to sRGB float32 (N, 3, S, S) in [0, 1] on ``device``.
+
+    Bytes travel, a quarter of the floats' size; colours are converted where they are used.
+    """
+    eight = torch.from_numpy(np.array(pictures))  # a copy: memory maps are read-only
+    return from_uint8(eight.to(device, non_blocking=True))
+
+
+def make_batch(pictures: np.ndarray, device: torch.device | str = "cpu") -> Batch:
+    """Turn 8-bit pictures (N, S, S, 3) into a :class:`Batch` on ``device``."""
+    return batch_from_rgb(make_rgb(pictures, device))
+
+
+def batch_from_rgb(rgb: Tensor) -> Batch:
+    """The batch of sRGB pictures (N, 3, S, S) in [0, 1]; S is a multiple of 4."""
+    lab = rgb_to_lab(rgb)
+    return Batch(lab[:, :1], downsample_chroma(lab[:, 1:]), lambda: rgb)
+
+
+def batches_in_order(
+    pictures: Pictures, batch_size: int = 32, device: torch.device | str = "cpu"
+) -> Iterator[Batch]:
+    """All pictures once, in order, unturned: for validation and evaluation."""
+    for start in range(0, len(pictures), batch_size):
+        yield make_batch(pictures.rgb[start : start + batch_size], device)
+
+
+def indices_at(step: int, count: int, batch_size: int, seed: int) -> np.ndarray:
+    """Which of ``count`` pictures step ``step`` sees: (batch_size,) int64.
+
+    Epochs are permutations laid end to end, and a batch may span two of them, so every
+    picture is seen equally often whatever the batch size.
+    """
+    positions = np.arange(step * batch_size, (step + 1) * batch_size)
+    epochs = positions // count
+    chosen = np.empty(batch_size, dtype=np.int64)
+    for epoch in np.unique(epochs):
+        order = np.random.default_rng((seed, int(epoch))).permutation(count)
+        here = epochs == epoch
+        chosen[here] = order[positions[here] % count]
+    return chosen
+
+
+class TrainingBatches:
+    """The training batches of a run; the one of a step is a pure function of (seed, step).
+
+    Args:
+        pictures: the training set.
+        batch_size: pictures in a batch.
+        seed: of the run.
+        augment: ``"none"``; ``"flip"``, mirrored with probability a half; ``"crop"``, also a
+            random square of 60 to 100 % of the side, resized to ``crop_size``. Colour is never
+            changed: a jittered target teaches wrong colours.
+        device: where the batches are made. On a CPU, L and ab of uncropped pictures are computed
+            once and kept in memory (:class:`colorlab.data.quick.LabCache`).
+        crop_size: side of the crops, a multiple of 32; 0 for the pictures' own. Three quarters
+            of the side costs half the time a step, and objects keep their size on average.
+
+    Raises:
+        ValueError: unknown ``augment``, or an empty set.
+    """
+
+    def __init__(
+        self,
+        pictures: Pictures,
+        batch_size: int = 32,
+        seed: int = 0,
+        augment: Augmentation = "flip",
+        device: torch.device | str = "cpu",
+        crop_size: int = 0,
+    ) -> None:
+        if augment not in ("none", "flip", "crop"):
+            raise ValueError(f"augment must be 'none', 'flip' or 'crop', got {augment!r}")
+        if not len(pictures):
+            raise ValueError("the training set is empty; check the folder or the split's name")
+        self.pictures = pictures
+        self.batch_size = batch_size
+        self.seed = seed
+        self.augment = augment
+        self.device = torch.device(device)
+        self.crop_size = crop_size or pictures.size
+        cached = self.device.type == "cpu" and augment != "crop"
+        self.cache = LabCache(pictures) if cached else None
+
+    def at(self, step: int) -> Batch:
+        """The batch of ``step``, counted from 0."""
+        chosen = indices_at(step, len(self.pictures), self.batch_size, self.seed)
+        random = np.random.default_rng((self.seed, step, 1))
+        mirrored = random.random(self.batch_size) < (0.0 if self.augment == "none" else 0.5)
+
+        def make_picture() -> Tensor:
+            eight = self.pictures.rgb[chosen]  # (N, S, S, 3)
+            eight[mirrored] = eight[mirrored, :, ::-1]
+            return make_rgb(eight, self.device)
+
+        if self.cache:
+            return Batch(*self.cache.batch(chosen, mirrored), make_picture)
+        rgb = make_picture()
+        if self.augment == "crop":
+            cuts = [_random_crop(picture, random, self.crop_size) for picture in rgb.split(1)]
+            rgb = torch.cat(cuts)
+        return batch_from_rgb(rgb)
+
+
+def _random_crop(picture: Tensor, random: np.random.Generator, size: int) -> Tensor:
+    """A random square of ``picture`` (1, 3, S, S), resized bilinearly to (1, 3, size, size)."""
+    whole = picture.shape[-1]
+    side = round(whole * random.uniform(SMALLEST_CROP, 1.0))
+    top, left = random.integers(0, whole - side + 1, 2)
+    cut = picture[..., top : top + side, left : left + side]
+    return F.interpolate(cut, size=(size, size), mode="bilinear", align_corners=False)

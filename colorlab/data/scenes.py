@@ -1,0 +1,54 @@
+"""A drawn world whose colours are known: the front door of the `scene_*` modules.
+
+Skies at four hours, mountains, meadows, water, trees, houses, boats, balloons, fruit. Some
+kinds have one colour (grass); others are drawn from a stated palette at equal lightness (a
+balloon is red 30 %, blue 50 %, green 20 %), so gray tells nothing about them. Hence the best
+answer under each loss is known exactly, which no set of photographs can give.
+
+    scene = render(seed=7, size=256)            # picture, regions, palettes
+    scene = render(7, choices={"balloon": 2})   # the same L, a green balloon
+    best = optimal(scene, "l2")                 # what no model can beat, given gray
+    train = scene_set(3600, split="train")      # cached on disk once rendered
+
+Modules: `scene_palettes` (colours and exact answers), `scene_layout` and `scene_places` (what
+is where), `scene_canvas` (textures, Lab to sRGB), `scene_land`, `scene_objects` and
+`scene_home` (painters), `scene_render` (one picture), `scene_sets` (many pictures),
+`scene_scores` (errors kind by kind).
+"""
+
+from __future__ import annotations
+
+from colorlab.data.scene_layout import Layout, Thing
+from colorlab.data.scene_palettes import (
+    HOURS,
+    PALETTES,
+    SEVERAL_COLOURED,
+    Palette,
+    best_ab,
+    distribution,
+)
+from colorlab.data.scene_places import draw_layout
+from colorlab.data.scene_render import Scene, ab_fields, interior, optimal, render
+from colorlab.data.scene_scores import score_by_kind
+from colorlab.data.scene_sets import SceneSet, scene_set, split_seeds
+
+__all__ = [
+    "HOURS",
+    "PALETTES",
+    "SEVERAL_COLOURED",
+    "Layout",
+    "Palette",
+    "Scene",
+    "SceneSet",
+    "Thing",
+    "ab_fields",
+    "best_ab",
+    "distribution",
+    "draw_layout",
+    "interior",
+    "optimal",
+    "render",
+    "scene_set",
+    "score_by_kind",
+    "split_seeds",
+]

@@ -1,0 +1,164 @@
+"""LPIPS: a distance between pictures that agrees with people, from AlexNet's features.
+
+The `lpips` package holds the calibrated weights (v0.1) and computes the distance.
+It needs AlexNet's ImageNet features besides. They come from the file that the
+variable COLORLAB_LPIPS_BACKBONE names (safetensors, torchvision's ``features.*``
+keys) or else from torchvision, which downloads them once. Taught in notebook 03.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import urllib.request
+import warnings
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from colorlab.metrics.checks import check_pair
+
+BACKBONE_VARIABLE = "COLORLAB_LPIPS_BACKBONE"
+_SMALLEST = 31  # AlexNet's two poolings leave nothing of a smaller picture
+_CHUNK = 16  # pictures at a time: bounds memory, costs no speed
+_PATIENCE = 6.0  # seconds until a silent network counts as none
+
+
+class LPIPSUnavailable(RuntimeError):  # noqa: N818 - a state of the machine, not a mistake
+    """AlexNet's features are not at hand; the message says why and what to do."""
+
+
+def lpips(x: Tensor, y: Tensor) -> Tensor:
+    """LPIPS distance of each picture (AlexNet, v0.1), without gradient.
+
+    Args:
+        x: (N, 3, H, W) sRGB in [0, 1], at least 31x31. The network wants [-1, 1];
+            the conversion (``normalize=True``) happens here, and forgetting it is the
+            classic mistake.
+        y: as x.
+
+    Returns:
+        (N,) non-negative, 0 for equal pictures.
+
+    Raises:
+        LPIPSUnavailable: AlexNet's features can be had neither from the file that
+            COLORLAB_LPIPS_BACKBONE names nor from torchvision.
+        ValueError: that file holds something else; or as
+            :func:`colorlab.metrics.checks.check_pair`.
+        TypeError: as :func:`colorlab.metrics.checks.check_pair`.
+
+    Source: R. Zhang, P. Isola, A. Efros, E. Shechtman, O. Wang, "The unreasonable
+    effectiveness of deep features as a perceptual metric", CVPR 2018.
+    """
+    check_pair(x, y)
+    if min(x.shape[-2:]) < _SMALLEST:
+        raise ValueError(f"LPIPS needs pictures of at least 31x31, got {tuple(x.shape)}")
+    network = load_lpips(x.device)
+    with torch.no_grad():
+        distances = [
+            network(p.float(), q.float(), normalize=True).flatten()  # (n, 1, 1, 1) to (n,)
+            for p, q in zip(x.split(_CHUNK), y.split(_CHUNK), strict=True)
+        ]
+    return torch.cat(distances)
+
+
+def load_lpips(device: torch.device | str = "cpu") -> nn.Module:
+    """Return the LPIPS network, in eval mode, on ``device``; built once a process.
+
+    Raises:
+        LPIPSUnavailable, ValueError: as :func:`lpips`.
+    """
+    return _cached(os.environ.get(BACKBONE_VARIABLE, ""), torch.device(device))
+
+
+@lru_cache(maxsize=2)
+def _cached(backbone: str, device: torch.device) -> nn.Module:
+    features = _features_from_file(Path(backbone)) if backbone else _features_from_torchvision()
+    return _build(features, backbone or "torchvision's AlexNet").to(device)
+
+
+def _features_from_file(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise LPIPSUnavailable(
+            f"LPIPS n/a: {BACKBONE_VARIABLE} names {path}, which is not a file; correct it, or "
+            "unset it to let torchvision download AlexNet"
+        )
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} ({BACKBONE_VARIABLE}) is not a safetensors file: {error}"
+        ) from error
+
+
+def _features_from_torchvision() -> dict[str, Tensor]:
+    from torchvision.models import AlexNet_Weights
+
+    weights = AlexNet_Weights.IMAGENET1K_V1
+    stored = Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
+    remedy = f"set {BACKBONE_VARIABLE} to a safetensors file with AlexNet's features.* keys"
+    if not stored.is_file() and not _answers(weights.url):
+        raise LPIPSUnavailable(
+            f"LPIPS n/a: {weights.url} does not answer; go online once, or {remedy}"
+        )
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_PATIENCE)  # torch.hub sets none, and a stalled download would hang
+    try:
+        return weights.get_state_dict(progress=True, check_hash=True)
+    except (OSError, RuntimeError) as error:
+        raise LPIPSUnavailable(
+            f"LPIPS n/a: torchvision's AlexNet failed ({error}); {remedy}"
+        ) from error
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _answers(url: str) -> bool:
+    """Say whether ``url`` answers soon. In a thread, as name resolution obeys no timeout."""
+    answered: list[bool] = []
+
+    def ask() -> None:
+        request = urllib.request.Request(url, method="HEAD")
+        try:
+            with urllib.request.urlopen(request, timeout=_PATIENCE):
+                answered.append(True)
+        except (OSError, ValueError):  # URLError and timeouts are OSErrors
+            return
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(_PATIENCE)
+    return bool(answered)
+
+
+def _build(features: dict[str, Tensor], source: str) -> nn.Module:
+    """The reference network with AlexNet's ``features`` put in, every one of them used."""
+    import lpips as reference
+
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        # lpips 0.1.4 (2021) calls torchvision the old way, and draws weights that we replace.
+        warnings.simplefilter("ignore")
+        network = reference.LPIPS(net="alex", version="0.1", pnet_rand=True, verbose=False)
+    # lpips cuts AlexNet in slices but keeps its numbers: slice2.3.weight is features.3.weight.
+    own = {f"features.{name.split('.', 1)[1]}": p for name, p in network.net.state_dict().items()}
+    given = {name: t for name, t in features.items() if not name.startswith("classifier.")}
+    if given.keys() != own.keys():
+        wrong = sorted(given.keys() ^ own.keys())
+        raise ValueError(
+            f"{source} does not hold AlexNet's features: {len(wrong)} keys missing or unknown, "
+            f"such as {wrong[0]}"
+        )
+    for name, parameter in own.items():
+        if given[name].shape != parameter.shape:
+            raise ValueError(
+                f"{source}: {name} has shape {tuple(given[name].shape)}, "
+                f"AlexNet's is {tuple(parameter.shape)}"
+            )
+        parameter.copy_(given[name])
+    return network.eval().requires_grad_(False)

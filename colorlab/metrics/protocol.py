@@ -1,0 +1,70 @@
+"""The protocol: which numbers a table shows, and how each picture is prepared.
+
+sRGB rounded to 8 bit, one number a picture and metric, then the mean over pictures
+with a bootstrap interval. Rounding comes first because a reader's file is 8 bit
+too. Fixed, so that numbers compare between models, days and machines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import metadata
+
+from torch import Tensor
+
+from colorlab.metrics.colorfulness import colorfulness
+from colorlab.metrics.difference import delta_e00, delta_e76
+from colorlab.metrics.perceptual import lpips
+from colorlab.metrics.structure import psnr, ssim
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One column: its heading, digits shown, which way is better, and how it is measured."""
+
+    label: str
+    digits: int
+    better: str  # "higher", "lower", or "" where neither is: colourfulness has no right amount
+    measure: Callable[[Tensor, Tensor], Tensor]  # (generated, truth) -> (N,)
+
+    @property
+    def heading(self) -> str:
+        """The label with an arrow towards better."""
+        return self.label + {"higher": " ↑", "lower": " ↓", "": ""}[self.better]
+
+
+METRICS: dict[str, Metric] = {
+    "ssim": Metric("SSIM", 3, "higher", ssim),
+    "lpips": Metric("LPIPS", 3, "lower", lpips),
+    "de76": Metric("ΔE76", 1, "lower", delta_e76),
+    "de00": Metric("ΔE00", 1, "lower", delta_e00),
+    "psnr": Metric("PSNR", 1, "higher", psnr),
+    "colorfulness": Metric(
+        "colourfulness", 1, "", lambda generated, truth: colorfulness(generated)
+    ),
+}
+
+
+def round_to_8_bit(rgb: Tensor) -> Tensor:
+    """Round sRGB (N, 3, H, W) in [0, 1] to the 256 values that a file can hold, still in [0, 1]."""
+    return (rgb.clamp(0, 1) * 255).round() / 255
+
+
+def choose(names: Iterable[str] | None) -> tuple[str, ...]:
+    """Check metric names; None stands for all.
+
+    Raises:
+        ValueError: an unknown name, or none at all.
+    """
+    chosen = tuple(METRICS) if names is None else tuple(names)
+    unknown = [name for name in chosen if name not in METRICS]
+    if unknown or not chosen:
+        what = f"unknown metric {unknown[0]!r}" if unknown else "no metric chosen"
+        raise ValueError(f"{what}; known: {', '.join(METRICS)}")
+    return chosen
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that decide the digits."""
+    return {name: metadata.version(name) for name in ("torch", "scikit-image", "lpips")}

@@ -1,0 +1,48 @@
+"""All models, by name. To add one: write its file, then list it here."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from colorlab.models.base import Colorizer, Player, Regressor
+from colorlab.models.resnet import ResNet, ResNetConfig
+from colorlab.models.unet import UNet, UNetConfig
+
+MODELS: dict[str, tuple[type[Colorizer], type]] = {
+    "resnet": (ResNet, ResNetConfig),
+    "unet": (UNet, UNetConfig),
+}
+
+__all__ = ["MODELS", "Colorizer", "Player", "Regressor", "build", "name_of"]
+
+
+def build(name: str, **settings: Any) -> Colorizer:
+    """Make an untrained model, ``build("unet", target="rgb")``.
+
+    Raises:
+        ValueError: unknown model or setting; the message lists the known ones.
+    """
+    if name not in MODELS:
+        raise ValueError(f"unknown model {name!r}; choose from {', '.join(MODELS)}")
+    model_class, config_class = MODELS[name]
+    known = {field.name for field in dataclasses.fields(config_class)}
+    if unknown := sorted(set(settings) - known):
+        raise ValueError(
+            f"{name} has no setting {', '.join(unknown)}; it has {', '.join(sorted(known))}"
+        )
+    # JSON knows lists only; frozen settings hold tuples.
+    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    return model_class(config_class(**plain))
+
+
+def name_of(model: Colorizer) -> str:
+    """The name under which a model is listed.
+
+    Raises:
+        ValueError: its class is not in the list.
+    """
+    for name, (model_class, _) in MODELS.items():
+        if type(model) is model_class:
+            return name
+    raise ValueError(f"{type(model).__name__} is not listed in colorlab.models.MODELS")

@@ -1,0 +1,82 @@
+"""UNet: an encoder, a decoder, and skips that carry detail across.
+
+Source: Ronneberger et al. 2015, "U-Net: convolutional networks for biomedical image
+segmentation", figure 1; here with residual blocks, bilinear upsampling, and attention at the
+coarsest maps. Built piece by piece in notebook 05.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from colorlab.layers import (
+    HEADS,
+    ConvBlock,
+    LightnessStem,
+    ResidualBlock,
+    SelfAttention,
+    Upsample,
+)
+from colorlab.models.base import Regressor
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """Settings of :class:`UNet`; each default carries its reason.
+
+    Attributes:
+        target: "ab" keeps the input's lightness; "rgb" predicts the whole picture.
+        size: side of the training pictures; other sizes are brought to about this area.
+        widths: channels at 1/4, 1/8, 1/16 and 1/32 of the picture. The finest maps are
+            narrow: half of the arithmetic is there, and most of the parameters are not.
+        attention: self-attention at 1/16 and 1/32, for context that spans the picture.
+        dropout: share of the coarsest features dropped while training; 3,600 photographs are
+            few. Nothing is dropped at test time.
+        loss: of the lesson, "mse"; "l1" and "huber" are the alternatives it explores.
+    """
+
+    target: str = "ab"
+    size: int = 256
+    widths: tuple[int, int, int, int] = (32, 64, 96, 128)
+    attention: bool = True
+    dropout: float = 0.0
+    loss: str = "mse"
+
+
+class UNet(Regressor):
+    """L (N, 1, H, W) in [0, 100] to chroma (N, 2, H/4, W/4) or a picture (N, 3, H, W)."""
+
+    def __init__(self, config: UNetConfig = UNetConfig()) -> None:
+        super().__init__(config)
+        w0, w1, w2, w3 = config.widths
+        self.stem = LightnessStem(w0)
+        self.down0 = ConvBlock(w0, w0)
+        self.down1 = ResidualBlock(w0, w1, stride=2)
+        self.down2 = ResidualBlock(w1, w2, stride=2)
+        self.down3 = ResidualBlock(w2, w3, stride=2)
+        self.attend2 = SelfAttention(w2) if config.attention else nn.Identity()
+        self.attend3 = SelfAttention(w3) if config.attention else nn.Identity()
+        self.drop = nn.Dropout2d(config.dropout)
+        self.bottom = ResidualBlock(w3, w3)
+        self.up2 = Upsample(w3, w2)
+        self.merge2 = ResidualBlock(2 * w2, w2)
+        self.up1 = Upsample(w2, w1)
+        self.merge1 = ResidualBlock(2 * w1, w1)
+        self.up0 = Upsample(w1, w0)
+        self.merge0 = ResidualBlock(2 * w0, w0)
+        self.head = HEADS[config.target](w0)
+
+    def forward(self, L: Tensor) -> Tensor:
+        """See the class; H and W are multiples of 32."""
+        x0 = self.down0(self.stem(L))  # (N, w0, H/4, W/4)
+        x1 = self.down1(x0)  # (N, w1, H/8, W/8)
+        x2 = self.attend2(self.down2(x1))  # (N, w2, H/16, W/16)
+        x3 = self.attend3(self.down3(x2))  # (N, w3, H/32, W/32)
+        x = self.bottom(self.drop(x3))
+        x = self.merge2(torch.cat((self.up2(x), x2), dim=1))  # (N, w2, H/16, W/16)
+        x = self.merge1(torch.cat((self.up1(x), x1), dim=1))  # (N, w1, H/8, W/8)
+        x = self.merge0(torch.cat((self.up0(x), x0), dim=1))  # (N, w0, H/4, W/4)
+        return self.head(x)

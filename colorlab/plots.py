@@ -1,0 +1,169 @@
+"""Figures of the lessons: one look, PNG with alt text, safe for colour-blind readers.
+
+Each function returns a matplotlib figure; :func:`show` puts it on the page with its alt text.
+Where colour carries meaning, a marker, a line style or a label carries it too.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from IPython.display import Image, display
+from matplotlib.figure import Figure
+from PIL import Image as PilImage
+from torch import Tensor
+
+from colorlab.color import to_uint8
+from colorlab.runs import History
+
+# Okabe and Ito 2008, "Color universal design": distinct for all common kinds of colour vision.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DPI = 100  # a figure 9 inches wide fills the text column of JupyterLab and of a projector
+
+
+def png(figure: Figure, dpi: int = DPI) -> bytes:
+    """The figure as PNG bytes, for a widget."""
+    stream = io.BytesIO()
+    # No software tag: the same figure gives the same bytes from one version to the next.
+    figure.savefig(stream, format="png", dpi=dpi, metadata={"Software": None})
+    return stream.getvalue()
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display ``figure`` in the notebook as a PNG with the text ``alt`` for screen readers.
+
+    Raises:
+        ValueError: ``alt`` is empty; say what a reader sees.
+    """
+    if not alt.strip():
+        raise ValueError("a figure needs alt text: say what a reader sees in it")
+    display(Image(_lighter(png(figure)), format="png", alt=alt))
+
+
+def _lighter(picture: bytes) -> bytes:
+    """Round a PNG to multiples of 4 of 255: half the bytes for a photograph, and no eye sees it."""
+    rgb = np.asarray(PilImage.open(io.BytesIO(picture)).convert("RGB"), dtype=np.uint16)
+    rounded = np.minimum((rgb + 2) // 4 * 4, 255).astype(np.uint8)  # white stays white
+    stream = io.BytesIO()
+    PilImage.fromarray(rounded).save(stream, format="PNG", optimize=True)
+    return stream.getvalue()
+
+
+def new_figure(width: float = 9.0, height: float = 3.2, **subplots) -> tuple[Figure, np.ndarray]:
+    """A figure with axes laid out tightly; ``subplots`` go to ``Figure.subplots``.
+
+    Not pyplot's: no global state, and nothing is displayed twice.
+    """
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(squeeze=False, **subplots)
+
+
+def pictures(columns: Mapping[str, Tensor | np.ndarray], width: float = 9.0) -> Figure:
+    """Columns of pictures side by side: Grayscale | Generated | Ground truth.
+
+    Args:
+        columns: title to sRGB pictures (N, 3, H, W) in [0, 1], or scalar maps (N, H, W), which
+            are drawn in a perceptually uniform scale with a common colour bar.
+        width: of the figure, in inches.
+
+    Raises:
+        ValueError: no columns, or columns with different numbers of pictures.
+    """
+    counts = {title: len(batch) for title, batch in columns.items()}
+    if len(set(counts.values())) != 1:
+        raise ValueError(f"columns must hold the same number of pictures, got {counts}")
+    rows = next(iter(counts.values()))
+    cell = width / len(columns)
+    figure, axes = new_figure(width, rows * cell + 0.4, nrows=rows, ncols=len(columns))
+    for column, (title, batch) in enumerate(columns.items()):
+        values = batch if batch.ndim == 4 else np.asarray(batch)
+        for row in range(rows):
+            ax = axes[row, column]
+            ax.set_axis_off()
+            if row == 0:
+                ax.set_title(title, fontsize=11)
+            if values.ndim == 4:
+                ax.imshow(to_uint8(values[row]))
+            else:
+                image = ax.imshow(values[row], cmap="cividis", vmin=0, vmax=float(values.max()))
+                if row == rows - 1:
+                    figure.colorbar(image, ax=axes[:, column], shrink=0.7, location="right")
+    return figure
+
+
+def history(history: History, references: Mapping[str, float] | None = None) -> Figure:
+    """The loss beside the validation score over steps.
+
+    Args:
+        history: of a training run.
+        references: label to a validation score drawn as a dashed line, for example gray's.
+    """
+    figure, axes = new_figure(nrows=1, ncols=2)
+    left, right = axes[0]
+    terms = [name for name in history.rows[0] if name not in ("step", "score")]
+    for i, name in enumerate(terms):
+        left.plot(*history.column(name), color=PALETTE[i], marker=MARKERS[i], label=name)
+    left.set(title="training loss", xlabel="step", ylabel="loss, network units")
+    left.legend(frameon=False)
+    right.plot(*history.column("score"), color=PALETTE[0], marker=MARKERS[0], label="validation")
+    for i, (label, value) in enumerate((references or {}).items(), start=1):
+        right.axhline(value, color=PALETTE[i], linestyle="--", label=label)
+    right.set(title="colour error on validation pictures", xlabel="step", ylabel="Delta-E 76")
+    right.legend(frameon=False)
+    return figure
+
+
+def intervals(
+    rows: Sequence[str],
+    values: Mapping[str, Sequence[tuple[float, float, float]]],
+    better: Mapping[str, str] | None = None,
+    width: float = 9.0,
+) -> Figure:
+    """Dots with 95 % intervals, one panel a metric, one line a row.
+
+    Args:
+        rows: names from top to bottom.
+        values: metric to (mean, low, high) for each row.
+        better: metric to "lower" or "higher", told in the panel's title.
+        width: of the figure, in inches.
+    """
+    figure, axes = new_figure(
+        width, 0.32 * len(rows) + 1.0, nrows=1, ncols=len(values), sharey=True
+    )
+    places = np.arange(len(rows))
+    for i, (metric, triples) in enumerate(values.items()):
+        mean, low, high = np.asarray(triples, dtype=float).T
+        ax = axes[0, i]
+        ax.errorbar(
+            mean,
+            places,
+            xerr=(mean - low, high - mean),
+            fmt=MARKERS[0],
+            color=PALETTE[0],
+            capsize=3,
+        )
+        direction = (better or {}).get(metric)
+        ax.set_title(f"{metric}\n({direction} is better)" if direction else metric, fontsize=10)
+        ax.grid(axis="x", alpha=0.3)
+    axes[0, 0].set_yticks(places, rows)
+    axes[0, 0].invert_yaxis()
+    return figure
+
+
+def ab_plane(ax, lightness: float = 65.0, extent: float = 90.0) -> None:
+    """Paint the ab plane at one lightness as the ground of a scatter plot; white is out of gamut."""
+    import torch
+
+    from colorlab.color import in_gamut, lab_to_rgb
+
+    axis = torch.linspace(-extent, extent, 181)
+    b, a = torch.meshgrid(axis, axis, indexing="ij")
+    lab = torch.stack((torch.full_like(a, lightness), a, b))
+    rgb = torch.where(in_gamut(lab), lab_to_rgb(lab), torch.ones(3, 1, 1))
+    ax.imshow(to_uint8(rgb), extent=(-extent, extent, -extent, extent), origin="lower", alpha=0.55)
+    ax.axhline(0, color="black", linewidth=0.5)
+    ax.axvline(0, color="black", linewidth=0.5)
+    ax.set(xlabel="a (green to red)", ylabel="b (blue to yellow)")

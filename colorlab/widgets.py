@@ -1,0 +1,66 @@
+"""Live parts of the lessons that work without a network: sliders that redraw a figure.
+
+A slider is a ``VBox`` of a slider and an image, joined by ``observe``: it shows its first figure
+in a static page too, and a notebook that holds it can be run and compared by nbval.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ipywidgets
+from matplotlib.figure import Figure
+
+from colorlab.plots import png
+
+
+def figure_slider(
+    draw: Callable[[Any], Figure],
+    options: Sequence[Any] | Mapping[str, Any],
+    label: str,
+    alt: str,
+    start: Any = None,
+) -> ipywidgets.VBox:
+    """A slider over ``options`` that shows ``draw(option)``.
+
+    Args:
+        draw: makes the figure for an option; each figure is drawn once and kept.
+        options: the values, or label to value.
+        label: what the slider sets; also read by screen readers.
+        alt: what the picture shows, read by screen readers.
+        start: the option shown first, the first one unless told.
+
+    Returns:
+        The widget; display it as the last line of a cell. The slider is moved by mouse, touch
+        or arrow keys.
+
+    Raises:
+        ValueError: no options.
+    """
+    pairs = (
+        list(options.items()) if isinstance(options, Mapping) else [(str(o), o) for o in options]
+    )
+    if not pairs:
+        raise ValueError(f"the slider {label!r} needs at least one option")
+    drawn: dict[int, bytes] = {}
+
+    def picture(index: int) -> bytes:
+        if index not in drawn:
+            drawn[index] = png(draw(pairs[index][1]))
+        return drawn[index]
+
+    first = next((i for i, (_, value) in enumerate(pairs) if value == start), 0)
+    slider = ipywidgets.SelectionSlider(
+        options=[(text, i) for i, (text, _) in enumerate(pairs)],
+        index=first,
+        description=label,
+        style={"description_width": "initial"},
+        layout={"width": "95%"},
+        continuous_update=False,
+    )
+    image = ipywidgets.Image(value=picture(first), format="png", layout={"max_width": "100%"})
+    note = ipywidgets.HTML(value=f"<small>{html.escape(alt)}</small>")
+    slider.observe(lambda change: setattr(image, "value", picture(change["new"])), names="value")
+    return ipywidgets.VBox([slider, image, note])

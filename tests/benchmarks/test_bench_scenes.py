@@ -1,0 +1,34 @@
+"""How fast scenes are drawn: one picture, and a set by two processes (scenes/s reported)."""
+
+from __future__ import annotations
+
+import shutil
+
+from colorlab.data import scene_sets
+from colorlab.data.scenes import draw_layout, render, scene_set
+
+
+def test_one_scene(benchmark):
+    seeds = iter(range(1_000_000))
+    for seed in range(20):  # textures and tables are made once a process
+        render(seed)
+    benchmark.pedantic(lambda: render(next(seeds)), rounds=300)
+    benchmark.extra_info["scenes_per_second"] = 1 / benchmark.stats["mean"]
+
+
+def test_one_layout(benchmark):
+    seeds = iter(range(1_000_000))
+    benchmark.pedantic(lambda: draw_layout(next(seeds)), rounds=500)
+
+
+def test_a_set_by_two_processes(benchmark, tmp_path, monkeypatch):
+    """The lessons' training set, start of the processes, hashing and writing included."""
+    monkeypatch.setenv("COLORLAB_CACHE", str(tmp_path))
+    monkeypatch.setattr(scene_sets, "_verified", set())
+    n = 3600
+    benchmark.pedantic(
+        lambda: scene_set(n, processes=2),
+        setup=lambda: shutil.rmtree(tmp_path / "scenes", ignore_errors=True),
+        rounds=1,
+    )
+    benchmark.extra_info["scenes_per_second"] = n / benchmark.stats["mean"]

@@ -1,0 +1,82 @@
+"""`colorlab colorize`: files in, coloured files out, nothing lost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage.color import rgb2lab
+
+from colorlab import checkpoints
+from colorlab.__main__ import main
+from colorlab.models import build
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory) -> str:
+    torch.manual_seed(0)
+    model = build("unet", size=64, widths=(8, 16, 16, 16))
+    torch.nn.init.constant_(model.head.project.bias, 0.1)  # a flat warm tint
+    return str(checkpoints.save(model, "photos", {}, tmp_path_factory.mktemp("weights")))
+
+
+@pytest.fixture
+def gray(tmp_path):
+    ramp = np.linspace(60, 180, 70 * 90).reshape(70, 90).astype(np.uint8)
+    file = tmp_path / "in" / "a name with spaces.png"
+    file.parent.mkdir()
+    Image.fromarray(ramp).save(file)
+    return file
+
+
+def test_one_file_is_colored_at_its_own_size_and_lightness(gray, weights, tmp_path):
+    out = tmp_path / "out.png"
+    assert main(["colorize", str(gray), "-o", str(out), "--model", weights]) == 0
+    colored = np.asarray(Image.open(out))
+    assert colored.shape == (70, 90, 3)
+    before = rgb2lab(np.stack([np.asarray(Image.open(gray))] * 3, axis=-1))
+    after = rgb2lab(colored)
+    assert np.abs(after[..., 0] - before[..., 0]).max() < 1
+    assert np.hypot(*after[..., 1:].mean((0, 1))) > 5
+
+
+def test_a_folder_goes_on_past_a_bad_file(gray, weights, tmp_path, capsys):
+    bad = gray.with_name("broken.jpg")
+    bad.write_bytes(b"not a picture")
+    out = tmp_path / "out"
+    assert main(["colorize", str(gray.parent), "-o", str(out), "--model", weights]) == 1
+    told = capsys.readouterr().out
+    assert "1 of 2" in told
+    assert "broken.jpg" in told
+    assert [file.name for file in out.iterdir()] == ["a name with spaces.png"]
+
+
+def test_nothing_is_overwritten(gray, weights, tmp_path, capsys):
+    arguments = ["colorize", str(gray), "--model", weights, "-o"]
+    assert main([*arguments, str(gray)]) == 2
+    assert "is an input" in capsys.readouterr().err
+    out = tmp_path / "out.png"
+    out.write_bytes(b"mine")
+    assert main([*arguments, str(out)]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert out.read_bytes() == b"mine"
+    assert main([*arguments, str(out), "--overwrite"]) == 0
+    assert out.read_bytes() != b"mine"
+
+
+def test_two_inputs_with_one_name_are_refused(gray, weights, tmp_path, capsys):
+    twin = tmp_path / "other" / gray.name
+    twin.parent.mkdir()
+    twin.write_bytes(gray.read_bytes())
+    files = [str(gray), str(twin)]
+    assert main(["colorize", *files, "-o", str(tmp_path / "out"), "--model", weights]) == 2
+    assert "two inputs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", ["nothing.png", "empty"])
+def test_a_missing_input_is_named(wrong, weights, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    place = str(tmp_path / wrong)
+    assert main(["colorize", place, "-o", str(tmp_path / "o"), "--model", weights]) == 2
+    assert wrong in capsys.readouterr().err

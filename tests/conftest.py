@@ -1,0 +1,49 @@
+"""Fixtures that several tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from colorlab.data.pictures import Pictures
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+
+
+def beside(variable: str, place: str, why: str) -> Path:
+    """A path from the environment, or beside the checkout; otherwise the test is skipped."""
+    path = Path(os.environ.get(variable) or SHARED / place)
+    if not path.exists():
+        pytest.skip(f"{why}: set {variable}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def photos_dir() -> Path:
+    return beside("COLORLAB_PHOTOS", "photos", "no photographs at hand")
+
+
+@pytest.fixture(scope="session")
+def lpips_backbone() -> Path:
+    place = "weights/lpips_alex_features.safetensors"
+    return beside("COLORLAB_LPIPS_BACKBONE", place, "no AlexNet features at hand")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory):
+    """Keep what tests decode and render out of the user's cache, unless it names one."""
+    if "COLORLAB_CACHE" not in os.environ:
+        os.environ["COLORLAB_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def few_pictures() -> Pictures:
+    """Twelve smooth random 32x32 pictures."""
+    random = np.random.default_rng(0)
+    coarse = random.integers(0, 256, (12, 4, 4, 3), dtype=np.uint8)
+    rgb = coarse.repeat(8, axis=1).repeat(8, axis=2)
+    return Pictures(rgb, tuple(f"picture {i}" for i in range(12)), "0" * 64, "test:few")

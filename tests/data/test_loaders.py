@@ -1,0 +1,99 @@
+"""Batches: what a step sees is a pure function of (seed, step), and colours are right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from skimage.color import rgb2lab
+
+from colorlab.data.loaders import (
+    batches_in_order,
+    TrainingBatches,
+    batch_from_rgb,
+    indices_at,
+    make_batch,
+)
+
+
+def test_a_batch_holds_what_scikit_image_computes(few_pictures):
+    batch = make_batch(few_pictures.rgb[:3])
+    lab = rgb2lab(few_pictures.rgb[:3])
+    assert np.abs(batch.L[:, 0].numpy() - lab[..., 0]).max() < 1e-3
+    coarse = lab[..., 1:].reshape(3, 8, 4, 8, 4, 2).mean(axis=(2, 4))
+    assert np.abs(batch.ab.movedim(1, -1).numpy() - coarse).max() < 1e-3
+
+
+def test_order_and_size_of_batches(few_pictures):
+    sizes = [len(batch.L) for batch in batches_in_order(few_pictures, 5)]
+    assert sizes == [5, 5, 2]
+    whole = torch.cat([batch.rgb for batch in batches_in_order(few_pictures, 5)])
+    assert torch.equal(whole, make_batch(few_pictures.rgb).rgb)
+
+
+@pytest.mark.parametrize("batch_size", [4, 5, 12, 30])
+def test_every_picture_is_seen_equally_often(batch_size):
+    count, steps = 12, 60
+    seen = np.concatenate([indices_at(step, count, batch_size, seed=3) for step in range(steps)])
+    often = np.bincount(seen, minlength=count)
+    assert often.max() - often.min() <= 1
+    assert sorted(seen[:count]) == list(range(count)), "the first epoch is a permutation"
+
+
+def test_epochs_differ_and_so_do_seeds():
+    first, second = (indices_at(step, 100, 100, seed=0) for step in (0, 1))
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, indices_at(0, 100, 100, seed=1))
+
+
+@pytest.mark.parametrize("augment", ["none", "flip", "crop"])
+def test_a_step_is_a_pure_function(few_pictures, augment):
+    once = TrainingBatches(few_pictures, 6, seed=1, augment=augment).at(7)
+    torch.rand(10)  # the global generator must not matter
+    again = TrainingBatches(few_pictures, 6, seed=1, augment=augment).at(7)
+    assert torch.equal(once.rgb, again.rgb)
+    assert torch.equal(once.L, again.L)
+    assert torch.equal(once.ab, again.ab)
+
+
+def test_flips_mirror_about_half_and_change_nothing_else(few_pictures):
+    mirrored = 0
+    plainly = TrainingBatches(few_pictures, 8, augment="none")
+    flipping = TrainingBatches(few_pictures, 8, augment="flip")
+    for step in range(30):
+        plain, turned = plainly.at(step).rgb, flipping.at(step).rgb
+        for before, after in zip(plain, turned, strict=True):
+            same, flipped = torch.equal(after, before), torch.equal(after, before.flip(-1))
+            assert same or flipped
+            mirrored += flipped and not same
+    # 240 fair coins: outside [90, 150] once in 10,000 runs, and the seed is fixed.
+    assert 90 <= mirrored <= 150
+
+
+@pytest.mark.parametrize("augment", ["none", "flip"])
+def test_cached_lightness_and_chroma_are_those_of_the_picture(few_pictures, augment):
+    batches = TrainingBatches(few_pictures, 12, augment=augment)
+    for step in (0, 1):  # the second epoch comes from the cache
+        batch = batches.at(step)
+        want = batch_from_rgb(batch.rgb)
+        assert (batch.L - want.L).abs().max() < 0.005
+        assert (batch.ab - want.ab).abs().max() < 0.01
+
+
+def test_crops_have_the_size_asked_for_and_colours_of_the_picture(few_pictures):
+    batch = TrainingBatches(few_pictures, 8, augment="crop", crop_size=64).at(0)
+    assert batch.L.shape == (8, 1, 64, 64)
+    assert batch.ab.shape == (8, 2, 16, 16)
+    plain = TrainingBatches(few_pictures, 8, augment="none").at(0).rgb
+    low = plain.flatten(2).min(-1).values - 1e-6
+    high = plain.flatten(2).max(-1).values + 1e-6
+    values = batch.rgb.flatten(2)
+    assert (values >= low[..., None]).all()
+    assert (values <= high[..., None]).all()
+
+
+def test_wrong_input_is_named(few_pictures):
+    with pytest.raises(ValueError, match="'jitter'"):
+        TrainingBatches(few_pictures, augment="jitter")
+    with pytest.raises(ValueError, match="empty"):
+        TrainingBatches(few_pictures.subset([]))

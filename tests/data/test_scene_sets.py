@@ -1,0 +1,116 @@
+"""Sets of scenes: cached, verified, the same for any number of processes; their scores."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from colorlab.data import scene_sets
+from colorlab.data.scenes import PALETTES, render, scene_set, score_by_kind, split_seeds
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLORLAB_CACHE", str(tmp_path))
+    monkeypatch.setattr(scene_sets, "_verified", set())
+    return tmp_path / "scenes"
+
+
+def test_a_set_holds_the_rendered_scenes():
+    scenes = scene_set(3, 48, "val")
+    assert len(scenes) == 3 and scenes.pictures.size == 48
+    assert scenes.pictures.source == "scenes:val"
+    for i, seed in enumerate(scenes.seeds):
+        scene = render(seed, 48)
+        np.testing.assert_array_equal(scenes.pictures.rgb[i], scene.rgb)
+        np.testing.assert_array_equal(scenes.regions[i], scene.regions)
+        assert scenes.things[i] == scene.things and scenes.hours[i] == scene.hour
+
+
+def test_processes_do_not_change_a_byte(cache):
+    one = scene_set(60, 32, "train", processes=1)
+    identity, regions = one.pictures.sha256, np.array(one.regions)
+    del one
+    (folder,) = cache.iterdir()
+    folder.rename(cache / "elsewhere")
+    two = scene_set(60, 32, "train", processes=2)
+    assert two.pictures.sha256 == identity
+    np.testing.assert_array_equal(two.regions, regions)
+
+
+def test_the_second_call_renders_nothing(monkeypatch):
+    first = scene_set(2, 32)
+    monkeypatch.setattr(scene_sets, "_create", lambda *args: pytest.fail("rendered again"))
+    assert scene_set(2, 32).pictures.sha256 == first.pictures.sha256
+
+
+def test_other_code_and_damage_render_anew(cache, monkeypatch):
+    good = scene_set(2, 32).pictures
+    identity = good.sha256
+    (folder,) = cache.iterdir()
+    damaged = np.load(folder / "rgb.npy")
+    damaged[0, 0, 0] += 1
+    del good
+    np.save(folder / "rgb.npy", damaged)
+    monkeypatch.setattr(scene_sets, "_verified", set())
+    with pytest.warns(UserWarning, match="damaged"):
+        assert scene_set(2, 32).pictures.sha256 == identity
+    monkeypatch.setattr(scene_sets, "_code_version", lambda: "othercode")
+    scene_set(2, 32)
+    assert [path.name for path in cache.iterdir()] == ["train-2-32-othercode"]
+
+
+def test_a_failed_rendering_leaves_nothing(cache, monkeypatch):
+    def fail(*args):
+        raise RuntimeError("interrupted")
+
+    monkeypatch.setattr(scene_sets, "_render_all", fail)
+    with pytest.raises(RuntimeError):
+        scene_set(2, 32)
+    assert list(cache.iterdir()) == []
+
+
+def test_losing_the_race_takes_the_winners_set(cache, monkeypatch):
+    render_all, raced = scene_sets._render_all, []
+
+    def slow(*args):
+        render_all(*args)
+        if not raced:
+            raced.append(True)
+            scene_set(2, 32)  # another process comes in between and finishes first
+
+    monkeypatch.setattr(scene_sets, "_render_all", slow)
+    scenes = scene_set(2, 32)
+    np.testing.assert_array_equal(scenes.pictures.rgb[0], render(0, 32).rgb)
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_splits_share_no_seed():
+    ranges = [split_seeds(100_000_000, split) for split in ("train", "val", "test")]
+    assert all(a.stop <= b.start for a, b in pairwise(ranges))
+    with pytest.raises(ValueError, match="split must be"):
+        split_seeds(3, "holdout")
+    with pytest.raises(ValueError, match="want 1 to"):
+        scene_set(0)
+
+
+def test_scores_know_the_exact_floor():
+    scenes = scene_set(12, 64, "test")
+    rows = {row["kind"]: row for row in score_by_kind(scenes.optimal("l2"), scenes)}
+    for kind, row in rows.items():
+        assert row["to_best"] == pytest.approx(0, abs=1e-4)
+        assert row["to_truth"] == pytest.approx(row["best_to_truth"], abs=1e-4)
+        if len(PALETTES[kind]) == 1:
+            assert row["to_truth"] < 0.2
+    assert rows["balloon"]["to_truth"] > 20
+    shifted = scenes.optimal("l2", [4, 2]) + np.array([3.0, 4.0])[:, None, None]
+    for row in score_by_kind(shifted, scenes, [4, 2]):
+        assert row["to_best"] == pytest.approx(5, abs=1e-3)
+
+
+def test_scores_refuse_another_size():
+    scenes = scene_set(2, 64, "test")
+    with pytest.raises(ValueError, match="want ab of shape"):
+        score_by_kind(np.zeros((2, 2, 16, 16)), scenes)

@@ -1,0 +1,316 @@
+"""Scenes: known colours, lightness that knows nothing about them, any size, same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from colorlab.data.scene_canvas import lab_to_uint8, lightness_range
+from colorlab.data.scene_palettes import geometric_median, weighted_median
+from colorlab.data.scenes import (
+    HOURS,
+    PALETTES,
+    SEVERAL_COLOURED,
+    ab_fields,
+    best_ab,
+    distribution,
+    draw_layout,
+    interior,
+    optimal,
+    render,
+)
+
+
+def recovered_lab(rgb: np.ndarray) -> np.ndarray:
+    """Lab (3, S, S) of an 8-bit picture, by scikit-image."""
+    from skimage.color import rgb2lab
+
+    return rgb2lab(rgb).transpose(2, 0, 1)
+
+
+# --- palettes and exact answers
+
+
+def test_the_world_has_the_promised_kinds():
+    assert len(PALETTES) >= 10
+    assert len(SEVERAL_COLOURED) >= 6
+    assert len(HOURS) == 4
+    balloon = PALETTES["balloon"]
+    assert dict(zip(balloon.names, balloon.prob, strict=True)) == pytest.approx(
+        {"red": 0.3, "blue": 0.5, "green": 0.2}
+    )
+    for palette in PALETTES.values():
+        assert palette.prob.sum() == pytest.approx(1)
+        assert palette.ab.shape == (len(palette), 2)
+
+
+@pytest.mark.parametrize("kind", SEVERAL_COLOURED)
+@pytest.mark.parametrize("hour", HOURS)
+def test_best_answers_minimise_their_expected_loss(kind, hour):
+    ab, prob = distribution(kind, hour)
+    losses = {
+        "l2": lambda x: prob @ ((ab - x) ** 2).sum(axis=1),
+        "l1": lambda x: prob @ np.abs(ab - x).sum(axis=1),
+        "l1-vector": lambda x: prob @ np.linalg.norm(ab - x, axis=1),
+    }
+    grid = np.stack(np.meshgrid(np.arange(-80, 81, 2), np.arange(-80, 81, 2)), -1).reshape(-1, 2)
+    for name, loss in losses.items():
+        best = loss(best_ab(kind, name, hour))
+        assert best <= min(loss(x) for x in grid) + 1e-6
+        assert best <= min(loss(x) for x in ab) + 1e-6
+
+
+def test_medians_against_hand_worked_cases():
+    assert weighted_median(np.array([5.0, -1.0, 2.0]), np.array([0.2, 0.3, 0.5])) == 2
+    assert weighted_median(np.array([4.0, 0.0]), np.array([0.5, 0.5])) == 2
+    # The Fermat point of a right isosceles triangle, legs 1: (t, t), t = (3 - sqrt 3) / 6.
+    corner = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    t = (3 - 3**0.5) / 6
+    np.testing.assert_allclose(geometric_median(corner, np.ones(3) / 3), [t, t], atol=1e-6)
+    # An obtuse corner of more than 120 degrees is itself the answer.
+    wide = np.array([[0.0, 0.0], [1.0, 0.1], [-1.0, 0.1]])
+    np.testing.assert_array_equal(geometric_median(wide, np.ones(3) / 3), [0, 0])
+
+
+def test_one_mean_is_gray_and_one_median_is_far_from_the_mean():
+    np.testing.assert_allclose(best_ab("tent", "l2"), 0, atol=1e-9)
+    wall = best_ab("house wall", "l2"), best_ab("house wall", "l1")
+    assert np.linalg.norm(wall[0] - wall[1]) > 20
+
+
+def test_every_kind_has_room_inside_srgb_at_every_hour():
+    for kind in PALETTES:
+        for hour in HOURS:
+            low, high = lightness_range(kind, hour)
+            assert high - low > 25, (kind, hour)
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ValueError, match="no kind 'zebra'"):
+        distribution("zebra")
+    with pytest.raises(ValueError, match="hour must be"):
+        distribution("balloon", "tea time")
+    with pytest.raises(ValueError, match="loss must be"):
+        best_ab("balloon", "l3")
+
+
+# --- drawing
+
+
+def test_palette_frequencies_over_5000_scenes_match_the_stated_ones():
+    counts = {kind: np.zeros(len(PALETTES[kind])) for kind in SEVERAL_COLOURED}
+    joint = np.zeros((3, 3))
+    for seed in range(5000):
+        things = draw_layout(seed).things
+        for thing in things:
+            if thing.kind in counts:
+                counts[thing.kind][thing.choice] += 1
+        balloons = [t.choice for t in things if t.kind == "balloon"]
+        if len(balloons) == 2:
+            joint[balloons[0], balloons[1]] += 1
+    for kind, seen in counts.items():
+        assert seen.sum() > 400, kind
+        # One false alarm in a million for right probabilities; the seeds are fixed anyway.
+        assert stats.chisquare(seen, PALETTES[kind].prob * seen.sum()).pvalue > 1e-6, kind
+    # Two balloons of one scene are drawn independently.
+    prob = PALETTES["balloon"].prob
+    expected = np.outer(prob, prob) * joint.sum()
+    assert stats.chisquare(joint.ravel(), expected.ravel()).pvalue > 1e-6
+
+
+def test_forcing_one_thing_leaves_the_others():
+    layout = draw_layout(16)
+    several = [i for i, t in enumerate(layout.things) if t.kind in SEVERAL_COLOURED]
+    forced = several[0]
+    for choice in range(len(PALETTES[layout.things[forced].kind])):
+        other = draw_layout(16, {forced: choice})
+        assert other.things[forced].choice == choice
+        assert all(other.things[i] == t for i, t in enumerate(layout.things) if i != forced)
+        assert other.items == layout.items
+
+
+def test_bad_arguments_are_refused():
+    for size in (31, 513):
+        with pytest.raises(ValueError, match="32 to 512"):
+            render(0, size)
+    with pytest.raises(ValueError, match="0 or greater"):
+        render(-1)
+    with pytest.raises(ValueError, match="no entry 3"):
+        draw_layout(1, {"balloon": 3})
+
+
+# --- pictures
+
+
+@pytest.mark.parametrize("size", [32, 33, 100, 256, 512])
+def test_any_size_has_the_same_layout(size):
+    scene, reference = render(3, size), render(3, 128)
+    assert scene.rgb.shape == (size, size, 3) and scene.rgb.dtype == np.uint8
+    assert scene.regions.shape == (size, size) and scene.regions.max() < len(scene.things)
+    assert scene.things == reference.things
+    at = ((np.arange(32) + 0.5) / 32 * size).astype(int)
+    ref = ((np.arange(32) + 0.5) / 32 * 128).astype(int)
+    same = scene.regions[np.ix_(at, at)] == reference.regions[np.ix_(ref, ref)]
+    assert same[interior(reference.regions)[np.ix_(ref, ref)]].mean() > 0.95
+
+
+def test_same_seed_same_bytes_in_a_fresh_process():
+    code = (
+        "import hashlib; from colorlab.data.scenes import render; s = render(11, 96); "
+        "print(hashlib.sha256(s.rgb.tobytes() + s.regions.tobytes()).hexdigest())"
+    )
+    fresh = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    render(12, 96)
+    scene = render(11, 96)
+    here = hashlib.sha256(scene.rgb.tobytes() + scene.regions.tobytes()).hexdigest()
+    assert fresh.stdout.strip() == here
+    assert not np.array_equal(scene.rgb, render(12, 96).rgb)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_recovered_lab_is_the_stated_one(seed):
+    scene = render(seed)
+    lab = recovered_lab(scene.rgb)
+    error = np.abs(lab - scene.lab)
+    assert np.quantile(error[0], 0.999) < 0.1
+    assert error[1:].mean() < 0.8  # the price of keeping L: about a level of red, two of blue
+    inside = interior(scene.regions)
+    for row in scene.palette_table():
+        mask = inside & (scene.regions == row["region"])
+        # Sky, horizon and cloud fade into each other; all else is one flat colour.
+        if mask.sum() > 30 and row["kind"] not in ("sky", "horizon", "cloud"):
+            stated = row["ab"][row["drawn"]]
+            np.testing.assert_allclose(np.median(lab[1:, mask], axis=1), stated, atol=0.7)
+
+
+def test_conversion_agrees_with_scikit_image():
+    from skimage.color import lab2rgb
+
+    rng = np.random.default_rng(0)
+    lab = np.stack([rng.uniform(30, 70, (64, 64)), *rng.uniform(-18, 18, (2, 64, 64))])
+    ours = lab_to_uint8(lab.astype(np.float32)) / 255
+    difference = np.abs(ours - lab2rgb(lab.transpose(1, 2, 0)))
+    assert difference[..., 1].max() < 0.6 / 255  # green is rounded to the nearest level
+    assert difference.mean() < 1.5 / 255
+
+
+def test_lightness_is_the_same_bits_whatever_is_drawn():
+    for seed in range(8):
+        first = render(seed, 64, {kind: 0 for kind in SEVERAL_COLOURED})
+        last = render(seed, 64, {kind: len(PALETTES[kind]) - 1 for kind in SEVERAL_COLOURED})
+        assert first.lab[0].tobytes() == last.lab[0].tobytes()
+        assert first.regions.tobytes() == last.regions.tobytes()
+        if any(t.kind in SEVERAL_COLOURED for t in first.things):
+            assert not np.array_equal(first.rgb, last.rgb)
+        # After rounding to 8 bits too, to a twentieth of a step of 8-bit gray.
+        shift = recovered_lab(first.rgb)[0] - recovered_lab(last.rgb)[0]
+        assert np.abs(shift).mean() < 0.02
+
+
+def lightness_features(L: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """What a classifier may use: level, contrast, histogram, texture, area of a region."""
+    edge = np.zeros_like(L)
+    edge[1:-1, 1:-1] = 4 * L[1:-1, 1:-1] - L[:-2, 1:-1] - L[2:, 1:-1] - L[1:-1, :-2] - L[1:-1, 2:]
+    v, n = L[mask], mask.sum()
+    return np.concatenate(
+        [
+            [v.mean(), v.std(), n**0.5, edge[mask].std(), np.abs(edge[mask]).mean(), 1.0],
+            np.quantile(v, [0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99]),
+            np.histogram(v, 20, (0, 100))[0] / n,
+        ]
+    )
+
+
+def held_out_accuracy(x: np.ndarray, y: np.ndarray) -> tuple[int, int, float]:
+    """Hits of a ridge classifier on the second half, its size, and the majority's share."""
+    n = len(x) // 2
+    x = (x - x[:n].mean(axis=0)) / (x[:n].std(axis=0) + 1e-6)
+    x = np.hstack([x, np.ones((len(x), 1))])
+    target = np.eye(y.max() + 1)[y[:n]]
+    weights = np.linalg.solve(x[:n].T @ x[:n] + 10 * np.eye(x.shape[1]), x[:n].T @ target)
+    hits = (x[n:] @ weights).argmax(axis=1) == y[n:]
+    return int(hits.sum()), len(hits), float(np.bincount(y[n:]).max() / len(hits))
+
+
+def test_lightness_tells_nothing_about_the_colour_drawn():
+    features, choices, leak = defaultdict(list), defaultdict(list), defaultdict(list)
+    for seed in range(500):
+        scene = render(seed, 96)
+        lab = recovered_lab(scene.rgb)
+        # A tenth of L is four times finer than 8-bit gray.
+        L, inside = np.round(lab[0], 1), interior(scene.regions)
+        for region, thing in enumerate(scene.things):
+            mask = inside & (scene.regions == region)
+            if thing.kind in SEVERAL_COLOURED and mask.sum() >= 30:
+                features[thing.kind].append(lightness_features(L, mask))
+                choices[thing.kind].append(thing.choice)
+                leak[thing.kind].append([*lightness_features(L, mask), lab[1, mask].mean()])
+    tested = [kind for kind in features if len(features[kind]) >= 120]
+    assert len(tested) >= 4
+    for kind in tested:
+        y = np.array(choices[kind])
+        hits, n, majority = held_out_accuracy(np.array(features[kind]), y)
+        assert stats.binomtest(hits, n, majority, "greater").pvalue > 1e-4, kind
+        # The same classifier finds the colour as soon as a leak is put in.
+        hits, n, majority = held_out_accuracy(np.array(leak[kind]), y)
+        assert hits / n > majority + 0.1, kind
+
+
+# --- exact answers on pictures
+
+
+def test_optimal_is_the_truth_where_a_kind_has_one_colour_and_the_mean_elsewhere():
+    scene = render(3)
+    best, inside = optimal(scene, "l2"), interior(scene.regions)
+    for region, thing in enumerate(scene.things):
+        mask = inside & (scene.regions == region)
+        if mask.sum() < 30:
+            continue
+        if thing.kind in SEVERAL_COLOURED:
+            want = best_ab(thing.kind, "l2", scene.hour)
+            np.testing.assert_allclose(np.median(best[:, mask], axis=1), want, atol=0.05)
+        else:
+            difference = np.abs(best[:, mask] - scene.lab[1:, mask])
+            assert np.quantile(difference, 0.98) < 0.05
+
+
+def test_optimal_is_the_average_over_all_colours_at_each_pixel_borders_included():
+    seed = 8
+    layout = draw_layout(seed)
+    kinds = {t.kind for t in layout.things if t.kind in SEVERAL_COLOURED}
+    average = np.zeros((2, 64, 64))
+    n = 200
+    rng = np.random.default_rng(0)
+    several = [i for i, t in enumerate(layout.things) if t.kind in kinds]
+    draws = {i: PALETTES[layout.things[i].kind] for i in several}
+    # Stratified draws: each entry exactly as often as stated, so no sampling error is left.
+    columns = {}
+    for i, palette in draws.items():
+        entries = np.repeat(np.arange(len(palette)), np.rint(palette.prob * n).astype(int))
+        columns[i] = rng.permutation(entries[:n])
+    used = min(len(column) for column in columns.values())
+    for k in range(used):
+        average += render(seed, 64, {i: int(c[k]) for i, c in columns.items()}).lab[1:]
+    np.testing.assert_allclose(optimal(render(seed, 64), "l2"), average / used, atol=0.4)
+
+
+def test_ab_fields_draw_several_answers_at_once():
+    fields = ab_fields(5, 64, ("truth", "l2", "l1"))
+    scene = render(5, 64)
+    np.testing.assert_array_equal(fields[0], scene.lab[1:])
+    np.testing.assert_allclose(fields[2], optimal(scene, "l1"), atol=1e-5)
+
+
+def test_interior_keeps_away_from_borders():
+    regions = np.zeros((12, 12), dtype=np.uint8)
+    regions[:, 6:] = 1
+    mask = interior(regions, radius=2)
+    want = np.zeros((12, 12), dtype=bool)
+    want[2:-2, 2:4] = want[2:-2, 8:10] = True
+    np.testing.assert_array_equal(mask, want)

@@ -1,0 +1,114 @@
+"""Colour difference against the published table, scikit-image, and what a difference must be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage.color import deltaE_cie76, deltaE_ciede2000, rgb2lab
+
+from colorlab.metrics import cie76, ciede2000, delta_e, delta_e00, delta_e76, delta_e_map
+
+# G. Sharma, W. Wu, E. N. Dalal, Color Research and Application 30(1), 2005, table 1:
+# L1 a1 b1, L2 a2 b2, CIEDE2000.
+SHARMA_2005 = """
+50.0000   2.6772 -79.7751  50.0000   0.0000 -82.7485  2.0425
+50.0000   3.1571 -77.2803  50.0000   0.0000 -82.7485  2.8615
+50.0000   2.8361 -74.0200  50.0000   0.0000 -82.7485  3.4412
+50.0000  -1.3802 -84.2814  50.0000   0.0000 -82.7485  1.0000
+50.0000  -1.1848 -84.8006  50.0000   0.0000 -82.7485  1.0000
+50.0000  -0.9009 -85.5211  50.0000   0.0000 -82.7485  1.0000
+50.0000   0.0000   0.0000  50.0000  -1.0000   2.0000  2.3669
+50.0000  -1.0000   2.0000  50.0000   0.0000   0.0000  2.3669
+50.0000   2.4900  -0.0010  50.0000  -2.4900   0.0009  7.1792
+50.0000   2.4900  -0.0010  50.0000  -2.4900   0.0010  7.1792
+50.0000   2.4900  -0.0010  50.0000  -2.4900   0.0011  7.2195
+50.0000   2.4900  -0.0010  50.0000  -2.4900   0.0012  7.2195
+50.0000  -0.0010   2.4900  50.0000   0.0009  -2.4900  4.8045
+50.0000  -0.0010   2.4900  50.0000   0.0010  -2.4900  4.8045
+50.0000  -0.0010   2.4900  50.0000   0.0011  -2.4900  4.7461
+50.0000   2.5000   0.0000  50.0000   0.0000  -2.5000  4.3065
+50.0000   2.5000   0.0000  73.0000  25.0000 -18.0000 27.1492
+50.0000   2.5000   0.0000  61.0000  -5.0000  29.0000 22.8977
+50.0000   2.5000   0.0000  56.0000 -27.0000  -3.0000 31.9030
+50.0000   2.5000   0.0000  58.0000  24.0000  15.0000 19.4535
+50.0000   2.5000   0.0000  50.0000   3.1736   0.5854  1.0000
+50.0000   2.5000   0.0000  50.0000   3.2972   0.0000  1.0000
+50.0000   2.5000   0.0000  50.0000   1.8634   0.5757  1.0000
+50.0000   2.5000   0.0000  50.0000   3.2592   0.3350  1.0000
+60.2574 -34.0099  36.2677  60.4626 -34.1751  39.4387  1.2644
+63.0109 -31.0961  -5.8663  62.8187 -29.7946  -4.0864  1.2630
+61.2901   3.7196  -5.3901  61.4292   2.2480  -4.9620  1.8731
+35.0831 -44.1164   3.7933  35.0232 -40.0716   1.5901  1.8645
+22.7233  20.0904 -46.6940  23.0331  14.9730 -42.5619  2.0373
+36.4612  47.8580  18.3852  36.2715  50.5065  21.2231  1.4146
+90.8027  -2.0831   1.4410  91.1528  -1.6435   0.0447  1.4441
+90.9257  -0.5406  -0.9208  88.6381  -0.8985  -0.7239  1.5381
+ 6.7747  -0.2908  -2.4247   5.8714  -0.0985  -2.2286  0.6377
+ 2.0776   0.0795  -1.1350   0.9033  -0.0636  -0.5514  0.9082
+"""
+TABLE = torch.tensor(
+    [[float(v) for v in line.split()] for line in SHARMA_2005.split("\n") if line],
+    dtype=torch.float64,
+)
+
+
+def _pixels(lab: torch.Tensor) -> torch.Tensor:
+    return lab[:, :, None, None]  # (N, 3) to (N, 3, 1, 1)
+
+
+def test_ciede2000_equals_the_published_table():
+    assert len(TABLE) == 34
+    got = ciede2000(_pixels(TABLE[:, :3]), _pixels(TABLE[:, 3:6])).flatten()
+    torch.testing.assert_close(got, TABLE[:, 6], atol=5.1e-5, rtol=0)
+
+
+def test_ciede2000_does_not_depend_on_the_order():
+    one, other = _pixels(TABLE[:, :3]), _pixels(TABLE[:, 3:6])
+    torch.testing.assert_close(ciede2000(one, other), ciede2000(other, one), atol=1e-9, rtol=0)
+
+
+def _random_rgb(seed: int) -> torch.Tensor:
+    g = torch.Generator().manual_seed(seed)
+    return torch.rand(2, 3, 40, 30, generator=g, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("formula", "reference", "ours"),
+    [("76", deltaE_cie76, cie76), ("00", deltaE_ciede2000, ciede2000)],
+)
+def test_random_colours_equal_scikit_image(formula, reference, ours):
+    x, y = _random_rgb(1), _random_rgb(2)
+    lab1, lab2 = (rgb2lab(v.movedim(1, -1).numpy()) for v in (x, y))
+    expected = reference(lab1, lab2)
+    got = ours(torch.from_numpy(lab1).movedim(-1, 1), torch.from_numpy(lab2).movedim(-1, 1))
+    np.testing.assert_allclose(got, expected, atol=1e-9)
+    # From sRGB on, and in the pictures' own precision.
+    np.testing.assert_allclose(delta_e_map(x, y, formula), expected, atol=1e-3)
+    mean = delta_e(x.float(), y.float(), formula)
+    np.testing.assert_allclose(mean, expected.mean((1, 2)), rtol=1e-4)
+
+
+def test_black_to_white_is_100_in_both():
+    black, white = torch.zeros(1, 3, 2, 2), torch.ones(1, 3, 2, 2)
+    assert delta_e76(black, white).item() == pytest.approx(100, abs=1e-3)
+    assert delta_e00(black, white).item() == pytest.approx(100, abs=1e-3)
+
+
+rgb_colour = st.tuples(*[st.integers(0, 255)] * 3)
+
+
+@settings(max_examples=100, deadline=None)
+@given(rgb_colour, rgb_colour)
+def test_difference_is_zero_only_for_equal_colours(one, other):
+    x, y = (torch.tensor(c, dtype=torch.float64).reshape(1, 3, 1, 1) / 255 for c in (one, other))
+    for measure in (delta_e76, delta_e00):
+        assert measure(x, x).item() == 0
+        assert (measure(x, y).item() > 0) == (one != other)
+
+
+def test_unknown_formula_is_named():
+    with pytest.raises(ValueError, match=r"'94'.*76, 00"):
+        delta_e(torch.zeros(1, 3, 2, 2), torch.zeros(1, 3, 2, 2), "94")

@@ -1,0 +1,170 @@
+"""What every listed model promises, whatever its architecture."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from colorlab.color import lightness
+from colorlab.data.loaders import Batch, batch_from_rgb
+from colorlab.layers import count_parameters
+from colorlab.models import MODELS, build, name_of
+from colorlab.models.base import TARGETS
+
+every_model = pytest.mark.parametrize("name", list(MODELS))
+every_target = pytest.mark.parametrize("target", TARGETS)
+
+
+def picture(n: int = 2, size: int = 64) -> Batch:
+    torch.manual_seed(0)
+    coarse = torch.rand(n, 3, 8, 8)
+    return batch_from_rgb(torch.nn.functional.interpolate(coarse, size=(size, size)))
+
+
+def stir(model: torch.nn.Module) -> torch.nn.Module:
+    """Move every weight a little: heads start at zero, and zero hides mistakes."""
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.05 * torch.randn_like(p))
+    return model
+
+
+@every_model
+@every_target
+def test_forward_has_the_shape_of_its_target(name, target):
+    model = build(name, target=target, size=64)
+    answer = model(picture().L)
+    assert answer.shape == ((2, 2, 16, 16) if target == "ab" else (2, 3, 64, 64))
+
+
+@every_model
+def test_an_untrained_chroma_model_answers_gray(name):
+    L = picture().L
+    rgb = build(name, size=64).colorize(L)
+    assert (rgb - rgb.mean(1, keepdim=True)).abs().max() < 1e-4
+
+
+@every_model
+@every_target
+@pytest.mark.parametrize("size", [(64, 64), (50, 77), (1, 1), (130, 33)])
+def test_colorize_takes_any_size(name, target, size):
+    model = stir(build(name, target=target, size=64))
+    L = 30 + 40 * torch.rand(1, 1, *size)
+    rgb = model.colorize(L)
+    assert rgb.shape == (1, 3, *size)
+    assert rgb.min() >= 0
+    assert rgb.max() <= 1
+    assert not rgb.requires_grad
+
+
+@every_model
+def test_lightness_is_kept(name):
+    model = build(name, size=64)
+    with torch.no_grad():  # a weak, everywhere different colour: no gamut clipping
+        torch.nn.init.normal_(model.head.project.weight, std=1e-3)
+    L = 30 + 40 * torch.rand(1, 1, 96, 128)
+    rgb = model.colorize(L)
+    assert rgb.std(dim=1).max() > 1e-3, "the test needs some colour"
+    assert (lightness(rgb) - L).abs().max() < 0.02
+
+
+@every_model
+@every_target
+def test_alone_and_in_a_batch_is_the_same(name, target):
+    model = stir(build(name, target=target, size=64))
+    L = picture(3).L
+    together = model.colorize(L)
+    alone = torch.cat([model.colorize(one) for one in L.split(1)])
+    assert (together - alone).abs().max() < 1e-4
+
+
+@every_model
+def test_samples_of_a_deterministic_model_are_one_answer(name):
+    model = stir(build(name, size=64))
+    if not model.deterministic:
+        pytest.skip(f"{name} draws samples")
+    L = picture().L
+    drawn = model.sample(L, 3)
+    assert drawn.shape == (3, 2, 3, 64, 64)
+    assert all(torch.equal(one, model.colorize(L)) for one in drawn)
+
+
+@every_model
+@every_target
+def test_each_player_learns_one_batch(name, target):
+    """Overfits: 60 steps on one batch at least halve every player's loss."""
+    torch.manual_seed(0)
+    model = build(name, target=target, size=64)
+    batch = picture()
+    for player in model.players():
+        optimizer = torch.optim.AdamW(player.module.parameters(), lr=2e-3)
+        losses = []
+        for _ in range(60):
+            loss = sum(player.loss(batch).values())
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        assert losses[-1] < 0.5 * losses[0], (player.name, losses[0], losses[-1])
+
+
+@every_model
+def test_players_own_every_parameter_once(name):
+    model = build(name)
+    owned = [id(p) for player in model.players() for p in player.module.parameters()]
+    assert len(owned) == len(set(owned))
+    assert set(owned) == {id(p) for p in model.parameters()}
+
+
+@every_model
+@every_target
+def test_fits_a_released_checkpoint(name, target):
+    # 3 MiB in half precision.
+    assert count_parameters(build(name, target=target)) * 2 < 3 * 2**20
+
+
+@every_model
+def test_settings_are_frozen_and_named(name):
+    model_class, config_class = MODELS[name]
+    assert name_of(build(name)) == name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config_class().target = "rgb"
+    with pytest.raises(ValueError, match="'lab'"):
+        model_class(config_class(target="lab"))
+    with pytest.raises(ValueError, match="wdith"):
+        build(name, wdith=3)
+
+
+def test_validation_score_is_the_chroma_distance():
+    batch = picture()
+    score = build("unet", size=64).validation_score(batch)  # untrained: ab = 0
+    want = batch.ab.square().sum(1).sqrt().mean((1, 2))
+    assert torch.allclose(score, want, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "tells"),
+    [
+        (torch.rand(2, 3, 64, 64), r"\(2, 3, 64, 64\)"),
+        (torch.full((1, 1, 64, 64), 255.0), "255"),
+        (torch.full((1, 1, 64, 64), float("nan")), "nan"),
+    ],
+)
+def test_what_is_not_lightness_is_refused(wrong, tells):
+    with pytest.raises(ValueError, match=tells):
+        build("unet", size=64).colorize(wrong)
+
+
+def test_unknown_model_lists_the_known():
+    with pytest.raises(ValueError, match="resnet, unet"):
+        build("vgg")
+
+
+def test_resnet18_encoder_runs_and_keeps_the_interface():
+    model = build("resnet", encoder="resnet18", size=64)
+    assert model(picture().L).shape == (2, 2, 16, 16)
+    with pytest.raises(ValueError, match="resnet99"):
+        build("resnet", encoder="resnet99")
