@@ -1,4 +1,4 @@
-"""Make the README's picture from the released weights: python .ci/readme_picture.py"""
+"""Make the README's picture from the released weights: ``python .ci/readme_picture.py``."""
 
 from pathlib import Path
 

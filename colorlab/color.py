@@ -70,9 +70,9 @@ def _in_cache(convert: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return torch.cat([convert(picture) for picture in x.split(1)])
 
 
-# Both transfer curves are a line that becomes a power. Written as line(min(x, t)) + power(max(x, t))
-# - power(t), each needs two clamps and no `where`: five times as fast on a CPU, and the gradient
-# stays finite at black. exp(p log x) is a power three times as fast, equal to 3e-7.
+# Both transfer curves are a line that becomes a power. Written as line(min(x, t)) + power(max(x,
+# t)) minus power(t), each needs two clamps and no `where`: several times as fast on a CPU, and the
+# gradient stays finite at black. exp(p log x) is a power three times as fast, equal to 3e-7.
 
 
 def _power(x: Tensor, exponent: float) -> Tensor:

@@ -154,7 +154,7 @@ def intervals(
 
 
 def ab_plane(ax, lightness: float = 65.0, extent: float = 90.0) -> None:
-    """Paint the ab plane at one lightness as the ground of a scatter plot; white is out of gamut."""
+    """Paint the ab plane at one lightness under a scatter plot; white is out of gamut."""
     import torch
 
     from colorlab.color import in_gamut, lab_to_rgb

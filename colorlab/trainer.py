@@ -20,7 +20,6 @@ from colorlab.data.loaders import Augmentation, TrainingBatches
 from colorlab.data.pictures import Pictures
 from colorlab.models.base import Colorizer, Player
 
-
 Precision = Literal["auto", "float32", "bfloat16"]
 
 

@@ -114,7 +114,9 @@ class _Run:
 
     def go(self, val: Pictures | None, progress: bool) -> None:
         trainer, config = self.trainer, self.trainer.config
-        every = config.validate_every or math.ceil(len(trainer.batches.pictures) / config.batch_size)
+        every = config.validate_every or math.ceil(
+            len(trainer.batches.pictures) / config.batch_size
+        )
         saved_at = time.monotonic()
         began = saved_at - self.history.seconds
         bar = tqdm(total=config.steps, initial=trainer.step, disable=not progress, unit="step")

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     failed = []
     for file, output in tqdm(list(zip(files, outputs, strict=True)), unit="picture"):
         try:
-            L = lightness(from_uint8(read_rgb(file))[None].to(args.device))  # noqa: N806
+            L = lightness(from_uint8(read_rgb(file))[None].to(args.device))
             colored = to_uint8(model.colorize(L))[0]
             output.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(colored).save(output)

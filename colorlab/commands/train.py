@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import math
 import time
 from dataclasses import replace
@@ -42,6 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--learning-rate", type=float, default=default.learning_rate)
     parser.add_argument("--weight-decay", type=float, default=default.weight_decay)
     parser.add_argument("--dropout", type=float, help="of models that have it")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another setting of the model, its value as JSON: --set fold=8 --set widths=[8,16,16,16]",
+    )
     parser.add_argument("--augment", choices=("none", "flip", "crop"), default=default.augment)
     parser.add_argument(
         "--crop-size", type=int, default=0, help="side of random crops (default: the pictures')"
@@ -52,6 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default=default.device, help="auto, cpu, cuda")
     parser.add_argument(
         "--checkpoint-every", type=float, default=default.checkpoint_every, help="seconds"
+    )
+    parser.add_argument(
+        "--start", metavar="WEIGHTS", help="begin with these weights (fine-tuning); default: random"
     )
     parser.add_argument("--limit", type=int, help="use the first N training pictures only")
 
@@ -73,7 +85,10 @@ def run(args: argparse.Namespace) -> int:
     start = time.monotonic()
     history = fit(model, train, val, config, out=args.out, resume=args.resume)
     world = "scenes" if args.data == "scenes" else "photos"
-    file = checkpoints.save(model, world, facts(history, config, train, val, device), args.out)
+    told = facts(history, config, train, val, device)
+    if args.start:
+        told["started_from"] = checkpoints.read_card(checkpoints.find(args.start))
+    file = checkpoints.save(model, world, told, args.out)
     print(
         f"best validation Delta-E {history.best_score:.2f} at step {history.best_step}, "
         f"{(time.monotonic() - start) / 60:.1f} minutes; weights in {file}"
@@ -82,11 +97,31 @@ def run(args: argparse.Namespace) -> int:
 
 
 def make_model(args: argparse.Namespace, size: int) -> Colorizer:
-    """The untrained model that the arguments describe, the same for the same seed."""
+    """The model that the arguments describe, the same for the same seed.
+
+    With ``--start`` it has those weights and their settings, but for what the arguments change.
+    """
     settings = {"target": args.target, "size": size, "loss": args.loss, "dropout": args.dropout}
+    chosen = {k: v for k, v in settings.items() if v is not None} | dict(map(_setting, args.set))
     with torch.random.fork_rng():
         torch.manual_seed(args.seed)
-        return build(args.model, **{k: v for k, v in settings.items() if v is not None})
+        if not args.start:
+            return build(args.model, **chosen)
+        begun = checkpoints.load(args.start)
+        model = build(args.model, **{**dataclasses.asdict(begun.config), **chosen})
+        try:
+            model.load_state_dict(begun.state_dict())
+        except RuntimeError as error:
+            raise ValueError(f"--start {args.start} does not fit {args.model}: {error}") from error
+        return model
+
+
+def _setting(text: str) -> tuple[str, object]:
+    name, _, value = text.partition("=")
+    try:
+        return name, json.loads(value)
+    except ValueError as error:
+        raise ValueError(f"--set {text}: the value must be JSON, like fold=8") from error
 
 
 def make_config(args: argparse.Namespace, model: Colorizer, train: data.Pictures) -> TrainConfig:
@@ -131,7 +166,14 @@ def facts(history, config: TrainConfig, train, val, device: torch.device) -> dic
         "steps": config.steps,
         "training": {
             name: getattr(config, name)
-            for name in ("batch_size", "learning_rate", "weight_decay", "ema", "augment", "crop_size")
+            for name in (
+                "batch_size",
+                "learning_rate",
+                "weight_decay",
+                "ema",
+                "augment",
+                "crop_size",
+            )
         },
         "seconds": round(history.seconds),
         "device": describe_device(device),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 
 from colorlab.color import LAB_EPSILON, LAB_SLOPE, WHITENED_FROM_RGB, srgb_to_linear

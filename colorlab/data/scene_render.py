@@ -4,7 +4,7 @@ Light and colour never meet: geometry, light and texture decide L; the palettes 
 picture is their sum in CIELAB (D65), rounded to 8-bit sRGB. L ranges are held inside sRGB for
 all entries of a palette at once, so nothing is clipped and the L before rounding is the same
 bit for bit, whatever colours are drawn. Rounding to 8 bits moves L by about 0.005 and ab by
-about 0.5 (root mean square and median); no coarser digit of L tells a colour.
+about 0.5 (root mean square and median); L to one decimal tells no colour.
 """
 
 from __future__ import annotations

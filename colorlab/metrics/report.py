@@ -21,7 +21,7 @@ from colorlab.metrics.protocol import METRICS
 _PER_PICTURE_DIGITS = 6  # finer than any metric's meaning, and a sixth of the file
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """The table of one evaluation.
 
@@ -125,6 +125,8 @@ class Evaluation:
 
     def __str__(self) -> str:
         return self.table()
+
+    __repr__ = __str__  # what a notebook and a console show
 
     def _cells(self) -> list[list[str]]:
         head = ["row", *(METRICS[metric].heading for metric in self.metrics)]

@@ -42,7 +42,7 @@ class Colorizer(nn.Module):
     H and W are multiples of ``multiple`` inside; ``colorize`` takes any size.
     """
 
-    multiple: ClassVar[int] = 32  # stem (4) times three halvings (8)
+    multiple: int = 32  # stem (4) times three halvings (8)
     deterministic: ClassVar[bool] = True
 
     def __init__(self, config: Any) -> None:

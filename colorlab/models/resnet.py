@@ -57,6 +57,7 @@ class SmallEncoder(nn.Module):
         )
 
     def forward(self, L: Tensor) -> Tensor:
+        """(N, 1, H, W) to (N, widths[2], H/16, W/16)."""
         return self.blocks(self.stem(L))
 
 
@@ -78,6 +79,7 @@ class TorchvisionEncoder(nn.Module):
         )
 
     def forward(self, L: Tensor) -> Tensor:
+        """(N, 1, H, W) to (N, 256, H/16, W/16)."""
         gray = (L / 100).expand(-1, 3, -1, -1)
         mean = gray.new_tensor([0.485, 0.456, 0.406])[:, None, None]
         std = gray.new_tensor([0.229, 0.224, 0.225])[:, None, None]

@@ -30,7 +30,11 @@ class UNetConfig:
     Attributes:
         target: "ab" keeps the input's lightness; "rgb" predicts the whole picture.
         size: side of the training pictures; other sizes are brought to about this area.
-        widths: channels at 1/4, 1/8, 1/16 and 1/32 of the picture. The finest maps are
+        fold: pixels a side that become one place of the finest map, 4 or 8. Scenes at 128x128
+            use 4; photographs at 256x256 use 8, and cost the same. The answer has a quarter of
+            the size either way.
+        widths: channels of the finest map and of each map half as large, at 1/4, 1/8, 1/16 and
+            1/32 of the picture with a fold of 4. The finest maps are
             narrow: half of the arithmetic is there, and most of the parameters are not.
         attention: self-attention at 1/16 and 1/32, for context that spans the picture.
         dropout: share of the coarsest features dropped while training; 3,600 photographs are
@@ -40,6 +44,7 @@ class UNetConfig:
 
     target: str = "ab"
     size: int = 256
+    fold: int = 4
     widths: tuple[int, int, int, int] = (32, 64, 96, 128)
     attention: bool = True
     dropout: float = 0.0
@@ -51,8 +56,11 @@ class UNet(Regressor):
 
     def __init__(self, config: UNetConfig = UNetConfig()) -> None:
         super().__init__(config)
+        if config.fold not in (4, 8):
+            raise ValueError(f"fold must be 4 or 8, got {config.fold!r}")
         w0, w1, w2, w3 = config.widths
-        self.stem = LightnessStem(w0)
+        self.multiple = 8 * config.fold  # three halvings
+        self.stem = LightnessStem(w0, config.fold)
         self.down0 = ConvBlock(w0, w0)
         self.down1 = ResidualBlock(w0, w1, stride=2)
         self.down2 = ResidualBlock(w1, w2, stride=2)
@@ -67,10 +75,10 @@ class UNet(Regressor):
         self.merge1 = ResidualBlock(2 * w1, w1)
         self.up0 = Upsample(w1, w0)
         self.merge0 = ResidualBlock(2 * w0, w0)
-        self.head = HEADS[config.target](w0)
+        self.head = HEADS[config.target](w0, config.fold)
 
     def forward(self, L: Tensor) -> Tensor:
-        """See the class; H and W are multiples of 32."""
+        """See the class; H and W are multiples of 8 times the fold; shapes are for a fold of 4."""
         x0 = self.down0(self.stem(L))  # (N, w0, H/4, W/4)
         x1 = self.down1(x0)  # (N, w1, H/8, W/8)
         x2 = self.attend2(self.down2(x1))  # (N, w2, H/16, W/16)

@@ -8,9 +8,9 @@ import torch
 from skimage.color import rgb2lab
 
 from colorlab.data.loaders import (
-    batches_in_order,
     TrainingBatches,
     batch_from_rgb,
+    batches_in_order,
     indices_at,
     make_batch,
 )
