@@ -1,8 +1,13 @@
 """Settings for every test, notebooks included."""
 
+import os
+
+# A progress bar shows once only, on the first run: a notebook's stored output cannot have it.
+os.environ["TQDM_DISABLE"] = "1"
+
 
 def pytest_collectstart(collector):
-    # Progress bars and warnings go to stderr, with rates and temporary paths in them: a
-    # notebook's stored stderr can never repeat.
+    # Warnings go to stderr, with temporary paths in them: a notebook's stored stderr can never
+    # repeat.
     if hasattr(collector, "skip_compare"):
         collector.skip_compare += ("stderr",)

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import torch
-
 import colorlab
 from colorlab import data
+from colorlab.color import to_uint8
 from colorlab.data.loaders import make_batch
 from colorlab.plots import new_figure, png
 
@@ -20,7 +19,7 @@ rows = {
 figure, axes = new_figure(2.0 * len(gray), 2.05 * len(rows), nrows=len(rows), ncols=len(gray))
 for (title, pictures), line in zip(rows.items(), axes, strict=True):
     for ax, picture in zip(line, pictures, strict=True):
-        ax.imshow(torch.movedim(picture, 0, -1).numpy())
+        ax.imshow(to_uint8(picture))
         ax.set(xticks=[], yticks=[])
     line[0].set_ylabel(title, fontsize=13)
 place = Path(__file__).resolve().parents[1] / "data" / "results" / "readme.png"

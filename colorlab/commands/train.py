@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="another setting of the model, its value as JSON: --set fold=8 --set widths=[8,16,16,16]",
+        help="another setting of the model, its value in JSON: --set fold=8",
     )
     parser.add_argument("--augment", choices=("none", "flip", "crop"), default=default.augment)
     parser.add_argument(
@@ -191,4 +191,5 @@ def describe_device(device: torch.device) -> str:
     """The device in words: a GPU's name, or the number of CPU threads."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
