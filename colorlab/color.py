@@ -36,6 +36,11 @@ _WHITE_D65 = torch.tensor([0.95047, 1.0, 1.08883], dtype=torch.float64)
 WHITENED_FROM_RGB = _XYZ_FROM_RGB / _WHITE_D65[:, None]
 _RGB_FROM_WHITENED = torch.linalg.inv(WHITENED_FROM_RGB)
 
+# L = 116 fy - 16, a = 500 (fx - fy), b = 200 (fy - fz).
+_LAB_FROM_CURVED = torch.tensor(
+    [[0.0, 116.0, 0.0], [500.0, -500.0, 0.0], [0.0, 200.0, -200.0]], dtype=torch.float64
+)
+
 LAB_EPSILON = 0.008856  # CIE 1976: below this ratio to white, the cube root becomes a line
 LAB_SLOPE = 7.787
 
@@ -67,7 +72,12 @@ def _in_cache(convert: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """
     if x.ndim != 4 or len(x) < 2 or x.is_cuda or (x.requires_grad and torch.is_grad_enabled()):
         return convert(x)
-    return torch.cat([convert(picture) for picture in x.split(1)])
+    first = convert(x[:1])
+    out = first.new_empty((len(x), *first.shape[1:]))
+    out[:1] = first
+    for i in range(1, len(x)):
+        out[i : i + 1] = convert(x[i : i + 1])
+    return out
 
 
 # Both transfer curves are a line that becomes a power. Written as line(min(x, t)) + power(max(x,
@@ -76,30 +86,30 @@ def _in_cache(convert: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 def _power(x: Tensor, exponent: float) -> Tensor:
-    return torch.exp(exponent * torch.log(x))
+    return torch.log(x).mul_(exponent).exp_()
 
 
 def srgb_to_linear(rgb: Tensor) -> Tensor:
     """Undo the sRGB transfer curve: encoded [0, 1] to linear light [0, 1], any shape."""
     t = 0.04045
-    return (
-        rgb.clamp_max(t) / 12.92
-        + _power((rgb.clamp_min(t) + 0.055) / 1.055, 2.4)
-        - ((t + 0.055) / 1.055) ** 2.4
-    )
+    scale = 1.055**-2.4
+    power = _power(rgb.clamp_min(t).add_(0.055), 2.4)
+    line = rgb.clamp_max(t).div_(12.92)
+    return line.add_(power, alpha=scale).sub_(scale * (t + 0.055) ** 2.4)
 
 
 def linear_to_srgb(linear: Tensor) -> Tensor:
     """Apply the sRGB transfer curve: linear light [0, 1] to encoded [0, 1], any shape."""
     t = 0.0031308
     power = _power(linear.clamp_min(t), 1 / 2.4)
-    return linear.clamp_max(t) * 12.92 + 1.055 * (power - t ** (1 / 2.4))
+    line = linear.clamp_max(t).mul_(12.92)
+    return line.add_(power, alpha=1.055).sub_(1.055 * t ** (1 / 2.4))
 
 
 def _lab_curve(ratio: Tensor) -> Tensor:
     t = LAB_EPSILON
     power = _power(ratio.clamp_min(t), 1 / 3)
-    return ratio.clamp_max(t) * LAB_SLOPE + (16 / 116 - t ** (1 / 3) + power)
+    return ratio.clamp_max(t).mul_(LAB_SLOPE).add_(power).add_(16 / 116 - t ** (1 / 3))
 
 
 def _lab_curve_inverse(f: Tensor) -> Tensor:
@@ -129,8 +139,9 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
 
 def _rgb_to_lab(rgb: Tensor) -> Tensor:
     f = _lab_curve(_mix(WHITENED_FROM_RGB, srgb_to_linear(rgb)))
-    fx, fy, fz = f.unbind(-3)
-    return torch.stack((116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)), dim=-3)
+    lab = _mix(_LAB_FROM_CURVED, f)
+    lab.select(-3, 0).sub_(16)
+    return lab
 
 
 def lab_to_rgb(lab: Tensor, clip: bool = True) -> Tensor:

@@ -123,10 +123,10 @@ def test_two_players_move_only_what_is_theirs(few_pictures):
 
     game = Game(small_unet().config)
     torch.nn.init.normal_(game.head.project.weight)
-    before = copy.deepcopy(game.state_dict())
+    before = copy.deepcopy(dict(game.named_parameters()))
     trainer = Trainer(game, few_pictures, TrainConfig(steps=2, batch_size=2, weight_decay=0))
     trainer.advance("float32")
-    moved = {k.split(".")[0] for k, v in game.state_dict().items() if not torch.equal(v, before[k])}
+    moved = {k.split(".")[0] for k, v in game.named_parameters() if not torch.equal(v, before[k])}
     assert moved == {"stem"}, "the head's rate is zero and nobody owns the rest"
 
 

@@ -64,7 +64,8 @@ def test_colorize_takes_any_size(name, target, size):
 def test_lightness_is_kept(name):
     model = build(name, size=64)
     with torch.no_grad():  # a weak, everywhere different colour: no gamut clipping
-        torch.nn.init.normal_(model.head.project.weight, std=1e-3)
+        torch.nn.init.normal_(model.head.project.weight, std=0.02)
+        torch.nn.init.constant_(model.head.project.bias, 0.05)
     L = 30 + 40 * torch.rand(1, 1, 96, 128)
     rgb = model.colorize(L)
     assert rgb.std(dim=1).max() > 1e-3, "the test needs some colour"
