@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 from colorlab.data.loaders import batches_in_order
 from colorlab.data.pictures import Pictures
 from colorlab.models.base import Colorizer
+from colorlab.progress import progress_bar
 from colorlab.runs import History, RunFolder
 from colorlab.trainer import TrainConfig, Trainer, fastest_precision
 
@@ -119,7 +120,7 @@ class _Run:
         )
         saved_at = time.monotonic()
         began = saved_at - self.history.seconds
-        bar = tqdm(total=config.steps, initial=trainer.step, disable=not progress, unit="step")
+        bar = progress_bar(total=config.steps, initial=trainer.step, show=progress, unit="step")
         with bar:
             while trainer.step < config.steps:
                 self.history.add(trainer.advance(self.history.precision))

@@ -17,7 +17,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 # Imports run one way: a module may import from layers before it only.
 ORDER = [
-    {"color"},
+    {"color", "progress"},
     {"data", "layers", "losses"},
     {"classical"},
     {"metrics", "models"},

@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from colorlab.data import store
 from colorlab.data.listing import SPLITS, list_files, listing_key
@@ -28,6 +27,7 @@ from colorlab.data.reading import (
     read_rgb,
     square,
 )
+from colorlab.progress import progress_bar
 
 SIZE = 256
 
@@ -226,7 +226,8 @@ def _decode(folder: Path, files: list[str], size: int) -> Iterator[_Decoded]:
             return _Decoded(name, None, "gray")
         return _Decoded(name, rgb, enlarged=min(whole.shape[:2]) < size)
 
-    bar = tqdm(files, desc=f"decoding {folder.name}", unit="picture", disable=len(files) < 100)
+    show = len(files) >= 100
+    bar = progress_bar(files, desc=f"decoding {folder.name}", unit="picture", show=show)
     for picture in in_threads(decode, files):
         bar.update()
         yield picture

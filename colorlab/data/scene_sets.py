@@ -24,6 +24,7 @@ from colorlab.data.pictures import Pictures
 from colorlab.data.scene_layout import Thing
 from colorlab.data.scene_places import draw_layout
 from colorlab.data.scene_render import ab_fields, render
+from colorlab.progress import progress_bar
 
 # Seeds of a split start here: splits share no seed as long as none is longer than the gap.
 _FIRST_SEED = {"train": 0, "val": 100_000_000, "test": 200_000_000}
@@ -105,7 +106,8 @@ def _render_all(folder: Path, seeds: range, processes: int) -> None:
         (str(folder), seeds.start, start, min(start + _CHUNK, len(seeds)))
         for start in range(0, len(seeds), _CHUNK)
     ]
-    bar = tqdm(total=len(seeds), desc="scenes", unit="scene", disable=len(seeds) < _WORTH_PROCESSES)
+    show = len(seeds) >= _WORTH_PROCESSES
+    bar = progress_bar(total=len(seeds), desc="scenes", unit="scene", show=show)
     with bar:
         if processes > 1:
             # Spawn is the one start method that works everywhere, also beside torch's threads.

@@ -19,6 +19,7 @@ from colorlab.metrics.intervals import N_RESAMPLES, SEED, bootstrap
 from colorlab.metrics.perceptual import LPIPSUnavailable, load_lpips
 from colorlab.metrics.protocol import METRICS, choose, round_to_8_bit, versions
 from colorlab.metrics.report import Evaluation
+from colorlab.progress import progress_bar
 
 if TYPE_CHECKING:
     from colorlab.data.pictures import Pictures
@@ -70,8 +71,6 @@ def evaluate(
         ValueError: no models, no pictures, an unknown metric, or a model whose answer is no
             batch of pictures in [0, 1] of the truth's shape.
     """
-    from tqdm.auto import tqdm
-
     chosen = choose(metrics)
     if not models or not len(pictures):
         raise ValueError(f"nothing to evaluate: {len(models)} models, {len(pictures)} pictures")
@@ -87,7 +86,7 @@ def evaluate(
             notes.append(str(reason))
 
     per_picture: dict[str, dict[str, np.ndarray]] = {}
-    with tqdm(total=len(models) * len(pictures), unit="picture", disable=not progress) as bar:
+    with progress_bar(total=len(models) * len(pictures), unit="picture", show=progress) as bar:
         for name, model in models.items():
             bar.set_description(name)
             values: dict[str, list[Tensor]] = {metric: [] for metric in measured}
