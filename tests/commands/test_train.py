@@ -118,3 +118,15 @@ def test_wrong_arguments_are_told_in_one_line(folder, tmp_path, capsys, change, 
     assert error.startswith("colorlab: ")
     assert tells in error
     assert not os.listdir(tmp_path), "nothing is written"
+
+
+def test_fine_tuning_begins_with_given_weights(folder, tmp_path, capsys):
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main(command(folder, first, "--set", "widths=[8,16,16,16]")[3:]) == 0
+    weights = str(first / "unet-ab-photos.safetensors")
+    assert main(command(folder, second, "--start", weights)[3:]) == 0
+    card = json.loads((second / "unet-ab-photos.json").read_text())
+    assert card["config"]["widths"] == [8, 16, 16, 16]
+    assert card["started_from"]["steps"] == 40
+    assert main(command(folder, tmp_path / "third", "--set", "fold=x")[3:]) == 2
+    assert "must be JSON" in capsys.readouterr().err

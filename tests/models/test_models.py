@@ -169,3 +169,13 @@ def test_resnet18_encoder_runs_and_keeps_the_interface():
     assert model(picture().L).shape == (2, 2, 16, 16)
     with pytest.raises(ValueError, match="resnet99"):
         build("resnet", encoder="resnet99")
+
+
+@every_target
+def test_a_fold_of_8_answers_at_the_same_size(target):
+    model = stir(build("unet", target=target, fold=8, size=64))
+    L = picture().L
+    assert model(L).shape == ((2, 2, 16, 16) if target == "ab" else (2, 3, 64, 64))
+    assert model.colorize(L[:, :, :50, :37]).shape == (2, 3, 50, 37)
+    with pytest.raises(ValueError, match="fold must be 4 or 8, got 5"):
+        build("unet", fold=5)
