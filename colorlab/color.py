@@ -101,9 +101,9 @@ def srgb_to_linear(rgb: Tensor) -> Tensor:
 def linear_to_srgb(linear: Tensor) -> Tensor:
     """Apply the sRGB transfer curve: linear light [0, 1] to encoded [0, 1], any shape."""
     t = 0.0031308
-    power = _power(linear.clamp_min(t), 1 / 2.4)
-    line = linear.clamp_max(t).mul_(12.92)
-    return line.add_(power, alpha=1.055).sub_(1.055 * t ** (1 / 2.4))
+    # From the bright end down: 1.055 p - 0.055 rounds to above 1 at white on some processors.
+    power = _power(linear.clamp_min(t), 1 / 2.4).sub(1).mul(1.055).add(1)
+    return torch.where(linear <= t, 12.92 * linear, power)
 
 
 def _lab_curve(ratio: Tensor) -> Tensor:

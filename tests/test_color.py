@@ -8,6 +8,7 @@ import torch
 from skimage import color as reference
 
 from colorlab import color
+from colorlab.color import linear_to_srgb
 
 
 def cube(steps: int) -> torch.Tensor:
@@ -147,3 +148,10 @@ def test_eight_bit_round_trip():
 def test_wrong_input_is_named(call, error, tells):
     with pytest.raises(error, match=tells):
         call()
+
+
+def test_the_transfer_curve_ends_at_exactly_zero_and_one():
+    # Half a rounding step above 1 is enough for matplotlib to refuse a colour.
+    encoded = linear_to_srgb(torch.linspace(0, 1, 4097))
+    assert (encoded[0].item(), encoded[-1].item()) == (0.0, 1.0)
+    assert encoded.min() >= 0 and encoded.max() <= 1

@@ -87,18 +87,24 @@ def test_training_lowers_the_loss_and_keeps_the_best_weights(few_pictures):
     assert validate(model, few_pictures) == pytest.approx(history.best_score, abs=1e-5)
 
 
-def test_the_average_follows_the_closed_form():
+def test_the_average_of_weights_and_statistics_follows_the_closed_form():
     torch.manual_seed(0)
-    model = torch.nn.Linear(3, 2)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
     average = Average(model, decay=0.6)
-    want = model.weight.detach().clone()
+    names = ("0.weight", "1.running_mean", "1.running_var")
+    want = {name: model.state_dict()[name].clone() for name in names}
     for step in range(1, 15):
         with torch.no_grad():
-            model.weight.add_(torch.randn_like(model.weight))
+            model[0].weight.add_(torch.randn_like(model[0].weight))
+        model(torch.randn(8, 3))  # moves the statistics
         average.update(model, step)
         decay = min(0.6, (1 + step) / (10 + step))
-        want = decay * want + (1 - decay) * model.weight.detach()
-    assert torch.allclose(average.model.weight, want, atol=1e-6)
+        now = model.state_dict()
+        want = {name: decay * want[name] + (1 - decay) * now[name] for name in names}
+    kept = average.model.state_dict()
+    for name in names:
+        torch.testing.assert_close(kept[name], want[name])
+    assert kept["1.num_batches_tracked"] == 14
 
 
 def test_schedule_rises_then_falls_to_zero():

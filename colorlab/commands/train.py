@@ -56,6 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--crop-size", type=int, default=0, help="side of random crops (default: the pictures')"
     )
     parser.add_argument(
+        "--validate-every", type=int, default=0, metavar="STEPS", help="default: once an epoch"
+    )
+    parser.add_argument(
         "--precision", choices=("auto", "float32", "bfloat16"), default=default.precision
     )
     parser.add_argument("--device", default=default.device, help="auto, cpu, cuda")
@@ -132,6 +135,7 @@ def make_config(args: argparse.Namespace, model: Colorizer, train: data.Pictures
         weight_decay=args.weight_decay,
         augment=args.augment,
         crop_size=args.crop_size,
+        validate_every=args.validate_every,
         seed=args.seed,
         precision=args.precision,
         device=args.device,
