@@ -2,5 +2,37 @@
 
 from colorlab.classical.baselines import TABLES, Gray, LookupTable, MeanChroma, Oracle
 from colorlab.classical.counts import ColorCounts, count_colors
+from colorlab.classical.hints import LevinHints, random_hints
+from colorlab.classical.kriging import krige, levin_guided
+from colorlab.classical.library import WelshLibrary
+from colorlab.classical.neighbours import KnnColorizer
+from colorlab.classical.regression import RidgeColorizer
+from colorlab.classical.scribbles import Scribbles, levin
+from colorlab.classical.transfer import reinhard
+from colorlab.classical.welsh import welsh, welsh_swatches
 
-__all__ = ["TABLES", "ColorCounts", "Gray", "LookupTable", "MeanChroma", "Oracle", "count_colors"]
+# What is fitted on pictures, by the name of its row; TABLES need their colour counts only.
+FITTED = {"welsh": WelshLibrary, "ridge": RidgeColorizer, "knn": KnnColorizer}
+
+__all__ = [
+    "FITTED",
+    "TABLES",
+    "ColorCounts",
+    "Gray",
+    "KnnColorizer",
+    "LevinHints",
+    "LookupTable",
+    "MeanChroma",
+    "Oracle",
+    "RidgeColorizer",
+    "Scribbles",
+    "WelshLibrary",
+    "count_colors",
+    "krige",
+    "levin",
+    "levin_guided",
+    "random_hints",
+    "reinhard",
+    "welsh",
+    "welsh_swatches",
+]

@@ -1,0 +1,169 @@
+"""Ridge regression from what a cell looks like to its chroma: linear, closed form, one minute.
+
+Deshpande, Rock and Forsyth 2015 ("Learning Large-Scale Automatic Image Colorization") learn
+a quadratic objective over local features; kept small here: the features of
+:mod:`colorlab.classical.features`, random ramps of them so that a line can bend (Rahimi and
+Recht 2008, "Random Features for Large-Scale Kernel Machines", is the idea), and one linear
+system to solve. Taught in notebook 02.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from colorlab.classical.checks import check_lightness
+from colorlab.classical.features import at_size, local_features, sample_cells
+from colorlab.color import join
+
+if TYPE_CHECKING:
+    from colorlab.data.pictures import Pictures
+
+_ROWS = 8192  # cells expanded at a time
+_LEAST_ERROR = 1.0  # CIE units; errors below this are not weighted any higher
+_EXTREME = 5.0  # standard deviations; features are cut here, a line must not run away
+
+
+def solve_ridge(gram: Tensor, moment: Tensor, penalty: float) -> Tensor:
+    """Least squares with a penalty on the weights, in closed form.
+
+    Minimises |X w - y|^2 + penalty |w|^2, the weight of the first column, the intercept,
+    being free: w = (X^T X + penalty I)^-1 X^T y.
+
+    Args:
+        gram: X^T X, (D, D) float64; the first column of X is 1.
+        moment: X^T y, (D, k) float64.
+        penalty: at least 0.
+
+    Returns:
+        (D, k) float64.
+    """
+    ridge = torch.full((len(gram),), float(penalty), dtype=gram.dtype)
+    ridge[0] = 0.0
+    return torch.linalg.solve(gram + torch.diag(ridge), moment)
+
+
+class RidgeColorizer:
+    """Chroma as a linear function of random ramps of local features.
+
+    Args:
+        tensors: ``center`` and ``scale`` (D,) of the features; ``directions`` (D, R) and
+            ``offsets`` (R,) of the ramps; ``weights`` (1 + D + R, 2), CIE units; ``size``, the
+            side of the pictures it was fitted on.
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self.center = tensors["center"].float()
+        self.scale = tensors["scale"].float()
+        self.directions = tensors["directions"].float()
+        self.offsets = tensors["offsets"].float()
+        self.weights = tensors["weights"].float()
+        self.size = int(tensors["size"])
+
+    @classmethod
+    def fit(
+        cls,
+        pictures: Pictures,
+        cells: int = 250_000,
+        ramps: int = 512,
+        penalty: float = 1e-2,
+        rounds: int = 2,
+        seed: int = 0,
+    ) -> RidgeColorizer:
+        """Fit on cells drawn from the pictures.
+
+        Args:
+            pictures: the training set; sides are multiples of 4, at least 16.
+            cells: about how many cells of 4x4 pixels to learn from.
+            ramps: how many random features max(0, x . d + o); 0 makes a plain linear model.
+            penalty: on the weights, as a share of the number of cells.
+            rounds: of reweighting, each a weighted ridge with weights 1 / error. 0 is least
+                squares and gives the mean colour, gray where colours disagree; some rounds
+                approach the median, which Delta-E rewards.
+            seed: of the cells and the ramps.
+
+        Raises:
+            ValueError: no pictures, or of a side that does not do.
+        """
+        sample = sample_cells(pictures, cells, seed)
+        generator = torch.Generator().manual_seed(seed)
+        count, width = sample.features.shape
+        model = cls(
+            {
+                "center": sample.features.mean(dim=0),
+                "scale": sample.features.std(dim=0, correction=0).clamp_min(1e-4),
+                "directions": torch.randn(width, ramps, generator=generator) / width**0.5,
+                "offsets": torch.rand(ramps, generator=generator) * 2 - 1,
+                "weights": torch.zeros(1 + width + ramps, 2),
+                "size": torch.tensor(pictures.size),
+            }
+        )
+        weight = torch.ones(count)
+        for _ in range(rounds + 1):
+            error = model._refit(sample.features, sample.ab, weight, penalty)
+            weight = 1 / error.clamp_min(_LEAST_ERROR)
+        return model
+
+    def _refit(self, features: Tensor, ab: Tensor, weight: Tensor, penalty: float) -> Tensor:
+        """Solve for the weights with one weight a cell (M,); return each cell's error (M,)."""
+        width = len(self.weights)
+        gram = torch.zeros(width, width, dtype=torch.float64)
+        moment = torch.zeros(width, 2, dtype=torch.float64)
+        for x, y, w in zip(
+            features.split(_ROWS), ab.split(_ROWS), weight.split(_ROWS), strict=True
+        ):
+            expanded = self._expand(x)
+            weighted = (expanded * w[:, None]).T
+            gram += weighted @ expanded
+            moment += weighted @ y
+        self.weights = solve_ridge(gram, moment, penalty * weight.sum().item()).float()
+        return torch.cat(
+            [
+                (self._expand(x) @ self.weights - y).norm(dim=1)
+                for x, y in zip(features.split(_ROWS), ab.split(_ROWS), strict=True)
+            ]
+        )
+
+    def _expand(self, features: Tensor) -> Tensor:
+        """Features (M, D) to what the weights multiply: 1, the features and the ramps."""
+        z = ((features - self.center) / self.scale).clamp(-_EXTREME, _EXTREME)
+        ramps = torch.addmm(self.offsets, z, self.directions).relu_()
+        return torch.cat([torch.ones_like(z[:, :1]), z, ramps], dim=1)
+
+    def chroma(self, L: Tensor) -> Tensor:
+        """Coarse chroma of L (N, 1, H, W): (N, 2, h, w) in CIE units, a quarter of its size.
+
+        Raises:
+            ValueError: wrong shape, or values that are not lightness.
+        """
+        check_lightness(L)
+        features = local_features(at_size(L.cpu(), self.size))  # (N, D, h, w)
+        rows = features.flatten(2).transpose(1, 2)  # (N, h*w, D)
+        ab = torch.stack([self._expand(picture) @ self.weights for picture in rows])
+        return ab.transpose(1, 2).unflatten(2, features.shape[-2:]).to(L)
+
+    def colorize(self, L: Tensor) -> Tensor:
+        """L (N, 1, H, W) in [0, 100], any size, to sRGB (N, 3, H, W); L is kept.
+
+        Raises:
+            ValueError: as :meth:`chroma`.
+        """
+        return join(L, self.chroma(L))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What :meth:`from_tensors` needs, in half precision, to be stored as safetensors."""
+        names = ("center", "scale", "directions", "offsets", "weights")
+        return {name: getattr(self, name).half() for name in names} | {
+            "size": torch.tensor(self.size)
+        }
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> RidgeColorizer:
+        """Undo :meth:`tensors`. Raises ValueError where they are another row's."""
+        names = {"center", "scale", "directions", "offsets", "weights", "size"}
+        if set(tensors) != names:
+            raise ValueError(f"want tensors named {sorted(names)}, got {sorted(tensors)}")
+        return cls(tensors)

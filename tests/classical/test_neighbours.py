@@ -1,0 +1,172 @@
+"""k nearest neighbours against a brute search, and a distribution that is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save
+from scipy.spatial.distance import cdist
+
+from colorlab.classical.distributions import annealed_mean
+from colorlab.classical.neighbours import KnnColorizer, discriminants
+from colorlab.color import from_uint8, join, lightness, rgb_to_lab, to_uint8
+from colorlab.data import Pictures
+
+RED, BLUE, GREEN = (55.0, 35.0), (15.0, -50.0), (-40.0, 35.0)
+
+
+def _pictures(count: int = 40, size: int = 32, seed: int = 0) -> Pictures:
+    """Above, smooth: red in 70 % of the pictures, blue in 30 %. Below, rough: always green."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(count, 1, size, size, generator=generator).clamp(-2, 2)
+    below = (torch.arange(size) >= size // 2)[None, None, :, None]
+    L = 50 + noise * (0.5 + 5 * below)
+    red = (torch.arange(count) % 10 < 7)[:, None, None, None]
+    above = torch.where(red, torch.tensor(RED)[:, None, None], torch.tensor(BLUE)[:, None, None])
+    ab = torch.where(below, torch.tensor(GREEN)[:, None, None], above)
+    eight = to_uint8(join(L, ab.expand(-1, -1, -1, size)))
+    return Pictures(eight, tuple(map(str, range(count))), "0" * 64, "test:balloons")
+
+
+@pytest.fixture(scope="module")
+def fitted() -> KnnColorizer:
+    return KnnColorizer.fit(_pictures(), cells=2500, neighbors=200)
+
+
+@pytest.fixture(scope="module")
+def gray() -> torch.Tensor:
+    return lightness(from_uint8(_pictures(4, seed=1).rgb))
+
+
+def _chance(fitted: KnnColorizer, distribution: torch.Tensor, color: tuple) -> torch.Tensor:
+    """Probability of all bins within 15 units of a colour, (N, h, w)."""
+    near = (fitted.centers - torch.tensor(color)).norm(dim=1) < 15
+    return distribution[:, near].sum(dim=1)
+
+
+def test_the_true_distribution_is_found(fitted, gray):
+    found = fitted.distribution(gray, strength=0)
+    assert found.shape == (4, len(fitted.centers), 8, 8)
+    torch.testing.assert_close(found.sum(dim=1), torch.ones(4, 8, 8))
+    # Rows of cells away from the line between the halves.
+    assert _chance(fitted, found, RED)[:, :3].mean().item() == pytest.approx(0.7, abs=0.1)
+    assert _chance(fitted, found, BLUE)[:, :3].mean().item() == pytest.approx(0.3, abs=0.1)
+    assert _chance(fitted, found, GREEN)[:, 5:].mean() > 0.9
+
+
+def test_smoothing_makes_one_thing_of_one_colour(fitted, gray):
+    raw, smooth = fitted.distribution(gray, 0), fitted.distribution(gray, 8)
+    torch.testing.assert_close(smooth.sum(dim=1), torch.ones(4, 8, 8))
+    assert _chance(fitted, smooth, RED)[:, :3].mean() > _chance(fitted, raw, RED)[:, :3].mean()
+
+
+def test_the_answer_is_red_where_the_mean_would_be_purple(fitted, gray):
+    mean = annealed_mean(fitted.distribution(gray, 0), fitted.centers, 1.0)
+    purple = torch.tensor([0.7 * RED[i] + 0.3 * BLUE[i] for i in range(2)])
+    assert (mean[:, :, :3].mean((0, 2, 3)) - purple).norm() < 8
+    settings = {"rebalance": 0, "strength": 4, "temperature": 0.1}
+    decided = KnnColorizer(fitted.tensors(), neighbors=200, **settings)
+    ab = rgb_to_lab(decided.colorize(gray))[:, 1:, :12].mean((0, 2, 3))
+    assert (ab - torch.tensor(RED)).norm() < 8
+
+
+def test_rebalancing_lifts_what_is_rare(fitted, gray):
+    plain = fitted.distribution(gray)
+    lifted = fitted.distribution(gray, rebalance=0.5)
+    expected = plain / fitted.prior[:, None, None].sqrt()
+    torch.testing.assert_close(lifted, expected / expected.sum(dim=1, keepdim=True))
+
+
+def test_neighbours_are_those_of_a_brute_search(fitted, monkeypatch):
+    monkeypatch.setattr("colorlab.classical.neighbours._SLACK", 0.0)
+    generator = torch.Generator().manual_seed(0)
+    features = fitted.center + torch.randn(5, len(fitted.center), generator=generator) * 0.1
+    got = fitted._estimate(features).numpy()
+    queries = ((features - fitted.center) @ fitted.projection).numpy()
+    distance = cdist(queries, fitted.exemplars.float().numpy())
+    for i in range(5):
+        nearest = np.argsort(distance[i])[:200]
+        weight = np.exp(-2 * (distance[i][nearest] / distance[i][nearest[-1]]) ** 2)
+        votes = 4.0 * fitted.prior.numpy().astype(float)
+        np.add.at(votes, fitted.labels.numpy()[nearest], weight)
+        np.testing.assert_allclose(got[i], votes / votes.sum(), atol=1e-5)
+
+
+def test_approximate_search_gives_nearly_the_same(fitted, gray, monkeypatch):
+    quick = fitted.distribution(gray, 0)
+    monkeypatch.setattr("colorlab.classical.neighbours._SLACK", 0.0)
+    exact = fitted.distribution(gray, 0)
+    assert 0.5 * (quick - exact).abs().sum(dim=1).mean() < 0.05  # total variation
+
+
+def test_discriminants_find_the_axis_that_tells():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(3000) % 3
+    x = torch.randn(3000, 4, generator=generator) * torch.tensor([20.0, 1.0, 5.0, 1.0])
+    x[:, 1] += 3 * (labels - 1)  # a small feature tells, the large ones do not
+    center, directions = discriminants(x, labels, 2)
+    torch.testing.assert_close(center, x.mean(dim=0))
+    first = directions[:, 0] * x.std(dim=0)
+    assert first[1].abs() / first.norm() > 0.99
+    assert directions[:, 1].norm() * 20 < directions[:, 0].norm()
+    # Fisher's ratio along the first axis, computed without matrices; shrinkage takes a little.
+    y = ((x - center) @ directions)[:, 0]
+    groups = [y[labels == c] for c in range(3)]
+    within = torch.stack([g.var(correction=0) for g in groups]).mean()
+    between = torch.stack([g.mean() for g in groups]).var(correction=0)
+    assert within.item() == pytest.approx((between / within).item(), rel=0.15)
+
+
+def test_suggestions_are_the_colours_of_the_place(fitted, gray):
+    above = fitted.suggest(gray[:1], y=4, x=10, n=2)
+    assert [len(triple) for triple in above] == [3, 3]
+    for (a, b, chance), color, share in zip(above, (RED, BLUE), (0.7, 0.3), strict=True):
+        assert np.hypot(a - color[0], b - color[1]) < 8
+        assert chance == pytest.approx(share, abs=0.2)
+    a, b, chance = fitted.suggest(gray[:1], y=28, x=10)[0]
+    assert np.hypot(a - GREEN[0], b - GREEN[1]) < 8 and chance > 0.9
+    everything = fitted.suggest(gray[:1], y=4, x=10, n=100)
+    assert sum(chance for *_, chance in everything) == pytest.approx(1, abs=1e-4)
+    colors = np.array([triple[:2] for triple in everything])
+    assert (cdist(colors, colors) + 100 * np.eye(len(colors))).min() >= 15
+
+
+def test_lightness_is_kept_at_any_size(fitted):
+    for height, width in ((32, 32), (50, 70)):
+        L = 40 + 20 * torch.rand(1, 1, height, width)
+        rgb = fitted.colorize(L)
+        assert rgb.shape == (1, 3, height, width)
+        assert (lightness(rgb) - L).abs().mean() < 0.5  # but for what leaves the gamut
+
+
+def test_the_same_again_and_after_storage(fitted, gray):
+    again = KnnColorizer.fit(_pictures(), cells=2500, neighbors=200)
+    assert torch.equal(again.colorize(gray), fitted.colorize(gray))
+    stored = KnnColorizer.from_tensors(fitted.tensors())
+    assert torch.equal(stored.colorize(gray), KnnColorizer(fitted.tensors()).colorize(gray))
+    assert torch.equal(stored.exemplars, fitted.exemplars)
+    with pytest.raises(ValueError, match=r"'exemplars'.*'ab'"):
+        KnnColorizer.from_tensors({"ab": torch.zeros(2)})
+
+
+def test_a_full_table_is_small_enough_to_release(fitted):
+    tensors = fitted.tensors()
+    each = sum(
+        tensors[name].element_size() * tensors[name][0].numel() for name in ("exemplars", "labels")
+    )
+    rest = len(save(tensors)) - each * len(tensors["labels"])
+    assert 60_000 * each + rest < 3 * 2**20
+
+
+def test_what_cannot_be_done_is_said(fitted, gray, few_pictures):
+    with pytest.raises(ValueError, match="no pictures in test:few"):
+        KnnColorizer.fit(Pictures(few_pictures.rgb[:0], (), "0", "test:few"))
+    with pytest.raises(ValueError, match="neighbors must be 1 to"):
+        KnnColorizer(fitted.tensors(), neighbors=10**6)
+    with pytest.raises(ValueError, match="one picture"):
+        fitted.suggest(gray, 0, 0)
+    with pytest.raises(ValueError, match=r"pixel \(32, 0\)"):
+        fitted.suggest(gray[:1], 32, 0)
+    with pytest.raises(ValueError, match="nan"):
+        fitted.colorize(torch.full((1, 1, 32, 32), torch.nan))

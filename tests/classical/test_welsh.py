@@ -1,0 +1,180 @@
+"""Welsh's transfer against a brute search, and what every answer must keep."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import generic_filter
+from skimage.color import rgb2lab
+
+from colorlab.classical.welsh import (
+    Rectangle,
+    SwatchPair,
+    local_deviation,
+    take_samples,
+    welsh,
+    welsh_chroma,
+    welsh_swatches,
+)
+from colorlab.color import lightness, rgb_to_lab
+
+
+def _picture(seed: int, height: int = 14, width: int = 12) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return 0.2 + 0.6 * torch.rand(3, height, width, generator=generator)
+
+
+def test_deviation_is_that_of_scipys_plain_window():
+    L = 100 * np.random.default_rng(0).random((11, 9))
+    naive = generic_filter(L, np.std, size=5, mode="reflect")
+    np.testing.assert_allclose(local_deviation(L), naive, atol=1e-8)
+    # A flat sky far from zero must not become texture by rounding.
+    assert local_deviation(np.full((8, 8), 99.9)).max() < 1e-6
+
+
+def test_matches_are_those_of_a_brute_search():
+    reference, L = _picture(1), lightness(_picture(2)[None])
+    got = welsh_chroma(L, take_samples(reference, count=14 * 12))  # every pixel is a sample
+
+    lab = rgb2lab(reference.numpy(), channel_axis=0).reshape(3, -1)
+    gray = L[0, 0].double().numpy()
+    gain = gray.std() / lab[0].std()
+    remapped = (lab[0] - lab[0].mean()) * gain + gray.mean()
+    texture = generic_filter(remapped.reshape(14, 12), np.std, size=5, mode="reflect").ravel()
+    own = generic_filter(gray, np.std, size=5, mode="reflect").ravel()
+    distance = 0.5 * abs(gray.ravel()[:, None] - remapped) + 0.5 * abs(own[:, None] - texture)
+    expected = lab[1:, distance.argmin(axis=1)].reshape(2, 14, 12)
+    np.testing.assert_allclose(got[0], expected, atol=5e-3)
+
+
+def test_the_grid_takes_one_sample_from_every_cell():
+    reference = torch.zeros(3, 32, 48)
+    reference[0] = torch.linspace(0, 1, 32)[:, None]  # the row shows in red
+    reference[2] = torch.linspace(0, 1, 48)  # the column in blue
+    samples = take_samples(reference, count=6)  # 2 rows of 3 cells, 16x16 pixels each
+    known = rgb_to_lab(reference[None])[0].flatten(1).T.double()
+    index = torch.cdist(torch.from_numpy(samples.pixels[:, [0, 2, 3]]), known).argmin(dim=1)
+    cells = {(int(i) // 48 // 16, int(i) % 48 // 16) for i in index}
+    assert cells == {(y, x) for y in range(2) for x in range(3)}
+
+
+def test_answers_hold_only_colours_of_the_reference():
+    reference, L = _picture(3), lightness(torch.stack([_picture(4), _picture(5)]))
+    ab = welsh_chroma(L, take_samples(reference, count=20))
+    known = rgb_to_lab(reference[None].double())[0, 1:].flatten(1).T  # (168, 2)
+    answers = ab.transpose(0, 1).flatten(1).T.double()
+    assert torch.cdist(answers, known).amin(dim=1).max() < 1e-4
+    assert len(answers.unique(dim=0)) <= 20
+
+
+def test_its_own_colours_come_back_and_lightness_is_kept():
+    rgb = _picture(6)
+    L = lightness(rgb[None])
+    again = welsh(L, rgb, samples=14 * 12)
+    torch.testing.assert_close(again[0], rgb, atol=1e-3, rtol=0)
+    few = welsh(L, rgb, samples=30)
+    ab = welsh_chroma(L, take_samples(rgb, count=30))
+    inside = rgb_to_lab(few)[:, 1:].sub(ab).abs().amax(dim=1, keepdim=True) < 1e-2
+    assert inside.float().mean() > 0.5
+    torch.testing.assert_close(lightness(few)[inside], L[inside], atol=1e-2, rtol=0)
+
+
+def test_the_references_exposure_does_not_matter():
+    # Remapping undoes any shift and scale of the reference's lightness.
+    L = lightness(_picture(7)[None])
+    samples = take_samples(_picture(8))
+    pixels = samples.pixels.copy()
+    pixels[:, 0] = 0.5 * pixels[:, 0] + 7
+    pixels[:, 1] *= 0.5
+    dim = type(samples)(pixels, 0.5 * samples.mean + 7, 0.5 * samples.deviation)
+    torch.testing.assert_close(welsh_chroma(L, dim), welsh_chroma(L, samples))
+
+
+def test_the_seed_decides():
+    L, reference = lightness(_picture(9)[None]), _picture(10)
+    first = welsh(L, reference, samples=10, seed=1)
+    assert torch.equal(first, welsh(L, reference, samples=10, seed=1))
+    assert not torch.equal(first, welsh(L, reference, samples=10, seed=2))
+
+
+def _two_textures() -> torch.Tensor:
+    """Lightness (1, 1, 24, 32) of equal mean: smooth on the left, striped on the right."""
+    noise = torch.randn(1, 1, 24, 32, generator=torch.Generator().manual_seed(0))
+    stripes = torch.tensor([-12.0, -12.0, 12.0, 12.0]).repeat(6)[:, None]
+    return 50 + noise.clamp(-2, 2) + torch.cat([torch.zeros(24, 16), stripes.expand(24, 16)], 1)
+
+
+def test_swatches_spread_along_texture():
+    L = _two_textures()
+    reference = torch.zeros(3, 10, 20)
+    reference[0, :, :10], reference[2, :, 10:] = 0.6, 0.9  # red beside blue
+    left, right = Rectangle(2, 2, 8, 8), Rectangle(12, 22, 8, 8)
+    pairs = [
+        SwatchPair(left, Rectangle(0, 0, 10, 10)),
+        SwatchPair(right, Rectangle(0, 10, 10, 10)),
+    ]
+    rgb = welsh_swatches(L, reference, pairs)
+    redder = (rgb[0, 0] > rgb[0, 2]).float()
+    assert redder[left.slices].all() and not redder[right.slices].any()
+    # Away from where the textures meet, and from the border, where stripes are mirrored.
+    assert redder[:, :12].mean() > 0.95
+    assert redder[2:-2, 20:].mean() < 0.05
+
+
+def test_a_swatch_over_the_whole_picture_is_plain_welsh():
+    rgb, L = _picture(11), lightness(_picture(12)[None])
+    whole = Rectangle(0, 0, 14, 12)
+    by_swatch = welsh_swatches(L, rgb, [SwatchPair(whole, whole)], samples=40)
+    torch.testing.assert_close(by_swatch, welsh(L, rgb, samples=40), atol=1e-5, rtol=0)
+
+
+def test_spread_colours_are_those_of_the_nearest_patch():
+    rgb, L = _picture(13), lightness(_picture(14)[None])
+    target = Rectangle(3, 2, 6, 7)
+    pair = SwatchPair(target, Rectangle(0, 0, 14, 12))
+    got = rgb_to_lab(welsh_swatches(L, rgb, [pair], samples=14 * 12))[0, 1:].numpy()
+    padded = np.pad(L[0, 0].numpy(), 2, mode="symmetric")
+    y, x = 12, 10  # outside the swatch
+    patch = padded[y : y + 5, x : x + 5]
+    errors = {
+        (i, j): ((padded[i : i + 5, j : j + 5] - patch) ** 2).sum()
+        for i in range(3, 9)
+        for j in range(2, 9)
+    }
+    i, j = min(errors, key=errors.get)
+    np.testing.assert_allclose(got[:, y, x], got[:, i, j], atol=0.5)
+
+
+L_OK, RGB_OK = torch.rand(1, 1, 8, 8) * 100, torch.rand(3, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("L", "reference", "message"),
+    [
+        (torch.rand(1, 1, 4, 8), RGB_OK, "L is 4x8, too small; 5x5"),
+        (L_OK, torch.rand(3, 8, 3), "reference is 8x3, too small"),
+        (L_OK[0], RGB_OK, r"\(N, 1, H, W\)"),
+        (L_OK, torch.rand(1, 8, 8), "one picture"),
+        (L_OK * torch.nan, RGB_OK, "nan"),
+        (L_OK, RGB_OK * torch.nan, "nan"),
+        (L_OK * 2.55 + 60, RGB_OK, r"\[0, 100\]"),
+    ],
+)
+def test_what_cannot_be_coloured_is_said(L, reference, message):
+    with pytest.raises(ValueError, match=message):
+        welsh(L, reference)
+
+
+def test_swatches_must_lie_inside_their_pictures():
+    good, bad = Rectangle(0, 0, 6, 6), Rectangle(4, 4, 6, 6)
+    with pytest.raises(ValueError, match=r"target swatch \(4, 4, 6, 6\).*8x8"):
+        welsh_swatches(L_OK, RGB_OK, [SwatchPair(bad, good)])
+    with pytest.raises(ValueError, match="reference swatch"):
+        welsh_swatches(L_OK, RGB_OK, [SwatchPair(good, bad)])
+    with pytest.raises(ValueError, match="no pair"):
+        welsh_swatches(L_OK, RGB_OK, [])
+    with pytest.raises(ValueError, match="one picture, got 2"):
+        welsh_swatches(L_OK.expand(2, -1, -1, -1), RGB_OK, [SwatchPair(good, good)])
+    with pytest.raises(ValueError, match="count must be at least 1"):
+        welsh(L_OK, RGB_OK, samples=0)
