@@ -1,4 +1,4 @@
-"""Live parts of the lessons that work without a network: sliders that redraw a figure.
+"""Live parts of the lessons that work without a network: a canvas, and sliders for figures.
 
 A slider is a ``VBox`` of a slider and an image, joined by ``observe``: it shows its first figure
 in a static page too, and a notebook that holds it can be run and compared by nbval.
@@ -13,7 +13,10 @@ from typing import Any
 import ipywidgets
 from matplotlib.figure import Figure
 
+from colorlab.canvas import Canvas
 from colorlab.plots import png
+
+__all__ = ["Canvas", "figure_slider"]
 
 
 def figure_slider(

@@ -1,0 +1,277 @@
+"""A picture to paint on: strokes of colour, spread over the picture by a solver, live.
+
+The reader draws on the gray picture; Python rasterises the strokes, solves, and sends the picture
+back. The script of the widget is part of the package and asks no network for anything. A
+notebook that is only read shows a still picture of the same strokes.
+Taught in notebook 02.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import anywidget
+import numpy as np
+import torch
+import traitlets
+from PIL import Image
+from torch import Tensor
+
+from colorlab.color import from_uint8, join, lightness, to_uint8
+from colorlab.color_names import hex_to_lab, name_color, named_labs
+from colorlab.strokes import (
+    SHOWN_LIGHTNESS,
+    Stroke,
+    check_strokes,
+    paint,
+    read_strokes,
+    sketch,
+    write_strokes,
+)
+
+STATIC = Path(__file__).with_name("static")
+# One module for the browser: each file uses the functions of those before it.
+SCRIPTS = ("lab.js", "sketch.js", "strokebook.js", "controls.js", "canvas.js")
+MOST_SUGGESTIONS = 5  # the keys 1 to 5 choose them
+
+# Chroma at hand beside the colour well: photographs rarely hold more than these.
+SWATCHES = (
+    *("#c8453b", "#d98b3a", "#d9c04a", "#6f9a47", "#3f6b46", "#3f8f8c", "#8db8de", "#3f68b5"),
+    *("#7a55a3", "#de94ac", "#8a5e3c", "#d9a58a", "#808080"),
+)
+
+Suggest = Callable[[Tensor, int, int], Sequence[tuple[float, float, float]]]
+
+
+class Solver(Protocol):
+    """Spreads painted chroma over one picture."""
+
+    def solve(self, ab: Tensor, mask: Tensor) -> Tensor:
+        """Chroma (1, 2, H, W) of every pixel from ab (1, 2, H, W) where mask (1, 1, H, W)."""
+        ...
+
+
+class Canvas(anywidget.AnyWidget):
+    """A gray picture, a brush, and beside it the picture that the strokes make.
+
+    Args:
+        picture: sRGB (1, 3, H, W) in [0, 1], lightness (1, 1, H, W) in [0, 100], or 8-bit sRGB
+            (H, W, 3) as an array. Only its lightness is kept.
+        size: longer side of each of the two pictures on the page, in CSS pixels.
+        solver: has ``solve(ab, mask) -> ab``; Levin's scribble colorization unless told.
+        suggest: ``suggest(L, y, x)`` gives (a, b, probability) of likely colours of a pixel;
+            asked when the pointer rests.
+        strokes: painted from the start, see :mod:`colorlab.strokes`.
+
+    Attributes:
+        strokes: list of dicts, replaced as a whole by the reader or by you. A malformed one raises
+            ``TraitError`` with the name of its field.
+        ab: the answer to the last strokes (1, 2, H, W), CIE units.
+        seconds: what the last solve took.
+        status, failed: what the reader is told, and whether it is an error.
+        suggestions: the last ones, ``{"place": [x, y], "colors": [[a, b, probability], ...]}``,
+            likeliest first.
+
+    Raises:
+        ValueError: a picture of another shape or range, or a malformed stroke.
+        TypeError: a solver without ``solve``.
+    """
+
+    _esm = "\n".join((STATIC / name).read_text("utf-8") for name in SCRIPTS)
+    _css = (STATIC / "canvas.css").read_text("utf-8")
+
+    gray = traitlets.Bytes(help="the picture to paint on, PNG").tag(sync=True)
+    result = traitlets.Bytes(help="the coloured picture, PNG").tag(sync=True)
+    picture_size = traitlets.List(help="[H, W]").tag(sync=True)
+    size = traitlets.Int(400, min=64, help="longer side on the page, CSS pixels").tag(sync=True)
+    swatches = traitlets.List(help="[L, a, b] of the colours at hand").tag(sync=True)
+    color_names = traitlets.List(help="[name, [L, a, b]]").tag(sync=True)
+    strokes = traitlets.List(help="see colorlab.strokes").tag(sync=True)
+    suggests = traitlets.Bool(help="whether resting the pointer asks for colours").tag(sync=True)
+    pointer = traitlets.List(help="[x, y] where colours are asked for, or []").tag(sync=True)
+    suggestions = traitlets.Dict(help="place [x, y]; colors [a, b, probability]").tag(sync=True)
+    status = traitlets.Unicode().tag(sync=True)
+    failed = traitlets.Bool().tag(sync=True)
+    solves = traitlets.Int(help="answers sent so far").tag(sync=True)
+
+    def __init__(
+        self,
+        picture: Tensor | np.ndarray,
+        *,
+        size: int = 400,
+        solver: Solver | None = None,
+        suggest: Suggest | None = None,
+        strokes: Sequence[Stroke] = (),
+    ):
+        check_strokes(strokes)
+        if solver is not None and not callable(getattr(solver, "solve", None)):
+            raise TypeError(f"a solver needs solve(ab, mask), got {type(solver).__name__}")
+        self.L = _lightness_of(picture)
+        self.ab = torch.zeros_like(self.L).expand(-1, 2, -1, -1)
+        self.seconds = 0.0
+        self._solver = solver
+        self._suggest = suggest
+        super().__init__(
+            size=size,
+            gray=_png(join(self.L, self.ab)),
+            picture_size=list(self.L.shape[-2:]),
+            swatches=[list(hex_to_lab(code)) for code in SWATCHES],
+            color_names=[[name, list(lab)] for name, lab in named_labs()],
+            suggests=suggest is not None,
+            strokes=list(strokes),
+        )
+        self._answer()
+        self.observe(lambda change: self._answer(), names="strokes")
+        self.observe(lambda change: self._ask(), names="pointer")
+
+    @traitlets.validate("strokes")
+    def _valid_strokes(self, proposal: dict[str, Any]) -> list[Stroke]:
+        try:
+            check_strokes(proposal["value"])
+        except ValueError as error:
+            raise traitlets.TraitError(str(error)) from error
+        return proposal["value"]
+
+    def _answer(self) -> None:
+        """Solve for the strokes and send the picture, or say what went wrong.
+
+        It runs before the front end's message counts as done, and the front end keeps what comes
+        in the meantime, the latest state only: strokes faster than the solver pile up nowhere.
+        """
+        start = time.perf_counter()
+        failed = False
+        try:
+            self.ab = self._solve()
+            count = len(self.strokes)
+            self.seconds = time.perf_counter() - start
+            status = f"{count} stroke{'s' * (count != 1)}, solved in {self.seconds:.2f} s."
+            status = status if count else "Nothing painted yet."
+        except Exception as error:  # a solver is the reader's code: report, keep the canvas alive
+            failed, status = True, f"Not solved: {type(error).__name__}: {error}"
+        with self.hold_sync():
+            if not failed:
+                self.result = _png(self.rgb)
+            self.status, self.failed = status, failed
+            self.solves += 1
+
+    def _solve(self) -> Tensor:
+        ab, mask = paint(self.strokes, self.shape)
+        if not mask.any():
+            return torch.zeros_like(ab)
+        if self._solver is None:
+            from colorlab.classical.scribbles import Scribbles
+
+            self._solver = Scribbles(self.L)
+        answer = self._solver.solve(ab, mask)
+        if tuple(answer.shape) != tuple(ab.shape):
+            raise ValueError(f"the solver gave {tuple(answer.shape)}, not {tuple(ab.shape)}")
+        if not torch.isfinite(answer).all():
+            raise ValueError("the solver gave a value that is not a number")
+        return answer
+
+    def _ask(self) -> None:
+        """Fill ``suggestions`` for the pixel under ``pointer``."""
+        if self._suggest is None or len(self.pointer) != 2:
+            self.suggestions = {}
+            return
+        height, width = self.shape
+        x, y = (
+            min(max(math.floor(v), 0), side - 1)
+            for v, side in zip(self.pointer, (width, height), strict=True)
+        )
+        try:
+            likely = sorted(self._suggest(self.L, y, x), key=lambda triple: -triple[2])
+            colors = [[float(v) for v in triple] for triple in likely[:MOST_SUGGESTIONS]]
+            self.suggestions = {"place": [x, y], "colors": colors}
+        except Exception as error:  # as in _answer
+            self.suggestions = {}
+            self.status, self.failed = f"No suggestions: {type(error).__name__}: {error}", True
+            self.solves += 1
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W) of the picture."""
+        return self.L.shape[-2], self.L.shape[-1]
+
+    @property
+    def rgb(self) -> Tensor:
+        """The coloured picture, sRGB (1, 3, H, W) in [0, 1]."""
+        return join(self.L, self.ab)
+
+    def replay(self, strokes: Sequence[Stroke]) -> Tensor:
+        """Paint recorded strokes in place of what is there, and return the coloured picture.
+
+        Raises:
+            ValueError: a malformed stroke.
+            RuntimeError: the solver failed.
+        """
+        check_strokes(strokes)
+        self.strokes = list(strokes)
+        if self.failed:
+            raise RuntimeError(self.status)
+        return self.rgb
+
+    def save(self, path: str | Path) -> None:
+        """Write the strokes to ``path``, JSON, and the coloured picture beside it, PNG.
+
+        Raises:
+            ValueError: ``path`` does not end in .json.
+        """
+        write_strokes(path, self.strokes, self.shape)
+        Path(path).with_suffix(".png").write_bytes(_png(self.rgb))
+
+    def load(self, path: str | Path) -> Tensor:
+        """Replay the strokes of a file that :meth:`save` wrote; returns the coloured picture.
+
+        Raises:
+            ValueError: not such a file, or strokes of a picture of another size.
+        """
+        return self.replay(read_strokes(path, self.shape))
+
+    def __repr__(self) -> str:
+        height, width = self.shape
+        return f"Canvas({height}x{width}, {len(self.strokes)} strokes)"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
+        """The live widget, and for pages without a kernel a still picture with alt text."""
+        data, metadata = super()._repr_mimebundle_(**kwargs)
+        painted = [stroke["ab"] for stroke in self.strokes if stroke["ab"] is not None]
+        names = sorted({name_color((SHOWN_LIGHTNESS, *ab)) for ab in painted})
+        alt = (
+            f"Left, the gray picture with strokes: {', '.join(names) or 'none'}. Right, the result."
+        )
+        still = torch.cat((sketch(self.L, self.strokes), self.rgb), dim=-1)
+        stream = io.BytesIO()
+        # No chroma subsampling: the chroma is what there is to see.
+        Image.fromarray(to_uint8(still)[0]).save(stream, "JPEG", quality=90, subsampling=0)
+        data["image/jpeg"] = stream.getvalue()
+        return data, {**metadata, "image/jpeg": {"alt": alt}}
+
+
+def _lightness_of(picture: Tensor | np.ndarray) -> Tensor:
+    """L (1, 1, H, W) of what :class:`Canvas` takes."""
+    if isinstance(picture, np.ndarray):
+        picture = from_uint8(picture)[None]
+    shape = tuple(picture.shape)
+    if len(shape) != 4 or shape[0] != 1 or shape[1] not in (1, 3) or 0 in shape:
+        raise ValueError(
+            f"a canvas takes one picture, rgb (1, 3, H, W) or L (1, 1, H, W), got {shape}"
+        )
+    highest = 1 if shape[1] == 3 else 100
+    if not (picture.min() >= -1e-3 and picture.max() <= highest * 1.001):
+        kind = "rgb in [0, 1]" if shape[1] == 3 else "L in [0, 100]"
+        low, high = picture.min().item(), picture.max().item()
+        raise ValueError(f"a canvas takes {kind}, got values from {low:.3g} to {high:.3g}")
+    return lightness(picture.float()) if shape[1] == 3 else picture.float()
+
+
+def _png(rgb: Tensor) -> bytes:
+    stream = io.BytesIO()
+    # Fast rather than small: the bytes go no farther than to the browser.
+    Image.fromarray(to_uint8(rgb)[0]).save(stream, format="PNG", compress_level=1)
+    return stream.getvalue()
