@@ -22,7 +22,7 @@ from safetensors.torch import save as write_tensors
 from torch import Tensor
 
 import colorlab
-from colorlab.classical.baselines import TABLES
+from colorlab.classical import FITTED, TABLES
 from colorlab.models import MODELS, Colorizer, build, name_of
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "checkpoints"
@@ -31,6 +31,7 @@ INTENDED_USE = (
     "Teaching and non-commercial research. The colours are plausible guesses, not a record of "
     "what was in front of the camera."
 )
+_WITHOUT_NETWORK = {**TABLES, **FITTED}
 CARD_FORMAT = 1  # raised when a card's fields change so that old code would misread it
 
 
@@ -38,7 +39,7 @@ def save(model: Any, world: str, facts: dict[str, Any], folder: Path | str | Non
     """Write weights and card; each file appears whole or not at all.
 
     Args:
-        model: a colorizer, or a fitted table of :mod:`colorlab.classical.baselines`.
+        model: a colorizer, or a fitted method of :mod:`colorlab.classical`.
         world: what it was trained on, ``"photos"`` or ``"scenes"``.
         facts: what the card tells beyond the model itself: ``trained_on``, ``seed``, ``steps``,
             ``seconds``, ``device``, ``validation``, ``test`` ...
@@ -56,9 +57,11 @@ def save(model: Any, world: str, facts: dict[str, Any], folder: Path | str | Non
         config = dataclasses.asdict(model.config)
         tensors = {k: _half(v) for k, v in model.state_dict().items()}
     else:
-        name = next((n for n, kind in TABLES.items() if type(model) is kind), None)
+        name = next((n for n, kind in _WITHOUT_NETWORK.items() if type(model) is kind), None)
         if name is None:
-            raise ValueError(f"{type(model).__name__} is neither a listed model nor a table")
+            raise ValueError(
+                f"{type(model).__name__} is neither a listed model nor a fitted method"
+            )
         target, config, tensors = "ab", {}, model.tensors()
     data = write_tensors({k: v.contiguous().cpu() for k, v in tensors.items()})
     if len(data) > MAX_BYTES:
@@ -102,7 +105,7 @@ def load(
         device: where to.
 
     Returns:
-        The model in evaluation mode, or the fitted table; it has ``colorize(L)``.
+        The model in evaluation mode, or the fitted method; it has ``colorize(L)``.
 
     Raises:
         FileNotFoundError: no such checkpoint; the message lists those there are.
@@ -120,8 +123,8 @@ def load(
         tensors = read_tensors(data)
     except SafetensorError as error:
         raise ValueError(f"{file} is not a safetensors file ({error}); fetch it again") from error
-    if card["model"] in TABLES:
-        return TABLES[card["model"]].from_tensors(tensors)
+    if card["model"] in _WITHOUT_NETWORK:
+        return _WITHOUT_NETWORK[card["model"]].from_tensors(tensors)
     model = build(card["model"], **{**card["config"], **_offline(card["config"])})
     try:
         model.load_state_dict({k: v.float() for k, v in tensors.items()})
@@ -184,7 +187,7 @@ def read_card(file: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is not a model card ({error!r}); fetch it again") from error
     if not known:
         raise ValueError(f"{path} has format {card['format']}, newer than this code; update it")
-    if not whole or card["model"] not in {**MODELS, **TABLES}:
+    if not whole or card["model"] not in {**MODELS, **_WITHOUT_NETWORK}:
         raise ValueError(f"{path} does not describe a model that this code knows")
     return card
 

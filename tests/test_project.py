@@ -18,12 +18,13 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 # Imports run one way: a module may import from layers before it only.
 ORDER = [
     {"color", "progress"},
-    {"data", "layers", "losses"},
+    {"data", "layers", "losses", "color_names", "strokes"},
     {"classical"},
     {"metrics", "models"},
     {"averaging", "trainer", "runs"},
     {"training", "checkpoints"},
-    {"plots", "widgets", "exercises"},
+    {"plots", "canvas", "exercises"},
+    {"widgets"},
     {"commands"},
     {"__main__"},
 ]

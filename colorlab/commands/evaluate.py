@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,7 @@ from typing import Any
 import torch
 
 from colorlab import checkpoints
-from colorlab.classical.baselines import TABLES, Gray, Oracle
-from colorlab.classical.counts import ColorCounts, count_colors
+from colorlab.classical import FITTED, TABLES, Gray, LevinHints, Oracle, count_colors
 from colorlab.data import Pictures, load
 from colorlab.metrics import evaluate
 from colorlab.models import MODELS
@@ -19,6 +19,7 @@ from colorlab.trainer import pick_device
 
 STANDING_ROWS = ("gray", "mean", "lut", "oracle64")
 RELEASED = "released"
+HINTED = re.compile(r"(levin|guided)([1-9]\d*)")  # and how many hints from the truth
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,9 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--models",
         default=",".join(STANDING_ROWS),
-        help=f"rows, separated by commas: {', '.join(STANDING_ROWS)} (default); trained models "
+        help=f"rows, separated by commas: {', '.join(STANDING_ROWS)} (default); "
+        f"{', '.join(FITTED)}, fitted on the training split; trained models "
         "such as unet or unet-rgb; a .safetensors file; released: every released network of "
-        "the data's world",
+        "the data's world; levin200 or guided200: scribbles with 200 hints from the truth",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table to FILE too")
     parser.add_argument("--limit", type=int, metavar="N", help="measure the first N pictures only")
@@ -85,12 +87,20 @@ def row_names(models: str, world: str) -> list[str]:
         if name == RELEASED:
             stems = [stem for stem in checkpoints.released() if stem.endswith(f"-{world}")]
             names += [stem.removesuffix(f"-{world}").removesuffix("-ab") for stem in stems]
-        elif name in STANDING_ROWS or name.endswith(".safetensors") or name.split("-")[0] in MODELS:
+        elif (
+            name in STANDING_ROWS
+            or name in FITTED
+            or HINTED.fullmatch(name)
+            or name.endswith(".safetensors")
+            or name.split("-")[0] in MODELS
+        ):
             names.append(name)
         else:
             raise ValueError(
-                f"unknown model {name!r}; known: {', '.join([*STANDING_ROWS, *MODELS])}, each "
-                f"network also with -rgb, {RELEASED}, or the path of a .safetensors file"
+                f"unknown model {name!r}; known: "
+                f"{', '.join([*STANDING_ROWS, *FITTED, *MODELS])}, each "
+                f"network also with -rgb, {RELEASED}, levin or guided with a number of hints, or "
+                "the path of a .safetensors file"
             )
     if not names:
         raise ValueError(f"--models {models!r} names nothing to measure")
@@ -102,37 +112,39 @@ def make_rows(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Build each row, and tell where it came from: a training set, or a file.
 
-    The mean and the lookup table are fitted on the data's own training split. Data without
-    one (scikit-image's photographs, a folder of test pictures) takes the released tables.
+    What needs no network is fitted on the data's own training split. Data without one
+    (scikit-image's photographs, a folder of test pictures) takes what is released.
     """
     rows: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    train: tuple[ColorCounts, str] | None = None
+    train = _training_split(data) if {*TABLES, *FITTED} & set(names) else None
+    counts = count_colors(train) if train is not None and set(TABLES) & set(names) else None
     for name in names:
         if name == "gray":
             rows[name], origins[name] = Gray(), "ab = 0"
         elif name == "oracle64":
             rows[name], origins[name] = Oracle(), "true ab, area mean of 4x4 pixels"
-        elif name in TABLES:
-            train = train or _count_train(data)
-            if train is None:
-                rows[name], origins[name] = _released(name, world, device)
-            else:
-                rows[name], origins[name] = TABLES[name].fit(train[0]), f"fitted on {train[1]}"
+        elif hinted := HINTED.fullmatch(name):
+            rows[name] = LevinHints(int(hinted[2]), guided=hinted[1] == "guided")
+            origins[name] = f"true ab at {hinted[2]} random pixels, seed {rows[name].seed}"
+        elif train is not None and name in {*TABLES, *FITTED}:
+            rows[name] = TABLES[name].fit(counts) if name in TABLES else FITTED[name].fit(train)
+            origins[name] = (
+                f"fitted on {train.source}, {len(train)} pictures, sha256 {train.sha256}"
+            )
         else:
             rows[name], origins[name] = _released(name, world, device)
     return rows, origins
 
 
-def _count_train(data: str) -> tuple[ColorCounts, str] | None:
-    """Colours of the training split and its identity, or None where there is no such split."""
+def _training_split(data: str) -> Pictures | None:
+    """The training split that belongs to ``data``, or None where there is none."""
     if data == "skimage":
         return None
     try:
-        train: Pictures = load(data, "train")
+        return load(data, "train")
     except FileNotFoundError:
         return None
-    return count_colors(train), f"{train.source}, {len(train)} pictures, sha256 {train.sha256}"
 
 
 def _released(name: str, world: str, device: torch.device) -> tuple[Any, str]:
