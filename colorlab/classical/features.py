@@ -17,12 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from colorlab.classical.checks import check_lightness
-from colorlab.data.quick import quick_lab
+from colorlab.data.quick import STRIDE, quick_lab
 
 if TYPE_CHECKING:
     from colorlab.data.pictures import Pictures
 
-STRIDE = 4  # pixels, side of a cell
 SMALLEST = 16  # pixels, side of the smallest picture that features are computed on
 SCALES = (2, 4, 8, 16)  # cells, side of the squares that coarser features average
 _BANDS = 4  # rows of the picture whose mean tone and texture every cell knows

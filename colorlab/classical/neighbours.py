@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.linalg
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
 from colorlab.classical.checks import check_lightness
+from colorlab.classical.discriminants import discriminants
 from colorlab.classical.distributions import annealed_mean, fit_bins, mean_field, nearest_bin
 from colorlab.classical.features import at_size, local_features, sample_cells
 from colorlab.color import join
@@ -26,11 +26,10 @@ from colorlab.color import join
 if TYPE_CHECKING:
     from colorlab.data.pictures import Pictures
 
-_SHRINKAGE = 0.01  # share of the identity in the scatter within classes, so that it inverts
 _PRIOR = 4.0  # the training set's own distribution counts as so many neighbours
 _DIFFERENT = 15.0  # CIE units; suggested colours are at least this far apart
 _SLACK = 1.0  # the k-th found is at most twice as far as the true k-th: a third of the time
-_NAMES = {"exemplars", "labels", "centers", "prior", "center", "projection", "size"}
+_NAMES = {"exemplars", "labels", "centers", "prior", "center", "projection", "size", "settings"}
 
 
 class KnnColorizer:
@@ -99,13 +98,14 @@ class KnnColorizer:
         sample = sample_cells(pictures, cells, seed)
         centers = fit_bins(sample.ab)
         labels = nearest_bin(sample.ab, centers)
+        members = torch.bincount(labels, minlength=len(centers)).clamp_min(1)
         center, projection = discriminants(sample.features, labels, dimensions)
         kept = np.random.default_rng(seed).permutation(len(labels))[:exemplars]
         tensors = {
             "exemplars": (sample.features[kept] - center) @ projection,
             "labels": labels[kept],
             "centers": centers,
-            "prior": torch.bincount(labels, minlength=len(centers)) / len(labels),
+            "prior": members / members.sum(),
             "center": center,
             "projection": projection,
             "size": torch.tensor(pictures.size),
@@ -189,6 +189,10 @@ class KnnColorizer:
             "center": self.center,
             "projection": self.projection,
             "size": torch.tensor(self.size),
+            "settings": torch.tensor(
+                [self.neighbors, self.rebalance, self.strength, self.temperature],
+                dtype=torch.float64,
+            ),
         }
 
     @classmethod
@@ -196,7 +200,8 @@ class KnnColorizer:
         """Undo :meth:`tensors`. Raises ValueError where they are another row's."""
         if set(tensors) != _NAMES:
             raise ValueError(f"want tensors named {sorted(_NAMES)}, got {sorted(tensors)}")
-        return cls(tensors)
+        neighbors, *rest = tensors["settings"].tolist()
+        return cls(tensors, int(neighbors), *rest)
 
     def _features(self, L: Tensor) -> Tensor:
         check_lightness(L)
@@ -219,34 +224,3 @@ class KnnColorizer:
         found.scatter_add_(1, self.labels[torch.from_numpy(index)].long(), weight)
         found += _PRIOR * self.prior
         return found / found.sum(dim=1, keepdim=True)
-
-
-def discriminants(features: Tensor, labels: Tensor, dimensions: int) -> tuple[Tensor, Tensor]:
-    """Directions in which classes differ most, measured by how much each class spreads itself.
-
-    Fisher's linear discriminants: the eigenvectors of the scatter between classes against the
-    scatter within them (Hastie, Tibshirani and Friedman, section 4.3.3). Distances along them
-    count what tells colours apart; plain distances count whatever varies most.
-
-    Args:
-        features: (M, D).
-        labels: (M,) int64, the class of each.
-        dimensions: how many directions, at most D.
-
-    Returns:
-        The features' mean (D,) and the directions (D, dimensions), the most telling first. Along
-        each the scatter within classes is the ratio of the two scatters, so that a direction
-        counts as much as it tells.
-    """
-    center = features.mean(dim=0)
-    x = (features - center).double()
-    scale = x.std(dim=0, correction=0).clamp_min(1e-4)
-    x = x / scale
-    members = torch.bincount(labels).double()
-    means = torch.zeros(len(members), x.shape[1], dtype=torch.float64).index_add_(0, labels, x)
-    means = means / members.clamp_min(1)[:, None]
-    between = (means * members[:, None]).T @ means / len(x)
-    within = x.T @ x / len(x) - between + _SHRINKAGE * torch.eye(x.shape[1], dtype=torch.float64)
-    ratio, directions = scipy.linalg.eigh(between.numpy(), within.numpy())  # smallest first
-    chosen = (directions * np.sqrt(np.maximum(ratio, 0)))[:, ::-1][:, :dimensions]
-    return center, (torch.from_numpy(chosen.copy()) / scale[:, None]).float()
