@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colorlab.classical.checks import check_lightness
+from colorlab.checks import check_lightness
 from colorlab.data.quick import STRIDE, quick_lab
 
 if TYPE_CHECKING:

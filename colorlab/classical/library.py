@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colorlab.classical.checks import check_lightness
+from colorlab.checks import check_lightness
 from colorlab.classical.welsh import NEIGHBOURHOOD, SAMPLES, Samples, take_samples, welsh_chroma
 from colorlab.color import from_uint8, join, lightness
 

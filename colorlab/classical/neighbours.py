@@ -17,7 +17,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from colorlab.classical.checks import check_lightness
+from colorlab.checks import check_lightness
 from colorlab.classical.discriminants import discriminants
 from colorlab.classical.distributions import annealed_mean, fit_bins, mean_field, nearest_bin
 from colorlab.classical.features import at_size, local_features, sample_cells

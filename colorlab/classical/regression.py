@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from colorlab.classical.checks import check_lightness
+from colorlab.checks import check_lightness
 from colorlab.classical.features import at_size, local_features, sample_cells
 from colorlab.color import join
 

@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colorlab.classical.checks import check_lightness
+from colorlab.checks import check_lightness
 from colorlab.classical.dissection import NEIGHBOURS
 from colorlab.classical.gridsolver import GridSolver
 

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from colorlab.classical.checks import check_pictures, one_picture
+from colorlab.checks import check_pictures, one_picture
 from colorlab.color import lab_to_rgb, linear_to_srgb, rgb_to_lab, srgb_to_linear
 
 Space = Literal["lalphabeta", "lab"]

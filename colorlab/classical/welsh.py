@@ -18,7 +18,7 @@ from scipy.ndimage import uniform_filter
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from colorlab.classical.checks import check_lightness, one_picture
+from colorlab.checks import check_lightness, one_picture
 from colorlab.color import join, rgb_to_lab
 
 NEIGHBOURHOOD = 5  # pixels, side of the square whose deviation tells the texture (section 3.1)

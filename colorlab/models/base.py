@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from colorlab.checks import check_lightness
 from colorlab.color import downsample_chroma, join, rgb_to_lab
 from colorlab.data.loaders import Batch
 from colorlab.losses import regression_loss
@@ -149,16 +150,3 @@ class Regressor(Colorizer):
         if self.config.target == "ab":
             return {self.config.loss: measure(prediction / 110, batch.ab / 110)}
         return {self.config.loss: measure(prediction, batch.rgb)}
-
-
-def check_lightness(L: Tensor) -> None:
-    """Refuse what is not a batch of lightness.
-
-    Raises:
-        ValueError: shape other than (N, 1, H, W), or values outside [0, 100] by more than 0.1.
-    """
-    if L.ndim != 4 or L.shape[1] != 1:
-        raise ValueError(f"L must have shape (N, 1, H, W), got {tuple(L.shape)}")
-    low, high = L.min().item(), L.max().item()
-    if not (low >= -0.1 and high <= 100.1):  # also catches NaN
-        raise ValueError(f"L must lie in [0, 100], got values from {low:.3g} to {high:.3g}")

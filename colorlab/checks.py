@@ -1,4 +1,4 @@
-"""What the classical methods ask of their input, checked once, in words."""
+"""What colorizers ask of their input, checked once, in words."""
 
 from __future__ import annotations
 
