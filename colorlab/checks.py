@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 from torch import Tensor
 
 
@@ -47,6 +49,16 @@ def check_pictures(rgb: Tensor, what: str = "rgb") -> None:
     if rgb.ndim != 4 or rgb.shape[1] != 3 or not rgb.numel():
         raise ValueError(f"{what} must have shape (N, 3, H, W), got {tuple(rgb.shape)}")
     _check_range(rgb, 1, what)
+
+
+def check_names(tensors: Mapping[str, Tensor], names: Collection[str]) -> None:
+    """Refuse stored tensors that belong to another method.
+
+    Raises:
+        ValueError: names other than ``names``, or one of them missing.
+    """
+    if set(tensors) != set(names):
+        raise ValueError(f"want tensors named {sorted(names)}, got {sorted(tensors)}")
 
 
 def _check_side(x: Tensor, least: int, what: str) -> None:

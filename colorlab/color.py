@@ -58,7 +58,7 @@ def _check(x: Tensor, channels: int, what: str) -> None:
         )
 
 
-def _mix(matrix: Tensor, x: Tensor) -> Tensor:
+def mix_channels(matrix: Tensor, x: Tensor) -> Tensor:
     """Apply ``matrix`` (k, 3) to the channel axis of ``x`` (..., 3, H, W): (..., k, H, W)."""
     flat = x.flatten(-2)  # (..., 3, H*W)
     return torch.matmul(matrix.to(x), flat).unflatten(-1, x.shape[-2:])
@@ -138,8 +138,8 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
 
 
 def _rgb_to_lab(rgb: Tensor) -> Tensor:
-    f = _lab_curve(_mix(WHITENED_FROM_RGB, srgb_to_linear(rgb)))
-    lab = _mix(_LAB_FROM_CURVED, f)
+    f = _lab_curve(mix_channels(WHITENED_FROM_RGB, srgb_to_linear(rgb)))
+    lab = mix_channels(_LAB_FROM_CURVED, f)
     lab.select(-3, 0).sub_(16)
     return lab
 
@@ -167,7 +167,7 @@ def _lab_to_rgb(lab: Tensor) -> Tensor:
     lightness_, a, b = lab.unbind(-3)
     fy = (lightness_ + 16) / 116
     f = torch.stack((fy + a / 500, fy, fy - b / 200), dim=-3)
-    return linear_to_srgb(_mix(_RGB_FROM_WHITENED, _lab_curve_inverse(f)))
+    return linear_to_srgb(mix_channels(_RGB_FROM_WHITENED, _lab_curve_inverse(f)))
 
 
 def lightness(rgb: Tensor) -> Tensor:
@@ -184,7 +184,7 @@ def lightness(rgb: Tensor) -> Tensor:
 
 
 def _lightness(rgb: Tensor) -> Tensor:
-    y = _mix(WHITENED_FROM_RGB[1:2], srgb_to_linear(rgb))
+    y = mix_channels(WHITENED_FROM_RGB[1:2], srgb_to_linear(rgb))
     return 116 * _lab_curve(y) - 16
 
 

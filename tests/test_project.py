@@ -17,7 +17,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 # Imports run one way: a module may import from layers before it only.
 ORDER = [
-    {"color", "progress", "checks"},
+    {"color", "progress", "checks", "resizing"},
     {"data", "layers", "losses", "color_names", "strokes"},
     {"classical"},
     {"metrics", "models"},

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from colorlab.checks import check_names
 from colorlab.classical.counts import ColorCounts, count_colors
 from colorlab.color import downsample_chroma, join, rgb_to_lab
 
@@ -67,7 +68,8 @@ class MeanChroma:
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> MeanChroma:
         """Undo :meth:`tensors`. Raises ValueError where they are another row's."""
-        return cls(_only(tensors, "ab"))
+        check_names(tensors, {"ab"})
+        return cls(tensors["ab"])
 
 
 class LookupTable:
@@ -114,7 +116,8 @@ class LookupTable:
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> LookupTable:
         """Undo :meth:`tensors`. Raises ValueError where they are another row's."""
-        return cls(_only(tensors, "ab"))
+        check_names(tensors, {"ab"})
+        return cls(tensors["ab"])
 
 
 # The rows that are fitted, by name: what data/checkpoints can hold beside the networks.
@@ -166,9 +169,3 @@ def _checked(ab: Tensor, shape: tuple[int, ...], what: str) -> Tensor:
     if not torch.isfinite(ab).all():
         raise ValueError(f"{what} holds a value that is not finite")
     return ab.detach().float()
-
-
-def _only(tensors: Mapping[str, Tensor], name: str) -> Tensor:
-    if set(tensors) != {name}:
-        raise ValueError(f"want one tensor named {name!r}, got {sorted(tensors)}")
-    return tensors[name]

@@ -149,16 +149,3 @@ def sample_cells(pictures: Pictures, count: int, seed: int = 0) -> Cells:
             picked = source.flatten(2).gather(2, index).transpose(1, 2)  # (n, each, D)
             kept[rows] = picked.flatten(0, 1)
     return Cells(features, chroma)
-
-
-def at_size(L: Tensor, size: int) -> Tensor:
-    """L (N, 1, H, W) resized, antialiased, to about the area of ``size`` x ``size``.
-
-    The shape is kept, in multiples of 4 pixels: features that were learned at one scale mean
-    nothing at another.
-    """
-    scale = size / (L.shape[-2] * L.shape[-1]) ** 0.5
-    wanted = [max(SMALLEST, round(side * scale / STRIDE) * STRIDE) for side in L.shape[-2:]]
-    if wanted == list(L.shape[-2:]):
-        return L
-    return F.interpolate(L, size=wanted, mode="bilinear", antialias=True, align_corners=False)

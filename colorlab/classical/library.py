@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colorlab.checks import check_lightness
+from colorlab.checks import check_lightness, check_names
 from colorlab.classical.welsh import NEIGHBOURHOOD, SAMPLES, Samples, take_samples, welsh_chroma
 from colorlab.color import from_uint8, join, lightness
 
@@ -130,9 +130,7 @@ class WelshLibrary:
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> WelshLibrary:
         """Undo :meth:`tensors`. Raises ValueError where they are another row's."""
-        names = {"descriptors", "pixels", "lightness", "indices"}
-        if set(tensors) != names:
-            raise ValueError(f"want tensors named {sorted(names)}, got {sorted(tensors)}")
+        check_names(tensors, {"descriptors", "pixels", "lightness", "indices"})
         references = [
             Samples(pixels, *whole)
             for pixels, whole in zip(

@@ -17,11 +17,13 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from colorlab.checks import check_lightness
+from colorlab.checks import check_lightness, check_names
 from colorlab.classical.discriminants import discriminants
 from colorlab.classical.distributions import annealed_mean, fit_bins, mean_field, nearest_bin
-from colorlab.classical.features import at_size, local_features, sample_cells
+from colorlab.classical.features import SMALLEST, local_features, sample_cells
 from colorlab.color import join
+from colorlab.data.quick import STRIDE
+from colorlab.resizing import resize_to_area
 
 if TYPE_CHECKING:
     from colorlab.data.pictures import Pictures
@@ -198,14 +200,13 @@ class KnnColorizer:
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> KnnColorizer:
         """Undo :meth:`tensors`. Raises ValueError where they are another row's."""
-        if set(tensors) != _NAMES:
-            raise ValueError(f"want tensors named {sorted(_NAMES)}, got {sorted(tensors)}")
+        check_names(tensors, _NAMES)
         neighbors, *rest = tensors["settings"].tolist()
         return cls(tensors, int(neighbors), *rest)
 
     def _features(self, L: Tensor) -> Tensor:
         check_lightness(L)
-        return local_features(at_size(L.cpu(), self.size))
+        return local_features(resize_to_area(L.cpu(), self.size, STRIDE, SMALLEST))
 
     def _estimate(self, features: Tensor) -> Tensor:
         """Distributions (M, K) at the cells with these features (M, D).

@@ -15,15 +15,18 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from colorlab.checks import check_lightness
-from colorlab.classical.features import at_size, local_features, sample_cells
+from colorlab.checks import check_lightness, check_names
+from colorlab.classical.features import SMALLEST, local_features, sample_cells
 from colorlab.color import join
+from colorlab.data.quick import STRIDE
+from colorlab.resizing import resize_to_area
 
 if TYPE_CHECKING:
     from colorlab.data.pictures import Pictures
 
 _ROWS = 8192  # cells expanded at a time
 _LEAST_ERROR = 1.0  # CIE units; errors below this are not weighted any higher
+_NAMES = ("center", "scale", "directions", "offsets", "weights")  # tensors, beside the size
 _EXTREME = 5.0  # standard deviations; features are cut here, a line must not run away
 
 
@@ -140,7 +143,8 @@ class RidgeColorizer:
             ValueError: wrong shape, or values that are not lightness.
         """
         check_lightness(L)
-        features = local_features(at_size(L.cpu(), self.size))  # (N, D, h, w)
+        L_here = resize_to_area(L.cpu(), self.size, STRIDE, SMALLEST)
+        features = local_features(L_here)  # (N, D, h, w)
         rows = features.flatten(2).transpose(1, 2)  # (N, h*w, D)
         ab = torch.stack([self._expand(picture) @ self.weights for picture in rows])
         return ab.transpose(1, 2).unflatten(2, features.shape[-2:]).to(L)
@@ -155,15 +159,12 @@ class RidgeColorizer:
 
     def tensors(self) -> dict[str, Tensor]:
         """What :meth:`from_tensors` needs, in half precision, to be stored as safetensors."""
-        names = ("center", "scale", "directions", "offsets", "weights")
-        return {name: getattr(self, name).half() for name in names} | {
+        return {name: getattr(self, name).half() for name in _NAMES} | {
             "size": torch.tensor(self.size)
         }
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> RidgeColorizer:
         """Undo :meth:`tensors`. Raises ValueError where they are another row's."""
-        names = {"center", "scale", "directions", "offsets", "weights", "size"}
-        if set(tensors) != names:
-            raise ValueError(f"want tensors named {sorted(names)}, got {sorted(tensors)}")
+        check_names(tensors, {*_NAMES, "size"})
         return cls(tensors)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from colorlab.checks import check_pictures, one_picture
-from colorlab.color import lab_to_rgb, linear_to_srgb, rgb_to_lab, srgb_to_linear
+from colorlab.color import lab_to_rgb, linear_to_srgb, mix_channels, rgb_to_lab, srgb_to_linear
 
 Space = Literal["lalphabeta", "lab"]
 
@@ -43,8 +43,8 @@ def rgb_to_lalphabeta(rgb: Tensor) -> Tensor:
     The paper's RGB is taken as linear light, so the sRGB curve is undone first. l is in about
     [-6.1, 0], alpha and beta are 0 for grays within 0.001; logarithms are decimal.
     """
-    lms = _mix(LMS_FROM_RGB, srgb_to_linear(rgb)).clamp_min(DARKEST)
-    return _mix(LALPHABETA_FROM_LOG_LMS, lms.log10())
+    lms = mix_channels(LMS_FROM_RGB, srgb_to_linear(rgb)).clamp_min(DARKEST)
+    return mix_channels(LALPHABETA_FROM_LOG_LMS, lms.log10())
 
 
 def lalphabeta_to_rgb(lalphabeta: Tensor, clip: bool = True) -> Tensor:
@@ -53,8 +53,8 @@ def lalphabeta_to_rgb(lalphabeta: Tensor, clip: bool = True) -> Tensor:
     The inverse matrices are computed: eq. 9 as printed is 0.017 off in its last row. Without
     ``clip``, colours outside the gamut come out below 0 or above 1.
     """
-    lms = 10 ** _mix(torch.linalg.inv(LALPHABETA_FROM_LOG_LMS), lalphabeta)
-    rgb = linear_to_srgb(_mix(torch.linalg.inv(LMS_FROM_RGB), lms))
+    lms = 10 ** mix_channels(torch.linalg.inv(LALPHABETA_FROM_LOG_LMS), lalphabeta)
+    rgb = linear_to_srgb(mix_channels(torch.linalg.inv(LMS_FROM_RGB), lms))
     return rgb.clamp(0, 1) if clip else rgb
 
 
@@ -94,8 +94,3 @@ def reinhard(
     gain = torch.where(flat, torch.ones_like(gain), gain)  # (N, 3, 1, 1)
     moved = (channels - mean) * gain + reference.mean(**over)
     return from_space(moved, clip=clip).to(rgb)
-
-
-def _mix(matrix: Tensor, x: Tensor) -> Tensor:
-    """Apply ``matrix`` (3, 3) to the channel axis of ``x`` (..., 3, H, W)."""
-    return torch.einsum("kc,...chw->...khw", matrix.to(x), x)

@@ -14,6 +14,7 @@ from colorlab.checks import check_lightness
 from colorlab.color import downsample_chroma, join, rgb_to_lab
 from colorlab.data.loaders import Batch
 from colorlab.losses import regression_loss
+from colorlab.resizing import resize_to_area
 
 TARGETS = ("ab", "rgb")
 
@@ -56,18 +57,6 @@ class Colorizer(nn.Module):
         """The parties that training lets step in turn."""
         raise NotImplementedError
 
-    def working_size(self, height: int, width: int) -> tuple[int, int]:
-        """The size at which the network looks at a picture of (height, width).
-
-        Same shape, about the area it was trained on, in multiples of ``multiple``: a network
-        that has seen 256x256 pictures takes a 4,000 pixel wide sky for a wall.
-        """
-        scale = self.config.size / (height * width) ** 0.5
-        return tuple(
-            max(self.multiple, round(side * scale / self.multiple) * self.multiple)
-            for side in (height, width)
-        )
-
     @torch.inference_mode()
     def colorize(self, L: Tensor) -> Tensor:
         """Colour a batch.
@@ -109,11 +98,8 @@ class Colorizer(nn.Module):
         return self(L)
 
     def resize(self, L: Tensor) -> Tensor:
-        """L (N, 1, H, W) at working size, antialiased."""
-        size = self.working_size(*L.shape[-2:])
-        if size == tuple(L.shape[-2:]):
-            return L
-        return F.interpolate(L, size=size, mode="bilinear", antialias=True, align_corners=False)
+        """L (N, 1, H, W) at about the area it was trained on, in multiples of ``multiple``."""
+        return resize_to_area(L, self.config.size, self.multiple)
 
     def finish(self, L: Tensor, answer: Tensor) -> Tensor:
         """Turn an answer at working size into pictures (N, 3, H, W) of the size of L."""

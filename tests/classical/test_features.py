@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from colorlab.classical.features import at_size, local_features, sample_cells
+from colorlab.classical.features import local_features, sample_cells
 from colorlab.color import from_uint8, lightness, rgb_to_lab
 from colorlab.data import Pictures
 
@@ -67,15 +67,6 @@ def test_sampled_cells_are_cells_of_the_pictures(few_pictures):
     assert torch.equal(again.features, cells.features)
     assert not torch.equal(sample_cells(few_pictures, 120, seed=4).ab, cells.ab)
     assert len(sample_cells(few_pictures, count=10**6).ab) == 12 * 64  # no cell twice
-
-
-def test_other_sizes_come_to_the_size_of_training():
-    L = _lightness(3, 64, 100)
-    assert at_size(L, 80) is L  # the area of 80x80 already
-    assert tuple(at_size(L, 20).shape[-2:]) == (16, 24)
-    assert tuple(at_size(L[..., :8, :], 16).shape[-2:]) == (16, 56)
-    flat = torch.full((1, 1, 30, 30), 70.0)
-    torch.testing.assert_close(at_size(flat, 64), torch.full((1, 1, 64, 64), 70.0))
 
 
 @pytest.mark.parametrize(
