@@ -38,6 +38,9 @@ CARD_FORMAT = 1  # raised when a card's fields change so that old code would mis
 def save(model: Any, world: str, facts: dict[str, Any], folder: Path | str | None = None) -> Path:
     """Write weights and card; each file appears whole or not at all.
 
+    Children that only training needs (``Colorizer.training_only``, a GAN's discriminator) are
+    left out; a loaded model has them untrained.
+
     Args:
         model: a colorizer, or a fitted method of :mod:`colorlab.classical`.
         world: what it was trained on, ``"photos"`` or ``"scenes"``.
@@ -55,7 +58,10 @@ def save(model: Any, world: str, facts: dict[str, Any], folder: Path | str | Non
     if isinstance(model, Colorizer):
         name, target = name_of(model), model.config.target
         config = dataclasses.asdict(model.config)
-        tensors = {k: _half(v) for k, v in model.state_dict().items()}
+        left_out = model.training_only
+        tensors = {
+            k: _half(v) for k, v in model.state_dict().items() if k.split(".")[0] not in left_out
+        }
     else:
         name = next((n for n, kind in _WITHOUT_NETWORK.items() if type(model) is kind), None)
         if name is None:
@@ -126,8 +132,11 @@ def load(
     if card["model"] in _WITHOUT_NETWORK:
         return _WITHOUT_NETWORK[card["model"]].from_tensors(tensors)
     model = build(card["model"], **{**card["config"], **_offline(card["config"])})
+    left_out = {
+        k: v for k, v in model.state_dict().items() if k.split(".")[0] in model.training_only
+    }
     try:
-        model.load_state_dict({k: v.float() for k, v in tensors.items()})
+        model.load_state_dict({k: v.float() for k, v in tensors.items()} | left_out)
     except RuntimeError as error:
         raise ValueError(f"{file} does not fit its card's settings: {error}") from error
     return model.to(device, memory_format=torch.channels_last).eval()

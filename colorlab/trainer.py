@@ -103,6 +103,7 @@ class Trainer:
         return torch.optim.AdamW(
             player.module.parameters(),
             lr=self.config.learning_rate * player.rate,
+            betas=player.betas,
             weight_decay=self.config.weight_decay,
             fused=True,
         )

@@ -50,12 +50,13 @@ def fit(
     progress: bool = True,
     on_validation: OnValidation | None = None,
 ) -> History:
-    """Train ``model`` in place and leave its best weights in it.
+    """Train ``model`` in place and leave its best weights in it, averaged ones where asked for.
 
     Args:
         model: any colorizer; its ``players()`` say what is minimized.
         train: training pictures.
-        val: validation pictures; without them the last weights are kept.
+        val: validation pictures; without them, and for a model that does not keep its best, the
+            last weights are kept.
         config: how to train.
         out: folder for the run's state; without it nothing is written and nothing resumed.
         resume: go on with the run in ``out``, if there is one. The weights at the end are the
@@ -142,7 +143,8 @@ class _Run:
         terms = history.mean_terms()
         self._check_finite(terms)
         score = validate(trainer.best_guess, val, trainer.device) if val is not None else None
-        if history.close_row(trainer.step, score):
+        best = history.close_row(trainer.step, score)
+        if best and trainer.model.keeps_best:
             self.best = copy.deepcopy(trainer.best_guess.state_dict())
         if self.on_validation:
             self.on_validation(trainer.step, trainer.best_guess)

@@ -66,7 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint-every", type=float, default=default.checkpoint_every, help="seconds"
     )
     parser.add_argument(
-        "--start", metavar="WEIGHTS", help="begin with these weights (fine-tuning); default: random"
+        "--start",
+        metavar="WEIGHTS",
+        help="begin with these weights, of this model or of a part of it; default: random",
     )
     parser.add_argument("--limit", type=int, help="use the first N training pictures only")
 
@@ -111,9 +113,14 @@ def make_model(args: argparse.Namespace, size: int) -> Colorizer:
         if not args.start:
             return build(args.model, **chosen)
         begun = checkpoints.load(args.start)
-        model = build(args.model, **{**dataclasses.asdict(begun.config), **chosen})
+        known = {field.name for field in dataclasses.fields(MODELS[args.model][1])}
+        inherited = dataclasses.asdict(begun.config)
+        if type(begun) is not MODELS[args.model][0]:
+            inherited.pop("loss", None)  # each lesson has its own objective
+        kept = {k: v for k, v in inherited.items() if k in known}
+        model = build(args.model, **{**kept, **chosen})
         try:
-            model.load_state_dict(begun.state_dict())
+            model.start_from(begun)
         except RuntimeError as error:
             raise ValueError(f"--start {args.start} does not fit {args.model}: {error}") from error
         return model

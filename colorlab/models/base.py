@@ -28,12 +28,15 @@ class Player:
         module: whose parameters this player's optimizer owns.
         loss: batch to named terms; the player minimizes their sum.
         rate: factor on the learning rate (two time-scale training gives players different ones).
+        betas: of the player's AdamW. A GAN's players take a shorter memory of the gradient,
+            (0.5, 0.999), since their opponent moves (Radford et al. 2016, section 4).
     """
 
     name: str
     module: nn.Module
     loss: Callable[[Batch], dict[str, Tensor]]
     rate: float = 1.0
+    betas: tuple[float, float] = (0.9, 0.999)
 
 
 class Colorizer(nn.Module):
@@ -41,11 +44,21 @@ class Colorizer(nn.Module):
 
     A model gives ``forward(L)``, which for ``target="ab"`` returns chroma (N, 2, H/4, W/4) in
     CIE units and for ``target="rgb"`` a picture (N, 3, H, W) around [0, 1], and ``players()``.
-    H and W are multiples of ``multiple`` inside; ``colorize`` takes any size.
+    H and W are multiples of ``multiple`` inside; ``colorize`` takes any size. A model that draws
+    its answers sets ``deterministic = False`` and gives ``draw``.
+
+    Attributes:
+        deterministic: one gray picture has one answer.
+        keeps_best: training keeps the weights with the lowest ``validation_score``. Where that
+            score would choose the wrong weights (the least adversarial ones of a GAN), the last
+            weights are kept.
+        training_only: names of children that only training needs; released weights leave them out.
     """
 
     multiple: int = 32  # stem (4) times three halvings (8)
-    deterministic: ClassVar[bool] = True
+    deterministic: bool = True
+    keeps_best: ClassVar[bool] = True
+    training_only: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: Any) -> None:
         super().__init__()
@@ -79,19 +92,76 @@ class Colorizer(nn.Module):
         finally:
             self.train(was_training)
 
-    def sample(
-        self,
-        L: Tensor,
-        n: int,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
+    @torch.inference_mode()
+    def sample(self, L: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw ``n`` pictures for each gray one: (N, 1, H, W) to (n, N, 3, H, W).
 
         A model with ``deterministic = True`` has one answer and returns it n times.
+
+        Args:
+            L: (N, 1, H, W) lightness in [0, 100].
+            n: how many.
+            generator: of the random numbers; torch's own unless given.
+
+        Raises:
+            ValueError: as :meth:`colorize`, or n below 1.
         """
+        return torch.stack([self.finish(L, answer) for answer in self.answers(L, n, generator)])
+
+    @torch.inference_mode()
+    def mean_of(self, L: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """The mean of ``n`` draws as one picture (N, 3, H, W), averaged as chroma (or as sRGB).
+
+        Arguments and errors as :meth:`sample`. It estimates the mean of the model's colours,
+        which is the best answer under a squared error, and so compares with a regressor's.
+        """
+        return self.finish(L, self.answers(L, n, generator).mean(dim=0))
+
+    @torch.inference_mode()
+    def answers(self, L: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """``n`` answers at working size, (n, N, 2, h, w) in CIE units or (n, N, 3, h, w) sRGB.
+
+        Arguments and errors as :meth:`sample`.
+        """
+        check_lightness(L)
         if n < 1:
             raise ValueError(f"want at least one sample, got n={n}")
-        return self.colorize(L).expand(n, -1, -1, -1, -1)
+        was_training = self.training
+        self.eval()
+        try:
+            if self.deterministic:
+                return self.answer(self.resize(L)).expand(n, -1, -1, -1, -1)
+            return self.draw(self.resize(L), n, generator)
+        finally:
+            self.train(was_training)
+
+    def draw(self, L: Tensor, n: int, generator: torch.Generator | None) -> Tensor:
+        """``n`` answers to L (N, 1, h, w) at working size; models that draw override this."""
+        raise NotImplementedError
+
+    def start_from(self, begun: Colorizer) -> None:
+        """Take over the weights of a trained network of the same kind, or of a part of this one.
+
+        A UNetVAE that begins with a UNet puts the weights into its own UNet; a model of the same
+        class takes all. Otherwise every child that both have, by name and shape, is taken.
+
+        Raises:
+            ValueError: the two have nothing in common.
+        """
+        target = next((m for m in self.modules() if type(m) is type(begun)), self)
+        mine, theirs = target.state_dict(), begun.state_dict()
+        shared = {k for k in mine.keys() & theirs.keys() if mine[k].shape == theirs[k].shape}
+        whole = [
+            name
+            for name, child in target.named_children()
+            if (names := {f"{name}.{key}" for key in child.state_dict()}) and names <= shared
+        ]
+        if not whole:
+            raise ValueError(
+                f"{type(self).__name__} cannot start from {type(begun).__name__}: no part is shared"
+            )
+        taken = {k: v for k, v in theirs.items() if k.split(".")[0] in whole}
+        target.load_state_dict(taken, strict=False)
 
     def answer(self, L: Tensor) -> Tensor:
         """The network's single answer at working size; samplers override this."""

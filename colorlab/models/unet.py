@@ -77,14 +77,22 @@ class UNet(Regressor):
         self.merge0 = ResidualBlock(2 * w0, w0)
         self.head = HEADS[config.target](w0, config.fold)
 
-    def forward(self, L: Tensor) -> Tensor:
-        """See the class; H and W are multiples of 8 times the fold; shapes are for a fold of 4."""
+    def encode(self, L: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The way down: maps at 1/4, 1/8, 1/16 and 1/32 of L's size (with a fold of 4)."""
         x0 = self.down0(self.stem(L))  # (N, w0, H/4, W/4)
         x1 = self.down1(x0)  # (N, w1, H/8, W/8)
         x2 = self.attend2(self.down2(x1))  # (N, w2, H/16, W/16)
         x3 = self.attend3(self.down3(x2))  # (N, w3, H/32, W/32)
+        return x0, x1, x2, x3
+
+    def decode(self, x0: Tensor, x1: Tensor, x2: Tensor, x3: Tensor) -> Tensor:
+        """The way up, from the maps of :meth:`encode` to the head's answer."""
         x = self.bottom(self.drop(x3))
         x = self.merge2(torch.cat((self.up2(x), x2), dim=1))  # (N, w2, H/16, W/16)
         x = self.merge1(torch.cat((self.up1(x), x1), dim=1))  # (N, w1, H/8, W/8)
         x = self.merge0(torch.cat((self.up0(x), x0), dim=1))  # (N, w0, H/4, W/4)
         return self.head(x)
+
+    def forward(self, L: Tensor) -> Tensor:
+        """See the class; H and W are multiples of 8 times the fold."""
+        return self.decode(*self.encode(L))
