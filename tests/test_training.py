@@ -65,6 +65,23 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path, few_pictures):
     assert (tmp_path / "state.pt").read_bytes() == state
 
 
+def test_a_model_that_does_not_keep_its_best_ends_with_its_last_weights(few_pictures):
+    seen = []
+    model = small_unet()
+    type_ = type("Last", (type(model),), {"keeps_best": False})
+    last = type_(model.config)
+    last.load_state_dict(model.state_dict())
+    fit(
+        last,
+        few_pictures,
+        few_pictures,
+        FEW,
+        progress=False,
+        on_validation=lambda step, m: seen.append(copy.deepcopy(m)),
+    )
+    assert same_weights(last, seen[-1])
+
+
 def test_training_leaves_the_global_generator_alone(few_pictures):
     model = small_unet()
     torch.manual_seed(5)

@@ -51,11 +51,7 @@ def run(args: argparse.Namespace) -> int:
     names = row_names(args.models, world)
     if args.json is not None and args.json.is_dir():
         raise IsADirectoryError(f"--json {args.json} is a folder; name a file in it")
-    pictures = load(args.data, args.split)
-    if args.limit is not None:
-        if args.limit < 1:
-            raise ValueError(f"--limit must be at least 1, got {args.limit}")
-        pictures = pictures.subset(range(min(args.limit, len(pictures))))
+    pictures = load(args.data, args.split, count=args.limit)
     rows, origins = make_rows(names, args.data, world, device)
     result = evaluate(
         rows,

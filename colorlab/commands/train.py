@@ -70,15 +70,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WEIGHTS",
         help="begin with these weights, of this model or of a part of it; default: random",
     )
-    parser.add_argument("--limit", type=int, help="use the first N training pictures only")
+    parser.add_argument(
+        "--limit", type=int, metavar="N", help="the first N training pictures; scenes: any number"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, then write the weights and their card into ``--out``."""
-    train = data.load(args.data, "train", args.size)
+    train = data.load(args.data, "train", args.size, args.limit)
     val = data.load(args.data, "val", args.size)
-    if args.limit:
-        train = train.subset(range(min(args.limit, len(train))))
     model = make_model(args, train.size)
     config = make_config(args, model, train)
     device = pick_device(args.device)
