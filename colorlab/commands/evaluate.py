@@ -13,13 +13,20 @@ import torch
 from colorlab import checkpoints
 from colorlab.classical import FITTED, TABLES, Gray, LevinHints, Oracle, count_colors
 from colorlab.data import Pictures, load
-from colorlab.metrics import evaluate
+from colorlab.metrics import BestOf, MeanOf, evaluate, evaluate_diversity
 from colorlab.models import MODELS
 from colorlab.trainer import pick_device
 
 STANDING_ROWS = ("gray", "mean", "lut", "oracle64")
 RELEASED = "released"
 HINTED = re.compile(r"(levin|guided)([1-9]\d*)")  # and how many hints from the truth
+DRAWN = re.compile(r"(.+):(sample|mean|best)([1-9]\d*)?")  # of a trained model, and how many draws
+
+MADE = {
+    "sample": (MeanOf, "one draw"),
+    "mean": (MeanOf, "mean of {n} draws"),
+    "best": (BestOf, "best of {n} draws by Delta-E 76 to the truth, which it sees"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +43,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"rows, separated by commas: {', '.join(STANDING_ROWS)} (default); "
         f"{', '.join(FITTED)}, fitted on the training split; trained models "
         "such as unet or unet-rgb; a .safetensors file; released: every released network of "
-        "the data's world; levin200 or guided200: scribbles with 200 hints from the truth",
+        "the data's world; levin200 or guided200: scribbles with 200 hints from the truth. A "
+        "trained model alone gives its single answer; unet_vae:sample is one draw, "
+        "unet_vae:mean8 the mean of 8, unet_vae:best8 the best of 8 (it sees the truth)",
+    )
+    parser.add_argument(
+        "--diversity",
+        type=int,
+        metavar="N",
+        help="measure N draws a picture instead: one, mean, best, spread and energy score",
+    )
+    parser.add_argument(
+        "--pairwise-lpips", action="store_true", help="with --diversity: LPIPS between draws, slow"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table to FILE too")
     parser.add_argument("--limit", type=int, metavar="N", help="measure the first N pictures only")
@@ -49,22 +67,33 @@ def run(args: argparse.Namespace) -> int:
     device = _device(args.device)
     world = "scenes" if args.data == "scenes" else "photos"
     names = row_names(args.models, world)
+    if args.limit is not None and args.limit < 1:
+        raise ValueError(f"--limit must be at least 1, got {args.limit}")
+    if args.pairwise_lpips and args.diversity is None:
+        raise ValueError("--pairwise-lpips is a column of --diversity N; give both")
     if args.json is not None and args.json.is_dir():
         raise IsADirectoryError(f"--json {args.json} is a folder; name a file in it")
     pictures = load(args.data, args.split, count=args.limit)
     rows, origins = make_rows(names, args.data, world, device)
-    result = evaluate(
-        rows,
-        pictures,
-        batch_size=args.batch_size,
-        device=device,
-        provenance={
-            "split": args.split,
-            "rows": origins,
-            "code_version": checkpoints.code_version(),
-            "command": _command(args),
-        },
-    )
+    provenance = {
+        "split": args.split,
+        "rows": origins,
+        "code_version": checkpoints.code_version(),
+        "command": _command(args),
+    }
+    if args.diversity is None:
+        result = evaluate(
+            rows, pictures, batch_size=args.batch_size, device=device, provenance=provenance
+        )
+    else:
+        result = evaluate_diversity(
+            rows,
+            pictures,
+            args.diversity,
+            pairwise_lpips=args.pairwise_lpips,
+            device=device,
+            provenance=provenance,
+        )
     print(result.table())
     if args.json is not None:
         result.to_json(args.json)
@@ -87,20 +116,32 @@ def row_names(models: str, world: str) -> list[str]:
             name in STANDING_ROWS
             or name in FITTED
             or HINTED.fullmatch(name)
-            or name.endswith(".safetensors")
-            or name.split("-")[0] in MODELS
+            or _is_trained(name)
+            or ((drawn := _drawn(name)) and _is_trained(drawn[0]))
         ):
             names.append(name)
         else:
             raise ValueError(
                 f"unknown model {name!r}; known: "
-                f"{', '.join([*STANDING_ROWS, *FITTED, *MODELS])}, each "
-                f"network also with -rgb, {RELEASED}, levin or guided with a number of hints, or "
-                "the path of a .safetensors file"
+                f"{', '.join([*STANDING_ROWS, *FITTED, *MODELS])}, each network also with -rgb and "
+                f"with :sample, :mean8 or :best8, {RELEASED}, levin or guided with a number of "
+                "hints, or the path of a .safetensors file"
             )
     if not names:
         raise ValueError(f"--models {models!r} names nothing to measure")
     return list(dict.fromkeys(names))
+
+
+def _is_trained(name: str) -> bool:
+    return name.endswith(".safetensors") or name.split("-")[0] in MODELS
+
+
+def _drawn(name: str) -> tuple[str, str, int] | None:
+    """Split ``unet_vae:best8`` into the model, what is made of its draws, and how many."""
+    match = DRAWN.fullmatch(name)
+    if match is None or (match[2] == "sample") != (match[3] is None):
+        return None
+    return match[1], match[2], int(match[3] or 1)
 
 
 def make_rows(
@@ -115,6 +156,7 @@ def make_rows(
     origins: dict[str, str] = {}
     train = _training_split(data) if {*TABLES, *FITTED} & set(names) else None
     counts = count_colors(train) if train is not None and set(TABLES) & set(names) else None
+    networks: dict[str, tuple[Any, str]] = {}  # read once, however many rows draw from it
     for name in names:
         if name == "gray":
             rows[name], origins[name] = Gray(), "ab = 0"
@@ -129,7 +171,14 @@ def make_rows(
                 f"fitted on {train.source}, {len(train)} pictures, sha256 {train.sha256}"
             )
         else:
-            rows[name], origins[name] = _released(name, world, device)
+            base, made, n = _drawn(name) or (name, "", 0)
+            if base not in networks:
+                networks[base] = _released(base, world, device)
+            model, origin = networks[base]
+            if made:
+                model = MADE[made][0](model, n)
+                origin = f"{MADE[made][1].format(n=n)}; {origin}"
+            rows[name], origins[name] = model, origin
     return rows, origins
 
 
@@ -163,4 +212,7 @@ def _command(args: argparse.Namespace) -> str:
     words = ["colorlab", "evaluate", "--data", data, "--split", args.split, "--models", args.models]
     if args.limit is not None:
         words += ["--limit", str(args.limit)]
+    if args.diversity is not None:
+        words += ["--diversity", str(args.diversity)]
+        words += ["--pairwise-lpips"] * args.pairwise_lpips
     return shlex.join(words)

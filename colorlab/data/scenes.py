@@ -13,11 +13,12 @@ answer under each loss is known exactly, which no set of photographs can give.
 Modules: `scene_palettes` (colours and exact answers), `scene_layout` and `scene_places` (what
 is where), `scene_canvas` (textures, Lab to sRGB), `scene_land`, `scene_objects` and
 `scene_home` (painters), `scene_render` (one picture), `scene_sets` (many pictures),
-`scene_scores` (errors kind by kind).
+`scene_scores` (errors kind by kind), `scene_frequencies` (drawn colours against the palettes).
 """
 
 from __future__ import annotations
 
+from colorlab.data.scene_frequencies import exact_samples, palette_frequencies
 from colorlab.data.scene_layout import Layout, Thing
 from colorlab.data.scene_palettes import (
     HOURS,
@@ -45,8 +46,10 @@ __all__ = [
     "best_ab",
     "distribution",
     "draw_layout",
+    "exact_samples",
     "interior",
     "optimal",
+    "palette_frequencies",
     "render",
     "scene_set",
     "score_by_kind",

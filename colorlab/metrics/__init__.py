@@ -2,6 +2,7 @@
 
 Functions take two batches (N, 3, H, W) of sRGB in [0, 1] and return (N,), one
 number a picture. :func:`evaluate` runs the whole protocol. Taught in notebook 03.
+Several draws of a picture are (n, N, 3, H, W); :func:`evaluate_diversity` measures them.
 """
 
 from colorlab.metrics.colorfulness import colorfulness
@@ -13,19 +14,27 @@ from colorlab.metrics.difference import (
     delta_e76,
     delta_e_map,
 )
+from colorlab.metrics.diversity import ab_distance, best_of, energy_score, pairwise
+from colorlab.metrics.diversity_evaluation import evaluate_diversity
 from colorlab.metrics.evaluation import Row, evaluate
 from colorlab.metrics.intervals import Interval, bootstrap, paired_difference
 from colorlab.metrics.perceptual import LPIPSUnavailable, lpips
 from colorlab.metrics.protocol import METRICS, round_to_8_bit
 from colorlab.metrics.report import Evaluation
+from colorlab.metrics.sampling import BestOf, MeanOf, Sampled
 from colorlab.metrics.structure import psnr, ssim
 
 __all__ = [
     "METRICS",
+    "BestOf",
     "Evaluation",
     "Interval",
     "LPIPSUnavailable",
+    "MeanOf",
     "Row",
+    "Sampled",
+    "ab_distance",
+    "best_of",
     "bootstrap",
     "cie76",
     "ciede2000",
@@ -34,9 +43,12 @@ __all__ = [
     "delta_e00",
     "delta_e76",
     "delta_e_map",
+    "energy_score",
     "evaluate",
+    "evaluate_diversity",
     "lpips",
     "paired_difference",
+    "pairwise",
     "psnr",
     "round_to_8_bit",
     "ssim",

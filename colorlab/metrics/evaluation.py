@@ -29,7 +29,8 @@ class Row(Protocol):
     """What can be measured: anything that turns lightness into a picture.
 
     A row that is allowed to see the truth, an oracle, defines
-    ``colorize_known(L, rgb)`` instead, and says so by that name.
+    ``colorize_known(L, rgb)`` instead, and says so by that name. A text ``note`` is printed
+    below the table.
     """
 
     def colorize(self, L: Tensor) -> Tensor:
@@ -77,7 +78,8 @@ def evaluate(
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     device = torch.device(device)
-    measured, notes = chosen, []
+    measured = chosen
+    notes = [f"{name}: {row.note}" for name, row in models.items() if hasattr(row, "note")]
     if "lpips" in chosen:
         try:
             load_lpips(device)
@@ -90,8 +92,8 @@ def evaluate(
         for name, model in models.items():
             bar.set_description(name)
             values: dict[str, list[Tensor]] = {metric: [] for metric in measured}
-            with _seeded(seed, device):
-                for truth in _batches(pictures, batch_size, device):
+            with seeded(seed, device):
+                for truth in batches(pictures, batch_size, device):
                     generated = _colorize(name, model, truth)
                     for metric in measured:
                         values[metric].append(
@@ -100,19 +102,55 @@ def evaluate(
                     bar.update(len(truth))
             per_picture[name] = {metric: torch.cat(v).numpy() for metric, v in values.items()}
 
-    vivid = [colorfulness(truth) for truth in _batches(pictures, batch_size, device)]
+    return summarize(
+        per_picture,
+        chosen,
+        pictures,
+        device=device,
+        n_resamples=n_resamples,
+        seed=seed,
+        notes=notes,
+        provenance={"batch_size": batch_size, **(provenance or {})},
+    )
+
+
+def summarize(
+    per_picture: Mapping[str, Mapping[str, np.ndarray]],
+    columns: Iterable[str],
+    pictures: Pictures,
+    *,
+    device: torch.device,
+    n_resamples: int,
+    seed: int,
+    notes: Iterable[str],
+    provenance: Mapping[str, Any],
+) -> Evaluation:
+    """Make the table of values measured on ``pictures``: means, intervals, and where from.
+
+    Args:
+        per_picture: model -> column -> (N,) array. A column that is absent becomes None.
+        columns: of the table.
+        pictures: the set that was measured.
+        device: where.
+        n_resamples: of the bootstrap.
+        seed: of the bootstrap and the draws.
+        notes: lines below the table.
+        provenance: more to record.
+    """
+    truths = batches(pictures, 16, device)
+    vivid = torch.cat([colorfulness(truth) for truth in truths])
     return Evaluation(
         rows=[
             {"model": name}
             | {
-                metric: bootstrap(values[metric], n_resamples, seed)._asdict()
-                if metric in values
+                column: bootstrap(values[column], n_resamples, seed)._asdict()
+                if column in values
                 else None
-                for metric in chosen
+                for column in columns
             }
             for name, values in per_picture.items()
         ],
-        per_picture=per_picture,
+        per_picture={name: dict(values) for name, values in per_picture.items()},
         names=pictures.names,
         provenance={
             "data": {
@@ -123,18 +161,17 @@ def evaluate(
             },
             "rounding": "8 bit",
             "bootstrap": {"n_resamples": n_resamples, "seed": seed, "level": 0.95},
-            "truth_colorfulness": torch.cat(vivid).double().mean().item(),
+            "truth_colorfulness": vivid.double().mean().item(),
             "versions": {"colorlab": colorlab.__version__, **versions()},
             "device": device.type,
-            "batch_size": batch_size,
             "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-            **(provenance or {}),
+            **provenance,
         },
         notes=tuple(notes),
     )
 
 
-def _batches(pictures: Pictures, size: int, device: torch.device) -> Iterator[Tensor]:
+def batches(pictures: Pictures, size: int, device: torch.device) -> Iterator[Tensor]:
     """The pictures in order, (N, 3, H, W) in [0, 1] on ``device``."""
     for start in range(0, len(pictures), size):
         yield from_uint8(pictures.rgb[start : start + size]).to(device)
@@ -155,7 +192,7 @@ def _colorize(name: str, model: Row, truth: Tensor) -> Tensor:
 
 
 @contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch within, and put back the caller's random state after."""
     on_gpu = device.type == "cuda"
     with torch.random.fork_rng(devices=[device] if on_gpu else []):

@@ -20,18 +20,24 @@ from colorlab.metrics.structure import psnr, ssim
 
 
 @dataclass(frozen=True)
-class Metric:
-    """One column: its heading, digits shown, which way is better, and how it is measured."""
+class Column:
+    """One column of a table: its heading, digits shown, and which way is better."""
 
     label: str
     digits: int
     better: str  # "higher", "lower", or "" where neither is: colourfulness has no right amount
-    measure: Callable[[Tensor, Tensor], Tensor]  # (generated, truth) -> (N,)
 
     @property
     def heading(self) -> str:
         """The label with an arrow towards better."""
         return self.label + {"higher": " ↑", "lower": " ↓", "": ""}[self.better]
+
+
+@dataclass(frozen=True)
+class Metric(Column):
+    """A column that compares one generated picture with the truth."""
+
+    measure: Callable[[Tensor, Tensor], Tensor]  # (generated, truth) -> (N,)
 
 
 METRICS: dict[str, Metric] = {
@@ -44,6 +50,17 @@ METRICS: dict[str, Metric] = {
         "colourfulness", 1, "", lambda generated, truth: colorfulness(generated)
     ),
 }
+
+# Of a model's draws: see colorlab/metrics/diversity.py.
+DIVERSITY: dict[str, Column] = {
+    "de76_one": Column("ΔE76 of one", 1, "lower"),
+    "de76_mean": Column("of the mean", 1, "lower"),
+    "de76_best": Column("of the best", 1, "lower"),
+    "energy": Column("energy score", 1, "lower"),
+    "pairwise_ab": Column("pairwise ab", 1, ""),
+    "pairwise_lpips": Column("pairwise LPIPS", 3, ""),
+}
+COLUMNS: dict[str, Column] = DIVERSITY | METRICS  # every column that a table may have
 
 
 def round_to_8_bit(rgb: Tensor) -> Tensor:

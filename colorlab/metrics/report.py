@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from colorlab.metrics.intervals import N_RESAMPLES, SEED, Interval, paired_difference
-from colorlab.metrics.protocol import METRICS
+from colorlab.metrics.protocol import COLUMNS
 
 _PER_PICTURE_DIGITS = 6  # finer than any metric's meaning, and a sixth of the file
 
@@ -48,7 +48,7 @@ class Evaluation:
     @property
     def metrics(self) -> tuple[str, ...]:
         """Names of the columns, in order."""
-        return tuple(name for name in METRICS if name in self.rows[0])
+        return tuple(name for name in COLUMNS if name in self.rows[0])
 
     def interval(self, model: str, metric: str) -> Interval | None:
         """One cell: mean and 95 % interval, or None where the metric could not be measured.
@@ -129,9 +129,9 @@ class Evaluation:
     __repr__ = __str__  # what a notebook and a console show
 
     def _cells(self) -> list[list[str]]:
-        head = ["row", *(METRICS[metric].heading for metric in self.metrics)]
+        head = ["row", *(COLUMNS[metric].heading for metric in self.metrics)]
         return [head] + [
-            [row["model"], *(_cell(row[metric], METRICS[metric].digits) for metric in self.metrics)]
+            [row["model"], *(_cell(row[metric], COLUMNS[metric].digits) for metric in self.metrics)]
             for row in self.rows
         ]
 

@@ -13,7 +13,8 @@ from PIL import Image
 from colorlab import checkpoints
 from colorlab.classical import FITTED
 from colorlab.commands import evaluate as command
-from colorlab.metrics import perceptual
+from colorlab.metrics import BestOf, Evaluation, MeanOf, perceptual
+from colorlab.models import build
 
 
 @pytest.fixture
@@ -89,6 +90,58 @@ def test_rows_with_hints_know_how_many(folder):
         command.row_names("levin0", "photos")
 
 
+@pytest.fixture
+def unet(tmp_path):
+    """An untrained UNet, saved."""
+    return checkpoints.save(build("unet", size=64), "photos", {}, tmp_path / "weights")
+
+
+def test_rows_of_draws_share_one_network_and_say_what_they_are(unet):
+    names = [f"{unet}{made}" for made in ("", ":sample", ":mean3", ":best12")]
+    assert command.row_names(",".join(names), "photos") == names
+    assert command.row_names("unet:best8,unet-rgb:sample", "photos") == [
+        "unet:best8",
+        "unet-rgb:sample",
+    ]
+    rows, origins = command.make_rows(names, "skimage", "photos", torch.device("cpu"))
+    plain, sample, mean, best = rows.values()
+    assert sample.model is mean.model is best.model is plain
+    assert isinstance(mean, MeanOf)
+    assert isinstance(best, BestOf)
+    assert (sample.n, mean.n, best.n) == (1, 3, 12)
+    assert origins[names[3]].startswith("best of 12 draws by Delta-E 76 to the truth, which it")
+    assert origins[names[2]].startswith("mean of 3 draws; ")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["unet:best", "unet:best0", "unet:sample8", "unet:worst8", "gray:best8", "released:best8"],
+)
+def test_draws_of_what_has_none_are_refused(name):
+    with pytest.raises(ValueError, match=f"unknown model '{name}'.*:best8"):
+        command.row_names(name, "photos")
+
+
+def test_a_network_with_one_answer_has_the_same_row_thrice(unet, folder, capsys, tmp_path):
+    file = tmp_path / "table.json"
+    names = [f"{unet}{made}" for made in ("", ":sample", ":best2")]
+    assert _run("--data", folder, "--models", ",".join(names), "--limit", 2, "--json", file) == 0
+    assert "sees the truth" in capsys.readouterr().out
+    de76 = [row["de76"]["mean"] for row in Evaluation.read(file).rows]
+    assert de76[1:] == pytest.approx(de76[:1] * 2, rel=1e-4)
+
+
+def test_diversity_is_printed_and_written(unet, folder, capsys, tmp_path):
+    file = tmp_path / "table.json"
+    words = ["--data", folder, "--models", f"gray,{unet}", "--limit", 2, "--json", file]
+    assert _run(*words, "--diversity", 3) == 0
+    assert "3 draws a picture" in capsys.readouterr().out
+    table = Evaluation.read(file)
+    assert table.interval("gray", "pairwise_ab").mean == 0
+    assert table.interval("gray", "energy").mean > 0
+    assert table.provenance["command"].endswith("--limit 2 --diversity 3")
+
+
 def test_released_stands_for_the_networks_of_the_world(monkeypatch):
     stems = ["resnet-ab-photos", "unet-ab-photos", "unet-ab-scenes", "unet-rgb-photos"]
     monkeypatch.setattr(checkpoints, "released", lambda: stems)
@@ -103,6 +156,9 @@ def test_released_stands_for_the_networks_of_the_world(monkeypatch):
         (["--models", "gray,unett"], ValueError, "'unett'; known: gray, mean, lut, oracle64.*unet"),
         (["--models", ","], ValueError, "nothing to measure"),
         (["--limit", "0"], ValueError, "--limit"),
+        (["--pairwise-lpips"], ValueError, "--diversity N"),
+        (["--diversity", "1"], ValueError, "at least 2 draws"),
+        (["--diversity", "2", "--models", "oracle64"], ValueError, "'oracle64' is no model"),
         (["--models", "nowhere.safetensors"], FileNotFoundError, "nowhere.safetensors"),
     ],
 )

@@ -1,0 +1,96 @@
+"""Rows of models that draw: one draw, the mean of n, the best of n.
+
+Each wraps a model and can be measured as any other row:
+``evaluate({"best of 8": BestOf(model, 8)}, pictures)``. Every picture draws from a generator
+of its own, whose seed is the next number of torch's generator. So the digits depend on the
+seed that :func:`evaluate` sets and on the picture's place in the set, and neither on the batch
+size nor on n.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from colorlab.metrics.difference import delta_e76
+from colorlab.metrics.protocol import round_to_8_bit
+
+if TYPE_CHECKING:
+    from colorlab.models.base import Colorizer
+
+_SEEDS = 1 << 62
+
+
+def picture_generator(device: torch.device | str) -> torch.Generator:
+    """A generator on ``device`` for one picture, seeded by torch's own on the CPU."""
+    return torch.Generator(device).manual_seed(int(torch.randint(_SEEDS, (1,))))
+
+
+class MeanOf:
+    """The mean of n draws, averaged as chroma: the model's estimate of the mean colours.
+
+    Args:
+        model: has ``mean_of(L, n, generator)``, as every :class:`Colorizer`.
+        n: draws a picture.
+
+    Raises:
+        ValueError: n below 1.
+    """
+
+    def __init__(self, model: Colorizer, n: int) -> None:
+        if n < 1:
+            raise ValueError(f"want at least one draw a picture, got n={n}")
+        self.model, self.n = model, n
+
+    def colorize(self, L: Tensor) -> Tensor:
+        """L (N, 1, H, W) in [0, 100] to sRGB (N, 3, H, W)."""
+        return torch.cat(
+            [self.model.mean_of(gray, self.n, picture_generator(L.device)) for gray in L.split(1)]
+        )
+
+
+class Sampled(MeanOf):
+    """One draw of each picture: what a user of the model gets."""
+
+    def __init__(self, model: Colorizer) -> None:
+        super().__init__(model, 1)
+
+
+class BestOf:
+    """The draw nearest to the truth in Delta-E 76. It sees the truth, as an oracle does.
+
+    It therefore has no ``colorize``; :func:`colorlab.metrics.evaluate` calls
+    :meth:`colorize_known`. Its error falls with n by chance alone.
+
+    Args:
+        model: has ``sample(L, n, generator)``, as every :class:`Colorizer`.
+        n: draws a picture.
+
+    Attributes:
+        note: printed below every table with this row.
+
+    Raises:
+        ValueError: n below 1.
+    """
+
+    def __init__(self, model: Colorizer, n: int) -> None:
+        if n < 1:
+            raise ValueError(f"want at least one draw a picture, got n={n}")
+        self.model, self.n = model, n
+        self.note = (
+            f"of {n} draws the nearest to the truth in ΔE76; it sees the truth, as an oracle does"
+        )
+
+    def colorize_known(self, L: Tensor, rgb: Tensor) -> Tensor:
+        """L (N, 1, H, W) and the true sRGB (N, 3, H, W) to sRGB (N, 3, H, W)."""
+        return torch.cat(
+            [self._best(gray, truth) for gray, truth in zip(L.split(1), rgb.split(1), strict=True)]
+        )
+
+    def _best(self, L: Tensor, truth: Tensor) -> Tensor:
+        draws = self.model.sample(L, self.n, picture_generator(L.device))[:, 0]  # (n, 3, H, W)
+        # Rounded as the protocol rounds, so that the best here is the best in the table.
+        errors = delta_e76(round_to_8_bit(draws), truth.expand_as(draws))
+        return draws[errors.argmin()][None]
