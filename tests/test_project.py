@@ -18,12 +18,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 # Imports run one way: a module may import from layers before it only.
 ORDER = [
     {"color", "progress", "checks", "resizing"},
-    {"data", "layers", "losses", "color_names", "strokes"},
+    {"data", "layers", "latents", "losses", "adversarial", "color_names", "strokes"},
     {"classical"},
     {"metrics", "models"},
     {"averaging", "trainer", "runs"},
     {"training", "checkpoints"},
-    {"plots", "canvas", "exercises"},
+    {"plots", "plots_diversity", "canvas", "exercises"},
     {"widgets"},
     {"commands"},
     {"__main__"},

@@ -6,12 +6,20 @@ import dataclasses
 from typing import Any
 
 from colorlab.models.base import Colorizer, Player, Regressor
+from colorlab.models.gan import GAN, GANConfig
 from colorlab.models.resnet import ResNet, ResNetConfig
 from colorlab.models.unet import UNet, UNetConfig
+from colorlab.models.unet_gan import UNetGAN, UNetGANConfig
+from colorlab.models.unet_vae import UNetVAE, UNetVAEConfig
+from colorlab.models.vae import VAE, VAEConfig
 
 MODELS: dict[str, tuple[type[Colorizer], type]] = {
     "resnet": (ResNet, ResNetConfig),
     "unet": (UNet, UNetConfig),
+    "vae": (VAE, VAEConfig),
+    "unet_vae": (UNetVAE, UNetVAEConfig),
+    "gan": (GAN, GANConfig),
+    "unet_gan": (UNetGAN, UNetGANConfig),
 }
 
 __all__ = ["MODELS", "Colorizer", "Player", "Regressor", "build", "name_of"]

@@ -1,0 +1,246 @@
+"""VAE and UNetVAE: the bound, its balance, the latent's say, and what starts from where."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from test_models import every_target, picture, stir
+from torch.distributions import MultivariateNormal, Normal, kl_divergence
+
+from colorlab import checkpoints
+from colorlab.color import lightness
+from colorlab.data.loaders import Batch
+from colorlab.models import MODELS, build
+from colorlab.models.latent import RECIPES, REFERENCE_BETA, sample
+
+every_vae = pytest.mark.parametrize("name", ["vae", "unet_vae"])
+every_recipe = pytest.mark.parametrize("recipe", RECIPES)
+
+
+def stirred(name: str, **settings) -> torch.nn.Module:
+    return stir(build(name, size=64, **settings)).eval()
+
+
+def normal(gaussian) -> MultivariateNormal:
+    """The distribution over the places of a map, by torch: (N, C) of them."""
+    mean, std = (x.flatten(2).double() for x in (gaussian.mean, gaussian.log_std.exp()))
+    h, w = gaussian.mean.shape[-2:]
+    reach = getattr(gaussian, "reach", 1e-9)  # independent places
+    at = torch.tensor([[i, j] for i in range(h) for j in range(w)], dtype=torch.float64)
+    correlation = (-torch.cdist(at, at) / reach).exp()
+    return MultivariateNormal(mean, std[..., :, None] * correlation * std[..., None, :])
+
+
+def nats(model, batch: Batch) -> torch.Tensor:
+    """KL(posterior || prior) of each picture, by torch.distributions."""
+    seen = model.look(batch.L)
+    posterior, prior = model.posterior(seen, batch.L, batch.ab), model.prior(seen)
+    each = [kl_divergence(normal(posterior[k]), normal(prior[k])).sum(dim=1) for k in posterior]
+    return sum(each).float()
+
+
+def loss(model, batch: Batch, seed: int = 0) -> dict[str, torch.Tensor]:
+    torch.manual_seed(seed)
+    return model.players()[0].loss(batch)
+
+
+def drawn_answer(model, batch: Batch, seed: int = 0) -> torch.Tensor:
+    """The answer that the loss of this seed compares with the truth."""
+    torch.manual_seed(seed)
+    seen = model.look(batch.L)
+    return model.decode(seen, sample(model.posterior(seen, batch.L, batch.ab)))
+
+
+@every_vae
+@every_target
+def test_reference_loss_is_averaged_mse_plus_a_thousandth_of_summed_kl(name, target):
+    model, batch = stirred(name, target=target, recipe="reference"), picture(3)
+    answer = drawn_answer(model, batch)
+    error = (answer - batch.ab) / 110 if target == "ab" else answer - batch.rgb
+    got = loss(model, batch)
+    torch.testing.assert_close(got["reconstruction"], error.square().mean())
+    torch.testing.assert_close(got["kl"], 0.001 * nats(model, batch).mean(), rtol=1e-3, atol=1e-6)
+    assert REFERENCE_BETA == 0.001
+
+
+@every_vae
+def test_conditional_loss_is_the_negative_bound_per_chroma_value(name):
+    # -log N(ab; answer, sigma^2) without its constant, and the KL, both summed over a picture.
+    model, batch = stirred(name, sigma=7.0, beta=0.5, free_bits=0.0), picture(3)
+    answer, values = drawn_answer(model, batch), 2 * 16 * 16
+    likelihood = Normal(answer, 7.0).log_prob(batch.ab) - Normal(answer, 7.0).log_prob(answer)
+    got = loss(model, batch)
+    want = -likelihood.sum(dim=(1, 2, 3)).mean() / values
+    torch.testing.assert_close(got["reconstruction"], want, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        got["kl"], 0.5 * nats(model, batch).mean() / values, rtol=1e-3, atol=1e-6
+    )
+
+
+@every_vae
+@every_target
+def test_beta_means_the_same_for_any_batch_size(name, target):
+    model, one = stirred(name, target=target), picture(1)
+    three = Batch(
+        *(x.expand(3, -1, -1, -1) for x in (one.L, one.ab)), lambda: one.rgb.repeat(3, 1, 1, 1)
+    )
+    torch.testing.assert_close(loss(model, three)["kl"], loss(model, one)["kl"])
+
+
+def test_beta_means_the_same_for_any_picture_size():
+    # Maps say four times the nats about a picture of four times the values.
+    model = stirred("vae", latents=(1, 4), free_bits=0.0)
+    for child in (model.prior_whole, model.posterior_whole):  # a vector has one say a picture
+        torch.nn.init.zeros_(child.weight)
+        torch.nn.init.zeros_(child.bias)
+
+    def flat(side: int) -> Batch:
+        L, ab = torch.full((1, 1, side, side), 60.0), torch.full((1, 2, side // 4, side // 4), 20.0)
+        return Batch(L, ab, lambda: None)
+
+    small, large = loss(model, flat(512))["kl"], loss(model, flat(1024))["kl"]
+    assert small > 0
+    assert large.item() == pytest.approx(small.item(), rel=0.1)  # the frame differs
+
+
+@every_vae
+def test_free_bits_are_not_charged(name):
+    model, batch = stirred(name, free_bits=0.0), picture()
+    paid = loss(model, batch)["kl"]
+    channels = sum(len(v) for v in model.kl_per_dimension(batch).values())
+    model.config = dataclasses.replace(model.config, free_bits=1e4)
+    torch.testing.assert_close(loss(model, batch)["kl"].item(), 1e4 * channels / (2 * 16 * 16))
+    assert paid > 0
+
+
+@every_vae
+@every_recipe
+def test_the_latent_moves_the_answer_and_the_same_generator_draws_the_same(name, recipe):
+    model, L = stirred(name, recipe=recipe), picture().L
+    one, two, other = (
+        model.sample(L, 2, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)
+    )
+    assert torch.equal(one, two)
+    assert (one[0] - one[1]).abs().max() > 1e-3
+    assert (one - other).abs().max() > 1e-3
+
+
+@every_vae
+def test_every_latent_channel_has_a_say(name):
+    model, L = stirred(name), picture().L
+    with torch.no_grad():
+        seen = model.look(L)
+        z = {k: g.mean for k, g in model.prior(seen).items()}
+        before = model.decode(seen, z)
+        for k, value in z.items():
+            for channel in range(value.shape[1]):
+                moved = value.clone()
+                moved[:, channel] += 2
+                after = model.decode(seen, {**z, k: moved})
+                assert (after - before).abs().max() > 1e-3, (k, channel)
+
+
+@every_vae
+def test_an_answer_is_the_prior_mean_decoded(name):
+    model, L = stirred(name), picture().L
+    with torch.no_grad():
+        seen = model.look(L)
+        means = {k: g.mean for k, g in model.prior(seen).items()}
+        torch.testing.assert_close(model.answer(L), model.decode(seen, means))
+
+
+@every_vae
+def test_a_reconstruction_has_seen_the_colour(name):
+    model, batch = stirred(name), picture()
+    one, two = (
+        model.reconstruct(batch.L, ab, torch.Generator().manual_seed(0))
+        for ab in (batch.ab, -batch.ab)
+    )
+    assert not torch.equal(one, two)
+    assert one.shape == (2, 3, 64, 64)
+    assert model.reconstruct(batch.L[..., :50, :41], batch.ab[..., :12, :10]).shape[-2:] == (50, 41)
+
+
+@every_vae
+def test_the_reference_encoder_does_not_see_colour(name):
+    model, batch = stirred(name, recipe="reference"), picture()
+    seen = model.look(batch.L)
+    one, two = (model.posterior(seen, batch.L, ab)["whole"].mean for ab in (batch.ab, -batch.ab))
+    assert torch.equal(one, two)
+    prior = model.prior(seen)["whole"]
+    assert not prior.mean.any()
+    assert not prior.log_std.any()
+
+
+@every_vae
+def test_samples_keep_lightness(name):
+    model = build(name, size=64)
+    with torch.no_grad():  # a weak, everywhere different colour: no gamut clipping
+        torch.nn.init.normal_(model.head.project.weight, std=0.02)
+    L = 40 + 20 * torch.rand(1, 1, 96, 128)
+    rgb = model.sample(L, 2, torch.Generator().manual_seed(0))
+    assert rgb.std(dim=2).max() > 1e-3, "the test needs some colour"
+    assert (lightness(rgb[0]) - L).abs().max() < 0.02
+
+
+@every_target
+def test_a_unetvae_starts_as_its_unet(target):
+    unet = stirred("unet", target=target)
+    model = build("unet_vae", target=target, size=64).eval()
+    model.start_from(unet)
+    L = picture().L
+    with torch.no_grad():
+        torch.testing.assert_close(model.answer(L), unet(L))
+        torch.testing.assert_close(model.draw(L, 1, None)[0], unet(L))
+
+
+def test_a_vae_starts_with_the_encoder_of_a_resnet():
+    resnet = stirred("resnet")
+    model = build("vae", size=64)
+    model.start_from(resnet)
+    for k, value in resnet.encoder.state_dict().items():
+        assert torch.equal(model.encoder.state_dict()[k], value), k
+
+
+@every_vae
+@every_recipe
+def test_released_weights_draw_the_same_samples(name, recipe, tmp_path):
+    model = stirred(name, recipe=recipe).half().float()
+    checkpoints.save(model, "scenes", {}, tmp_path)
+    back = checkpoints.load(f"{name}-ab-scenes", folder=tmp_path)
+    L = picture().L
+    one, two = (m.sample(L, 2, torch.Generator().manual_seed(3)) for m in (model, back))
+    assert (one - two).abs().max() < 1e-4
+    assert back.config == model.config
+
+
+def test_a_unetvae_folds_as_its_unet_does():
+    model = stirred("unet_vae", fold=8)
+    batch = picture(2, 128)
+    assert model.answer(batch.L).shape == batch.ab.shape
+    assert set(model.kl_per_dimension(batch)) == {"whole", "coarse", "fine"}
+
+
+@pytest.mark.parametrize("size", [16, 96, 100])
+def test_the_reference_vector_wants_a_power_of_two(size):
+    with pytest.raises(ValueError, match=f"got {size}"):
+        build("vae", recipe="reference", size=size)
+
+
+@every_vae
+@pytest.mark.parametrize(
+    "wrong", [{"recipe": "beta"}, {"sigma": 0.0}, {"beta": -1.0}, {"free_bits": -0.1}]
+)
+def test_wrong_settings_are_told(name, wrong):
+    (value,) = wrong.values()
+    with pytest.raises(ValueError, match=str(value)):
+        build(name, **wrong)
+
+
+@every_vae
+def test_the_last_weights_are_kept(name):
+    # The colour error of the single answer is lowest where the latent says least.
+    assert not MODELS[name][0].keeps_best
+    assert not MODELS[name][0].deterministic
