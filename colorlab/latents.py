@@ -79,7 +79,7 @@ class GaussianField(DiagonalGaussian):
         """A draw, mean + std * correlated noise (N, C, h, w), differentiable in mean and std."""
         standard = DiagonalGaussian.standard_like(self).sample(generator)
         factor, _ = _field(*self.mean.shape[-2:], self.reach)
-        return self.mean + self.log_std.exp() * _mixed(standard, factor)
+        return self.mean + self.log_std.exp() * mixed(standard, factor)
 
     def kl(self, other: GaussianField) -> Tensor:
         """Each place's share (N, C, h, w) of KL(self || other), nats; the sum is the divergence.
@@ -92,19 +92,25 @@ class GaussianField(DiagonalGaussian):
         log_f = self.log_std - other.log_std
         f = log_f.exp()
         both = factor @ factor.T * inverse
-        return 0.5 * (e * _mixed(e, inverse) + f * _mixed(f, both) - 1) - log_f
+        return 0.5 * (e * mixed(e, inverse) + f * mixed(f, both) - 1) - log_f
 
 
 @cache
+@torch.inference_mode(False)  # what a colorization makes first, training may differentiate by
 def _field(height: int, width: int, reach: float) -> tuple[Tensor, Tensor]:
     """Cholesky factor and inverse (P, P) of the correlations between P = height * width places."""
-    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    at = torch.stack((rows, columns), dim=-1).flatten(0, 1).double()
-    factor = torch.linalg.cholesky((-torch.cdist(at, at) / reach).exp())
+    factor = torch.linalg.cholesky((-distances(height, width) / reach).exp())
     return factor.float(), torch.cholesky_inverse(factor).float()
 
 
-def _mixed(x: Tensor, matrix: Tensor) -> Tensor:
+def distances(height: int, width: int) -> Tensor:
+    """Distances (P, P) between the P = height * width places of a map, row by row."""
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    at = torch.stack((rows, columns), dim=-1).flatten(0, 1).double()
+    return torch.cdist(at, at)
+
+
+def mixed(x: Tensor, matrix: Tensor) -> Tensor:
     """A matrix (P, P) applied to the places of (N, C, h, w)."""
     return (x.flatten(2) @ matrix.T.to(x)).view_as(x)
 

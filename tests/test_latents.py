@@ -139,3 +139,15 @@ def test_samples_of_a_field_vary_as_it_says():
     got, want = torch.cov(z.T), covariance(p)[0, 0].float()
     width = want.diagonal().sqrt()
     assert ((got - want) / width / width[:, None]).abs().max() < 0.05
+
+
+def test_a_field_first_drawn_in_inference_mode_still_trains():
+    with torch.inference_mode():
+        GaussianField(torch.zeros(1, 1, 5, 7), torch.zeros(1, 1, 5, 7), 1.7).sample()
+    mean = torch.zeros(1, 1, 5, 7, requires_grad=True)
+    p = GaussianField(mean, torch.zeros_like(mean), 1.7)
+    (
+        p.kl(GaussianField(torch.ones(1, 1, 5, 7), torch.zeros(1, 1, 5, 7), 1.7)).sum()
+        + p.sample().sum()
+    ).backward()
+    assert mean.grad.isfinite().all()

@@ -43,6 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, default=default.batch_size)
     parser.add_argument("--learning-rate", type=float, default=default.learning_rate)
     parser.add_argument("--weight-decay", type=float, default=default.weight_decay)
+    parser.add_argument(
+        "--ema",
+        type=float,
+        default=default.ema,
+        help="decay of the weights' running average; a run of n steps wants about 1 - 5 / n",
+    )
     parser.add_argument("--dropout", type=float, help="of models that have it")
     parser.add_argument(
         "--set",
@@ -140,6 +146,7 @@ def make_config(args: argparse.Namespace, model: Colorizer, train: data.Pictures
         batch_size=args.batch_size,
         learning_rate=args.learning_rate,
         weight_decay=args.weight_decay,
+        ema=args.ema,
         augment=args.augment,
         crop_size=args.crop_size,
         validate_every=args.validate_every,

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from colorlab.choices import CategoricalField
 from colorlab.data.loaders import Batch
 from colorlab.latents import DiagonalGaussian, charged, nats_by_channel
 from colorlab.layers import CHROMA_STRIDE, ConvBlock
@@ -26,7 +27,7 @@ POSTERIOR_WIDTH = 32  # channels: 40 k parameters, what a released UNet leaves f
 SHARPNESS = 5.0  # how much narrower than N(0, I) a posterior starts
 REFERENCE_BETA = 0.001  # of the reference course: averaged MSE + 0.001 KL
 
-Gaussians = dict[str, DiagonalGaussian]
+Distributions = dict[str, DiagonalGaussian | CategoricalField]
 Latents = dict[str, Tensor]
 
 
@@ -62,11 +63,11 @@ class LatentColorizer(Colorizer):
         """What the network sees in L (N, 1, h, w): features, computed once for many latents."""
         raise NotImplementedError
 
-    def prior(self, seen: tuple[Tensor, ...]) -> Gaussians:
+    def prior(self, seen: tuple[Tensor, ...]) -> Distributions:
         """p(z | L), which knows no colour. N(0, I) in the reference recipe."""
         raise NotImplementedError
 
-    def posterior(self, seen: tuple[Tensor, ...], L: Tensor, ab: Tensor) -> Gaussians:
+    def posterior(self, seen: tuple[Tensor, ...], L: Tensor, ab: Tensor) -> Distributions:
         """q(z | L, ab), which has seen the true colour; q(z | L) in the reference recipe."""
         raise NotImplementedError
 
@@ -74,7 +75,7 @@ class LatentColorizer(Colorizer):
         """Answer (N, 2, h/4, w/4) in CIE units or (N, 3, h, w) sRGB to features and latents."""
         raise NotImplementedError
 
-    def given_gray(self, seen: tuple[Tensor, ...]) -> Gaussians:
+    def given_gray(self, seen: tuple[Tensor, ...]) -> Distributions:
         """Where z comes from when no colour is known.
 
         The prior; the reference recipe's encoder takes gray alone, so there it is the encoder.
@@ -141,7 +142,7 @@ class LatentColorizer(Colorizer):
         """One player; its terms are "reconstruction" and "kl"."""
         return [Player("colorizer", self, self._loss)]
 
-    def _nats(self, seen: tuple[Tensor, ...], posterior: Gaussians) -> dict[str, Tensor]:
+    def _nats(self, seen: tuple[Tensor, ...], posterior: Distributions) -> dict[str, Tensor]:
         prior = self.prior(seen)
         return {k: nats_by_channel(posterior[k].kl(prior[k])) for k in prior}
 
@@ -181,19 +182,19 @@ class LatentColorizer(Colorizer):
 
 
 class ChromaEncoder(nn.Sequential):
-    """The slim eye of a posterior: L and ab to one map (N, width + 2, H/(4 fold), W/(4 fold)).
+    """The slim eye of a posterior: L and ab to a map (N, width + 2, H/(2^k fold), W/(2^k fold)).
 
-    The last two channels are the mean chroma of each place, ab / 50.
+    k is ``halvings``, 1 or 2. The last two channels are the mean chroma of each place, ab / 50.
 
     Slim, since a colour, once seen, is easy to tell; what the thing is, the features of L tell.
     """
 
-    def __init__(self, fold: int, width: int = POSTERIOR_WIDTH) -> None:
+    def __init__(self, fold: int, halvings: int = 2, width: int = POSTERIOR_WIDTH) -> None:
         finer = fold // CHROMA_STRIDE
         super().__init__(
             ConvBlock(fold**2 + 2 * finer**2, 3 * width // 4),
             ConvBlock(3 * width // 4, width, stride=2),
-            ConvBlock(width, width, stride=2),
+            *(ConvBlock(width, width, stride=2) for _ in range(halvings - 1)),
             ConvBlock(width, width),
         )
         self.fold, self.finer = fold, finer
@@ -206,7 +207,7 @@ class ChromaEncoder(nn.Sequential):
         return torch.cat((features, chroma), dim=1)
 
 
-def sample(gaussians: Gaussians, generator: torch.Generator | None = None) -> Latents:
+def sample(gaussians: Distributions, generator: torch.Generator | None = None) -> Latents:
     """One draw of every latent, by name."""
     return {name: gaussian.sample(generator) for name, gaussian in gaussians.items()}
 
@@ -224,7 +225,7 @@ def spatial_mean(x: Tensor) -> Tensor:
     return x.mean(dim=(2, 3), keepdim=True)
 
 
-def posterior_conv(features: int, channels: int, sees_chroma: bool = True) -> nn.Conv2d:
+def posterior_conv(features: int, channels: int) -> nn.Conv2d:
     """The 1x1 convolution to a posterior, from features and two channels of mean chroma.
 
     Its first two means start as that chroma, in units of 50, and its widths at a SHARPNESS-th of
@@ -234,9 +235,8 @@ def posterior_conv(features: int, channels: int, sees_chroma: bool = True) -> nn
     conv = nn.Conv2d(features + 2, 2 * channels, 1)
     with torch.no_grad():
         conv.weight[:, -2:] = 0
-        if sees_chroma:
-            rows = min(2, channels)
-            conv.weight[:rows, -2:] = torch.eye(rows, 2)[:, :, None, None]
+        rows = min(2, channels)
+        conv.weight[:rows, -2:] = torch.eye(rows, 2)[:, :, None, None]
         conv.weight[:, :-2] *= 0.2
         conv.bias[channels:] = -math.log(SHARPNESS)
     return conv

@@ -2,23 +2,26 @@
 
 Sources: Kohl et al. 2018, "A probabilistic U-Net for segmentation of ambiguous images" (a
 conditional prior beside a UNet); Kohl et al. 2019, "A hierarchical probabilistic U-Net" (latents
-at several scales). Built in notebook 07, which also shows how skips let a decoder ignore z.
+at several scales); Jang et al. 2017, "Categorical reparameterization with Gumbel-softmax"
+(choices as latents). Built in notebook 07, which also shows how skips let a decoder ignore z.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab.latents import DiagonalGaussian, GaussianField
+from colorlab.choices import CategoricalField
+from colorlab.latents import DiagonalGaussian
 from colorlab.layers import ConvBlock
 from colorlab.models.latent import (
     POSTERIOR_WIDTH,
     ChromaEncoder,
-    Gaussians,
+    Distributions,
     LatentColorizer,
     Latents,
     posterior_conv,
@@ -26,6 +29,8 @@ from colorlab.models.latent import (
     zero_conv,
 )
 from colorlab.models.unet import UNet, UNetConfig
+
+HUE_GAIN = 5.0  # logits a hue is ahead by, at a chroma of 50: 1.5 before the next of eight hues
 
 
 @dataclass(frozen=True)
@@ -38,17 +43,20 @@ class UNetVAEConfig:
         fold, widths, attention, dropout: of the UNet inside, see :class:`UNetConfig`.
         recipe: "conditional", or "reference": one vector with prior N(0, I) in place of the
             coarsest map, beside skips, trained on averaged MSE + 0.001 KL.
-        latents: channels of the vector, of the coarsest map and of the next finer one.
-        reach: how far the places of the finer map agree, in places: those of one thing have
-            one colour, see :class:`colorlab.latents.GaussianField`.
-        sigma: standard deviation of the colours about the decoder's answer, CIE units. It sets
-            what a colour is worth in nats, and is wider than the errors are: neighbours err
-            together, so a thing of twenty places is not twenty witnesses. On scenes, 60 lets
-            the small and pale things (sails, cars) fall silent, and at 6 the posterior says 60
-            nats where 8 suffice, from corners where the prior draws nothing.
+        latents: numbers of the vector, a Gaussian; variables of the coarsest map and of the
+            map at 1/8 of the picture, which are choices. With Gaussians in the maps, half of the
+            draws of a scene's things lay between two colours of their palette.
+        choices: of each variable, about the number of hues that have a name.
+        reach: how far the places of the map at 1/8 choose alike, in places: those of one thing
+            have one colour, see :class:`colorlab.choices.CategoricalField`.
+        sigma: standard deviation of the colours about the decoder's answer, CIE units: what a
+            colour is worth in nats. At 30 the small and pale things (sails, cars, apples) of
+            scenes fell silent. Choices can say no more than log 8 nats a place, however small
+            sigma is; Gaussians at 6 said 60 nats where 8 suffice, from corners where the prior
+            draws nothing.
         beta: weight of the KL divergence; 1 is the bound itself.
         warm_up: steps in which beta rises from zero, by the cube. Without it all was silent
-            after 100 steps, whatever sigma between 4 and 20.
+            after 100 steps.
         free_bits: nats of each channel that cost nothing, so that none falls silent for good.
     """
 
@@ -59,12 +67,13 @@ class UNetVAEConfig:
     attention: bool = True
     dropout: float = 0.0
     recipe: str = "conditional"
-    latents: tuple[int, int, int] = (8, 4, 4)
-    reach: float = 2.0
-    sigma: float = 30.0
+    latents: tuple[int, int, int] = (8, 1, 2)
+    choices: int = 8
+    reach: float = 8.0
+    sigma: float = 6.0
     beta: float = 1.0
     warm_up: int = 300
-    free_bits: float = 0.25
+    free_bits: float = 0.1
 
 
 class UNetVAE(LatentColorizer):
@@ -75,25 +84,29 @@ class UNetVAE(LatentColorizer):
         shared = ("target", "size", "fold", "widths", "attention", "dropout")
         self.unet = UNet(UNetConfig(**{name: getattr(config, name) for name in shared}))
         self.multiple = self.unet.multiple
-        _, w1, w2, w3 = config.widths
-        whole, coarse, fine = config.latents
-        total = whole + coarse + fine
+        w0, w1, w2, w3 = config.widths
+        whole = config.latents[0]
         if not self.learns_prior:
             self.encode_whole = nn.Conv2d(w3, 2 * whole, 1)
             self.inject3 = nn.Conv2d(whole, w3, 1)
             return
+        coarse, fine = (variables * config.choices for variables in config.latents[1:])
         seen = POSTERIOR_WIDTH
-        self.chroma_fine = ChromaEncoder(config.fold)
-        self.chroma_coarse = ConvBlock(seen + 2, seen, stride=2)
+        self.chroma_fine = ChromaEncoder(config.fold, halvings=1)
+        self.chroma_coarse = nn.Sequential(
+            ConvBlock(seen + 2, seen, stride=2), ConvBlock(seen, seen, stride=2)
+        )
         self.prior_whole = zero_conv(w3, 2 * whole)
-        self.prior_coarse = zero_conv(w3, 2 * coarse)
-        self.prior_fine = zero_conv(w2, 2 * fine)
+        self.prior_coarse = zero_conv(w3, coarse)
+        self.prior_fine = zero_conv(w1, fine)
         self.posterior_whole = posterior_conv(w3 + seen, whole)
-        self.posterior_coarse = posterior_conv(w3 + seen, coarse, sees_chroma=False)
-        self.posterior_fine = posterior_conv(w2 + seen, fine)
+        self.posterior_coarse = hue_conv(w3 + seen, coarse, config.choices)
+        self.posterior_fine = hue_conv(w1 + seen, fine, config.choices)
+        total = whole + coarse + fine
         self.inject3 = zero_conv(total, w3)
         self.inject2 = zero_conv(total, w2)
         self.inject1 = zero_conv(total, w1)
+        self.inject0 = zero_conv(total, w0)
 
     @property
     def head(self) -> nn.Module:
@@ -104,34 +117,38 @@ class UNetVAE(LatentColorizer):
         """The UNet's four maps, see :meth:`UNet.encode`."""
         return self.unet.encode(L)
 
-    def prior(self, seen: tuple[Tensor, ...]) -> Gaussians:
+    def prior(self, seen: tuple[Tensor, ...]) -> Distributions:
         """p(z | L): a vector "whole" and, in the conditional recipe, maps "coarse", "fine"."""
-        _, _, x2, x3 = seen
+        _, x1, _, x3 = seen
         if not self.learns_prior:
             return {"whole": DiagonalGaussian.standard_like(self.given_gray(seen)["whole"])}
         return {
             "whole": DiagonalGaussian.of(self.prior_whole(spatial_mean(x3))),
-            "coarse": DiagonalGaussian.of(self.prior_coarse(x3)),
-            "fine": GaussianField.of(self.prior_fine(x2), self.config.reach),
+            **self._maps(self.prior_coarse(x3), self.prior_fine(x1)),
         }
 
-    def posterior(self, seen: tuple[Tensor, ...], L: Tensor, ab: Tensor) -> Gaussians:
+    def posterior(self, seen: tuple[Tensor, ...], L: Tensor, ab: Tensor) -> Distributions:
         """q(z | L, ab); the reference recipe does not look at ab."""
         if not self.learns_prior:
             return self.given_gray(seen)
-        _, _, x2, x3 = seen
+        _, x1, _, x3 = seen
         fine = self.chroma_fine(L, ab)
-        coarse = torch.cat((self.chroma_coarse(fine), F.avg_pool2d(fine[:, -2:], 2)), dim=1)
+        coarse = torch.cat((self.chroma_coarse(fine), F.avg_pool2d(fine[:, -2:], 4)), dim=1)
         at3 = torch.cat((x3, coarse), dim=1)
+        at1 = torch.cat((x1, fine), dim=1)
         return {
             "whole": DiagonalGaussian.of(self.posterior_whole(spatial_mean(at3))),
-            "coarse": DiagonalGaussian.of(self.posterior_coarse(at3)),
-            "fine": GaussianField.of(
-                self.posterior_fine(torch.cat((x2, fine), dim=1)), self.config.reach
-            ),
+            **self._maps(self.posterior_coarse(at3), self.posterior_fine(at1)),
         }
 
-    def given_gray(self, seen: tuple[Tensor, ...]) -> Gaussians:
+    def _maps(self, coarse: Tensor, fine: Tensor) -> Distributions:
+        choices, reach = self.config.choices, self.config.reach
+        return {
+            "coarse": CategoricalField(coarse, choices, reach / 4),
+            "fine": CategoricalField(fine, choices, reach),
+        }
+
+    def given_gray(self, seen: tuple[Tensor, ...]) -> Distributions:
         """See the base; the reference recipe's encoder sees gray alone."""
         if self.learns_prior:
             return self.prior(seen)
@@ -144,15 +161,33 @@ class UNetVAE(LatentColorizer):
             return self.unet.decode(x0, x1, x2, self.inject3(z["whole"]).expand_as(x3))
         fine = z["fine"]
         at3 = torch.cat((z["whole"].expand(-1, -1, *x3.shape[-2:]), z["coarse"]), dim=1)
-        at2 = torch.cat((_twice(at3), fine), dim=1)
+        at2, at1 = _enlarge(at3, 2), _enlarge(at3, 4)
         return self.unet.decode(
-            x0,
-            x1 + self.inject1(_twice(at2)),
-            x2 + self.inject2(at2),
-            x3 + self.inject3(torch.cat((at3, F.avg_pool2d(fine, 2)), dim=1)),
+            x0 + _enlarge(self.inject0(torch.cat((at1, fine), dim=1)), 2),
+            x1 + self.inject1(torch.cat((at1, fine), dim=1)),
+            x2 + self.inject2(torch.cat((at2, F.avg_pool2d(fine, 2)), dim=1)),
+            x3 + self.inject3(torch.cat((at3, F.avg_pool2d(fine, 4)), dim=1)),
         )
 
 
-def _twice(x: Tensor) -> Tensor:
-    """(N, C, h, w) to (N, C, 2h, 2w)."""
-    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+def hue_conv(features: int, channels: int, choices: int) -> nn.Conv2d:
+    """The 1x1 convolution to a posterior's logits, from features and two channels of mean chroma.
+
+    The choices of the first variable start as hues, round the circle: what is chosen then says
+    something before any training, and the decoder finds out at once that listening pays.
+    """
+    conv = nn.Conv2d(features + 2, channels, 1)
+    angle = torch.arange(choices) * (2 * math.pi / choices)
+    with torch.no_grad():
+        conv.weight[:, :-2] *= 0.5
+        conv.weight[:, -2:] = 0
+        conv.weight[:choices, -2:] = (
+            HUE_GAIN * torch.stack((angle.cos(), angle.sin()), dim=1)[:, :, None, None]
+        )
+        conv.bias.zero_()
+    return conv
+
+
+def _enlarge(x: Tensor, factor: int) -> Tensor:
+    """(N, C, h, w) to (N, C, factor h, factor w)."""
+    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)

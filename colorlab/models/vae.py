@@ -19,7 +19,7 @@ from colorlab.layers import CHROMA_STRIDE, HEADS, ConvBlock
 from colorlab.models.latent import (
     POSTERIOR_WIDTH,
     ChromaEncoder,
-    Gaussians,
+    Distributions,
     LatentColorizer,
     Latents,
     posterior_conv,
@@ -118,7 +118,7 @@ class VAE(LatentColorizer):
         """One map, (N, widths[2], H/16, W/16)."""
         return (self.encoder(L),)
 
-    def prior(self, seen: tuple[Tensor, ...]) -> Gaussians:
+    def prior(self, seen: tuple[Tensor, ...]) -> Distributions:
         """p(z | L): a vector "whole" and, in the conditional recipe, a map "fine"."""
         (x,) = seen
         if not self.learns_prior:
@@ -128,7 +128,7 @@ class VAE(LatentColorizer):
             "fine": GaussianField.of(self.prior_fine(x), self.config.reach),
         }
 
-    def posterior(self, seen: tuple[Tensor, ...], L: Tensor, ab: Tensor) -> Gaussians:
+    def posterior(self, seen: tuple[Tensor, ...], L: Tensor, ab: Tensor) -> Distributions:
         """q(z | L, ab); the reference recipe does not look at ab."""
         if not self.learns_prior:
             return self.given_gray(seen)
@@ -138,7 +138,7 @@ class VAE(LatentColorizer):
             "fine": GaussianField.of(self.posterior_fine(both), self.config.reach),
         }
 
-    def given_gray(self, seen: tuple[Tensor, ...]) -> Gaussians:
+    def given_gray(self, seen: tuple[Tensor, ...]) -> Distributions:
         """See the base; the reference recipe's encoder sees gray alone."""
         if self.learns_prior:
             return self.prior(seen)

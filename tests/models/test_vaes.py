@@ -7,9 +7,10 @@ import dataclasses
 import pytest
 import torch
 from test_models import every_target, picture, stir
-from torch.distributions import MultivariateNormal, Normal, kl_divergence
+from torch.distributions import Categorical, MultivariateNormal, Normal, kl_divergence
 
 from colorlab import checkpoints
+from colorlab.choices import CategoricalField
 from colorlab.color import lightness
 from colorlab.data.loaders import Batch
 from colorlab.models import MODELS, build
@@ -21,6 +22,13 @@ every_recipe = pytest.mark.parametrize("recipe", RECIPES)
 
 def stirred(name: str, **settings) -> torch.nn.Module:
     return stir(build(name, size=64, **settings)).eval()
+
+
+def by_torch(latent) -> MultivariateNormal | Categorical:
+    """A latent's distribution, by torch: of Gaussians over a map's places, of choices at each."""
+    if isinstance(latent, CategoricalField):
+        return Categorical(latent.log_prob.movedim(2, -1).double().exp())
+    return normal(latent)
 
 
 def normal(gaussian) -> MultivariateNormal:
@@ -37,7 +45,10 @@ def nats(model, batch: Batch) -> torch.Tensor:
     """KL(posterior || prior) of each picture, by torch.distributions."""
     seen = model.look(batch.L)
     posterior, prior = model.posterior(seen, batch.L, batch.ab), model.prior(seen)
-    each = [kl_divergence(normal(posterior[k]), normal(prior[k])).sum(dim=1) for k in posterior]
+    each = [
+        kl_divergence(by_torch(posterior[k]), by_torch(prior[k])).flatten(1).sum(dim=1)
+        for k in posterior
+    ]
     return sum(each).float()
 
 
@@ -194,6 +205,18 @@ def test_a_unetvae_starts_as_its_unet(target):
     with torch.no_grad():
         torch.testing.assert_close(model.answer(L), unet(L))
         torch.testing.assert_close(model.draw(L, 1, None)[0], unet(L))
+
+
+def test_the_choices_of_a_posterior_start_as_hues():
+    # What is chosen must follow the colour before any training, and no other choice comes near.
+    model = build("unet_vae", size=64).eval()
+    batch = picture()
+    chosen = []
+    for a, b in ((60.0, 0.0), (0.0, 60.0), (-60.0, 0.0), (0.0, -60.0)):
+        ab = torch.tensor([a, b])[None, :, None, None].expand_as(batch.ab)
+        posterior = model.posterior(model.look(batch.L), batch.L, ab)["fine"]
+        chosen.append(posterior.log_prob[:, 0].argmax(dim=1).flatten().mode().values.item())
+    assert len(set(chosen)) == 4
 
 
 def test_a_vae_starts_with_the_encoder_of_a_resnet():
