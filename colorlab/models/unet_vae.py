@@ -44,8 +44,9 @@ class UNetVAEConfig:
         recipe: "conditional", or "reference": one vector with prior N(0, I) in place of the
             coarsest map, beside skips, trained on averaged MSE + 0.001 KL.
         latents: numbers of the vector, a Gaussian; variables of the coarsest map and of the
-            map at 1/8 of the picture, which are choices. With Gaussians in the maps, half of the
-            draws of a scene's things lay between two colours of their palette.
+            map at 1/8 of the picture, which are choices; 0 to do without a map. With Gaussians
+            in the maps, half of the draws of a scene's things lay between two colours of their
+            palette. On photographs the vector alone does better: see notebook 07.
         choices: of each variable, about the number of hues that have a name.
         reach: how far the places of the map at 1/8 choose alike, in places: those of one thing
             have one colour, see :class:`colorlab.choices.CategoricalField`.
@@ -69,7 +70,7 @@ class UNetVAEConfig:
     recipe: str = "conditional"
     latents: tuple[int, int, int] = (8, 1, 2)
     choices: int = 8
-    reach: float = 8.0
+    reach: float = 12.0
     sigma: float = 6.0
     beta: float = 1.0
     warm_up: int = 300
@@ -97,11 +98,13 @@ class UNetVAE(LatentColorizer):
             ConvBlock(seen + 2, seen, stride=2), ConvBlock(seen, seen, stride=2)
         )
         self.prior_whole = zero_conv(w3, 2 * whole)
-        self.prior_coarse = zero_conv(w3, coarse)
-        self.prior_fine = zero_conv(w1, fine)
         self.posterior_whole = posterior_conv(w3 + seen, whole)
-        self.posterior_coarse = hue_conv(w3 + seen, coarse, config.choices)
-        self.posterior_fine = hue_conv(w1 + seen, fine, config.choices)
+        if coarse:
+            self.prior_coarse = zero_conv(w3, coarse)
+            self.posterior_coarse = hue_conv(w3 + seen, coarse, config.choices)
+        if fine:
+            self.prior_fine = zero_conv(w1, fine)
+            self.posterior_fine = hue_conv(w1 + seen, fine, config.choices)
         total = whole + coarse + fine
         self.inject3 = zero_conv(total, w3)
         self.inject2 = zero_conv(total, w2)
@@ -122,10 +125,7 @@ class UNetVAE(LatentColorizer):
         _, x1, _, x3 = seen
         if not self.learns_prior:
             return {"whole": DiagonalGaussian.standard_like(self.given_gray(seen)["whole"])}
-        return {
-            "whole": DiagonalGaussian.of(self.prior_whole(spatial_mean(x3))),
-            **self._maps(self.prior_coarse(x3), self.prior_fine(x1)),
-        }
+        return self._latents("prior", spatial_mean(x3), x3, x1)
 
     def posterior(self, seen: tuple[Tensor, ...], L: Tensor, ab: Tensor) -> Distributions:
         """q(z | L, ab); the reference recipe does not look at ab."""
@@ -134,19 +134,22 @@ class UNetVAE(LatentColorizer):
         _, x1, _, x3 = seen
         fine = self.chroma_fine(L, ab)
         coarse = torch.cat((self.chroma_coarse(fine), F.avg_pool2d(fine[:, -2:], 4)), dim=1)
-        at3 = torch.cat((x3, coarse), dim=1)
-        at1 = torch.cat((x1, fine), dim=1)
-        return {
-            "whole": DiagonalGaussian.of(self.posterior_whole(spatial_mean(at3))),
-            **self._maps(self.posterior_coarse(at3), self.posterior_fine(at1)),
-        }
+        at3, at1 = torch.cat((x3, coarse), dim=1), torch.cat((x1, fine), dim=1)
+        return self._latents("posterior", spatial_mean(at3), at3, at1)
 
-    def _maps(self, coarse: Tensor, fine: Tensor) -> Distributions:
-        choices, reach = self.config.choices, self.config.reach
-        return {
-            "coarse": CategoricalField(coarse, choices, reach / 4),
-            "fine": CategoricalField(fine, choices, reach),
+    def _latents(self, who: str, whole: Tensor, coarse: Tensor, fine: Tensor) -> Distributions:
+        config = self.config
+        latents: Distributions = {
+            "whole": DiagonalGaussian.of(getattr(self, f"{who}_whole")(whole))
         }
+        for name, features, reach in (
+            ("coarse", coarse, config.reach / 4),
+            ("fine", fine, config.reach),
+        ):
+            if hasattr(self, f"{who}_{name}"):
+                logits = getattr(self, f"{who}_{name}")(features)
+                latents[name] = CategoricalField(logits, config.choices, reach)
+        return latents
 
     def given_gray(self, seen: tuple[Tensor, ...]) -> Distributions:
         """See the base; the reference recipe's encoder sees gray alone."""
@@ -159,14 +162,19 @@ class UNetVAE(LatentColorizer):
         x0, x1, x2, x3 = seen
         if not self.learns_prior:
             return self.unet.decode(x0, x1, x2, self.inject3(z["whole"]).expand_as(x3))
-        fine = z["fine"]
-        at3 = torch.cat((z["whole"].expand(-1, -1, *x3.shape[-2:]), z["coarse"]), dim=1)
+        at3 = z["whole"].expand(-1, -1, *x3.shape[-2:])
+        if "coarse" in z:
+            at3 = torch.cat((at3, z["coarse"]), dim=1)
         at2, at1 = _enlarge(at3, 2), _enlarge(at3, 4)
+        if "fine" in z:
+            at3 = torch.cat((at3, F.avg_pool2d(z["fine"], 4)), dim=1)
+            at2 = torch.cat((at2, F.avg_pool2d(z["fine"], 2)), dim=1)
+            at1 = torch.cat((at1, z["fine"]), dim=1)
         return self.unet.decode(
-            x0 + _enlarge(self.inject0(torch.cat((at1, fine), dim=1)), 2),
-            x1 + self.inject1(torch.cat((at1, fine), dim=1)),
-            x2 + self.inject2(torch.cat((at2, F.avg_pool2d(fine, 2)), dim=1)),
-            x3 + self.inject3(torch.cat((at3, F.avg_pool2d(fine, 4)), dim=1)),
+            x0 + _enlarge(self.inject0(at1), 2),
+            x1 + self.inject1(at1),
+            x2 + self.inject2(at2),
+            x3 + self.inject3(at3),
         )
 
 
