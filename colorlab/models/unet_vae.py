@@ -52,9 +52,8 @@ class UNetVAEConfig:
             have one colour, see :class:`colorlab.choices.CategoricalField`.
         sigma: standard deviation of the colours about the decoder's answer, CIE units: what a
             colour is worth in nats. At 30 the small and pale things (sails, cars, apples) of
-            scenes fell silent. Choices can say no more than log 8 nats a place, however small
-            sigma is; Gaussians at 6 said 60 nats where 8 suffice, from corners where the prior
-            draws nothing.
+            scenes fell silent. It may be small, unlike a VAE's: a choice says no more than
+            log 8 nats a place, whatever sigma is. On photographs, with the vector alone, 30.
         beta: weight of the KL divergence; 1 is the bound itself.
         warm_up: steps in which beta rises from zero, by the cube. Without it all was silent
             after 100 steps.

@@ -76,12 +76,13 @@ def test_killed_at_random_steps_and_resumed_the_weights_are_the_same(folder, tmp
 
 
 def test_the_card_tells_the_run_and_the_weights_load(folder, tmp_path, capsys):
-    arguments = command(folder, tmp_path, "--checkpoint-every", "0")[3:]
+    arguments = command(folder, tmp_path, "--checkpoint-every", "0", "--ema", "0.9")[3:]
     assert main(arguments) == 0
     assert "best validation Delta-E" in capsys.readouterr().out
     card = json.loads((tmp_path / "unet-ab-photos.json").read_text())
     assert card["steps"] == 40
     assert card["seed"] == 3
+    assert card["training"]["ema"] == 0.9
     assert card["trained_on"]["pictures"] == 16
     assert card["validation"]["delta_e_chroma"] > 0
     assert str(folder) not in json.dumps(card), "a card must not tell paths of a machine"
@@ -103,6 +104,7 @@ def test_a_budget_in_minutes_becomes_steps(folder, tmp_path, capsys):
     [
         (["--data", "nowhere"], "nowhere"),
         (["--batch-size", "0"], "batch_size"),
+        (["--ema", "1"], "ema"),
         (["--dropout", "0.5", "--model", "resnet"], "dropout"),
     ],
 )

@@ -207,6 +207,17 @@ def test_a_unetvae_starts_as_its_unet(target):
         torch.testing.assert_close(model.draw(L, 1, None)[0], unet(L))
 
 
+@pytest.mark.parametrize(
+    ("latents", "names"),
+    [((4, 0, 0), {"whole"}), ((4, 1, 0), {"whole", "coarse"}), ((4, 0, 2), {"whole", "fine"})],
+)
+def test_a_unetvae_does_without_a_map(latents, names):
+    model, batch = stirred("unet_vae", latents=latents), picture()
+    assert set(model.kl_per_dimension(batch)) == names
+    assert model.draw(batch.L, 2, None).shape == (2, *batch.ab.shape)
+    assert loss(model, batch)["kl"] > 0
+
+
 def test_the_choices_of_a_posterior_start_as_hues():
     # What is chosen must follow the colour before any training, and no other choice comes near.
     model = build("unet_vae", size=64).eval()
