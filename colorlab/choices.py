@@ -68,8 +68,10 @@ class CategoricalField:
     def kl(self, other: CategoricalField) -> Tensor:
         """Kullback-Leibler divergence KL(self || other) of each variable and place, nats.
 
-        (N, variables, h, w). Its sum over the places counts them as if each were drawn by itself.
-        Drawn together they say less, so the sum is an upper bound of what is said.
+        (N, variables, h, w). Its sum over the places is the divergence of choices made place by
+        place. It says nothing of the reach: a composite likelihood (Varin et al. 2011, "An
+        overview of composite likelihood methods"), whose best prior has the right probabilities
+        at each place.
         """
         mine, others = self.log_prob, other.log_prob
         return (mine.exp() * (mine - others)).sum(dim=2)

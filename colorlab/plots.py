@@ -94,6 +94,24 @@ def pictures(columns: Mapping[str, Tensor | np.ndarray], width: float = 9.0) -> 
     return figure
 
 
+def gallery(pictures: Tensor, titles: Sequence[str], columns: int, width: float = 9.0) -> Figure:
+    """Pictures (N, 3, H, W), sRGB in [0, 1], in rows of ``columns``, each with its title.
+
+    Raises:
+        ValueError: not one title a picture.
+    """
+    if len(titles) != len(pictures):
+        raise ValueError(f"want a title for each of {len(pictures)} pictures, got {len(titles)}")
+    rows, cell = -(-len(pictures) // columns), width / columns
+    figure, axes = new_figure(width, rows * (cell + 0.2), nrows=rows, ncols=columns)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, picture, title in zip(axes.flat, pictures, titles, strict=False):
+        ax.imshow(to_uint8(picture))
+        ax.set_title(title, fontsize=10)
+    return figure
+
+
 def history(history: History, references: Mapping[str, float] | None = None) -> Figure:
     """The loss beside the validation score over steps.
 

@@ -67,9 +67,9 @@ def _label_points(ax, evaluation: Evaluation) -> None:
         (evaluation.interval(m, "pairwise_ab").mean, evaluation.interval(m, "de76_one").mean, m)
         for m in evaluation.models
     ]
-    low, high = min(y for _, y, _ in places), max(y for _, y, _ in places)
     right = max(x for x, _, _ in places) or 1.0
-    gap = max(high - low, 1.0) * 0.07
+    low, high = ax.get_ylim()  # the bars are drawn: this is the height of the axes
+    gap = 0.06 * (high - low)
     written: list[tuple[float, float]] = []
     for x, y, name in sorted(places, key=lambda place: place[1]):
         level = y

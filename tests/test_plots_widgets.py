@@ -44,6 +44,18 @@ def test_pictures_are_shown_in_their_colors():
         plots.pictures({"a": red, "b": red[:1]})
 
 
+def test_a_gallery_titles_every_picture():
+    three = torch.rand(3, 3, 8, 8)
+    axes = plots.gallery(three, ["a", "b", "c"], columns=2).axes
+    assert [ax.get_title() for ax in axes] == ["a", "b", "c", ""]
+    np.testing.assert_allclose(
+        axes[2].images[0].get_array() / 255, three[2].permute(1, 2, 0), atol=2e-3
+    )
+    assert not axes[3].images
+    with pytest.raises(ValueError, match="each of 3"):
+        plots.gallery(three, ["a"], columns=2)
+
+
 def test_history_and_intervals_draw_what_they_are_given():
     history = History(
         rows=[{"step": 1, "mse": 0.5, "score": 9.0}, {"step": 2, "mse": 0.2, "score": 7.0}]

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from colorlab.color import upsample_chroma
 from colorlab.data.scene_palettes import PALETTES, SEVERAL_COLOURED
-from colorlab.data.scene_render import interior, render
+from colorlab.data.scene_render import interior
 from colorlab.data.scene_sets import SceneSet
 
 SMALLEST = 16  # interior pixels of a thing whose mean colour is taken
@@ -100,33 +100,10 @@ def palette_frequencies(
     ]
 
 
-def exact_samples(
-    scenes: SceneSet, n: int, indices: Sequence[int] | None = None, seed: int = 0
-) -> np.ndarray:
-    """Draw from the true distribution of ab given gray: what no sampler can beat.
-
-    Each thing of several colours draws anew from its palette, by itself; lightness stays the
-    same bit for bit. Costs a rendering for each draw.
-
-    Args:
-        scenes: the set.
-        n: draws of each scene.
-        indices: which N scenes; None means all.
-        seed: of the draws.
-
-    Returns:
-        (n, N, 2, S, S) float32, CIE units.
-    """
-    chosen = range(len(scenes)) if indices is None else indices
-    size = scenes.pictures.size
-    random = np.random.default_rng(seed)
-    out = np.empty((n, len(chosen), 2, size, size), dtype=np.float32)
-    for column, i in enumerate(chosen):
-        several = [(t, PALETTES[x.kind].prob) for t, x in enumerate(scenes.things[i])]
-        for draw in range(n):
-            choices = {t: int(random.choice(len(p), p=p)) for t, p in several if len(p) > 1}
-            out[draw, column] = render(scenes.seeds[i], size, choices).lab[1:]
-    return out
+def mean_over_things(rows: Sequence[dict], key: str) -> float:
+    """A column of :func:`palette_frequencies` over all kinds, each thing counted once."""
+    counted = [row for row in rows if row["things"]]
+    return float(np.average([row[key] for row in counted], weights=[r["things"] for r in counted]))
 
 
 def _thing_colours(ab: Tensor, scenes: SceneSet, i: int):

@@ -18,7 +18,7 @@ is where), `scene_canvas` (textures, Lab to sRGB), `scene_land`, `scene_objects`
 
 from __future__ import annotations
 
-from colorlab.data.scene_frequencies import exact_samples, palette_frequencies
+from colorlab.data.scene_frequencies import mean_over_things, palette_frequencies
 from colorlab.data.scene_layout import Layout, Thing
 from colorlab.data.scene_palettes import (
     HOURS,
@@ -30,6 +30,7 @@ from colorlab.data.scene_palettes import (
 )
 from colorlab.data.scene_places import draw_layout
 from colorlab.data.scene_render import Scene, ab_fields, interior, optimal, render
+from colorlab.data.scene_sampler import ExactDraws, exact_samples
 from colorlab.data.scene_scores import score_by_kind
 from colorlab.data.scene_sets import SceneSet, scene_set, split_seeds
 
@@ -37,6 +38,7 @@ __all__ = [
     "HOURS",
     "PALETTES",
     "SEVERAL_COLOURED",
+    "ExactDraws",
     "Layout",
     "Palette",
     "Scene",
@@ -48,6 +50,7 @@ __all__ = [
     "draw_layout",
     "exact_samples",
     "interior",
+    "mean_over_things",
     "optimal",
     "palette_frequencies",
     "render",

@@ -47,16 +47,17 @@ class UNetVAEConfig:
             map at 1/8 of the picture, which are choices; 0 to do without a map. With Gaussians
             in the maps, half of the draws of a scene's things lay between two colours of their
             palette. On photographs the vector alone does better: see notebook 07.
-        choices: of each variable, about the number of hues that have a name.
+        choices: of each variable; as hues they start 45 degrees apart, and three colours of a
+            palette seldom share one.
         reach: how far the places of the map at 1/8 choose alike, in places: those of one thing
             have one colour, see :class:`colorlab.choices.CategoricalField`.
         sigma: standard deviation of the colours about the decoder's answer, CIE units: what a
             colour is worth in nats. At 30 the small and pale things (sails, cars, apples) of
             scenes fell silent. It may be small, unlike a VAE's: a choice says no more than
             log 8 nats a place, whatever sigma is. On photographs, with the vector alone, 30.
-        beta: weight of the KL divergence; 1 is the bound itself.
-        warm_up: steps in which beta rises from zero, by the cube. Without it all was silent
-            after 100 steps.
+        beta: weight of the KL divergence; 1 is the bound, for places that choose one by one.
+        warm_up: steps in which beta rises from zero, by the cube. Without it, and without a
+            posterior that starts as hues, nearly all is silent after 50 steps: see notebook 07.
         free_bits: nats of each channel that cost nothing, so that none falls silent for good.
     """
 

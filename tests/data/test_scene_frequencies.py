@@ -8,13 +8,16 @@ import torch
 from scipy import stats
 
 from colorlab.color import downsample_chroma
+from colorlab.data.loaders import make_batch
 from colorlab.data.scene_frequencies import _expected_variation
 from colorlab.data.scenes import (
     PALETTES,
     SEVERAL_COLOURED,
+    ExactDraws,
     ab_fields,
     best_ab,
     exact_samples,
+    mean_over_things,
     palette_frequencies,
     render,
     scene_set,
@@ -137,3 +140,27 @@ def test_wrong_shapes_and_shares_are_named(scenes, truth):
         palette_frequencies(truth, scenes, range(3))
     with pytest.raises(ValueError, match="near"):
         palette_frequencies(truth, scenes, near=0.7)
+
+
+def test_exact_draws_are_a_row_that_knows_its_scenes(scenes):
+    drawn = exact_samples(scenes, 2, range(4))
+    batch = make_batch(scenes.pictures.rgb[:4])
+    row = ExactDraws(batch.L, drawn)
+    back = row.answers(batch.L[[2, 0]], 2)
+    np.testing.assert_array_equal(back, drawn[:, [2, 0]])
+    # Lightness survives the way through 8-bit sRGB: the things of one colour are the truth's.
+    off = (row.colorize(batch.L) - batch.rgb).abs().amax(dim=1)
+    assert (off < 0.02).float().mean() > 0.5
+    with pytest.raises(ValueError, match="n = 3"):
+        row.answers(batch.L, 3)
+    with pytest.raises(ValueError, match="none of the scenes"):
+        row.answers(batch.L.flip(3), 1)
+
+
+def test_the_mean_over_things_counts_each_thing_once():
+    rows = [
+        {"things": 3, "differ": 0.5},
+        {"things": 1, "differ": 0.1},
+        {"things": 0, "differ": None},
+    ]
+    assert mean_over_things(rows, "differ") == pytest.approx(0.4)
