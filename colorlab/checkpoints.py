@@ -39,7 +39,8 @@ def save(model: Any, world: str, facts: dict[str, Any], folder: Path | str | Non
     """Write weights and card; each file appears whole or not at all.
 
     Children that only training needs (``Colorizer.training_only``, a GAN's discriminator) are
-    left out; a loaded model has them untrained.
+    left out; a loaded model has them untrained. A child that is a released network, unchanged
+    (``Colorizer.stands_on``, a diffusion model's UNet), is left out too; the card names it.
 
     Args:
         model: a colorizer, or a fitted method of :mod:`colorlab.classical`.
@@ -58,7 +59,9 @@ def save(model: Any, world: str, facts: dict[str, Any], folder: Path | str | Non
     if isinstance(model, Colorizer):
         name, target = name_of(model), model.config.target
         config = dataclasses.asdict(model.config)
-        left_out = model.training_only
+        bases = _bases(model, world, folder)
+        facts = {**facts, "stands_on": bases} if bases else facts
+        left_out = {*model.training_only, *bases}
         tensors = {
             k: _half(v) for k, v in model.state_dict().items() if k.split(".")[0] not in left_out
         }
@@ -135,6 +138,9 @@ def load(
     left_out = {
         k: v for k, v in model.state_dict().items() if k.split(".")[0] in model.training_only
     }
+    for child, base in card.get("stands_on", {}).items():
+        for k, v in _base(file, base).state_dict().items():
+            left_out[f"{child}.{k}"] = v
     try:
         model.load_state_dict({k: v.float() for k, v in tensors.items()} | left_out)
     except RuntimeError as error:
@@ -199,6 +205,38 @@ def read_card(file: Path) -> dict[str, Any]:
     if not whole or card["model"] not in {**MODELS, **_WITHOUT_NETWORK}:
         raise ValueError(f"{path} does not describe a model that this code knows")
     return card
+
+
+def _bases(model: Colorizer, world: str, folder: Path) -> dict[str, dict[str, str]]:
+    """The released networks that are children of the model, as its card names them."""
+    bases = {}
+    for child, name in model.stands_on.items():
+        stem = f"{name}-{model.config.target}-{world}"
+        file = next(
+            (f / f"{stem}.safetensors" for f in (folder, FOLDER) if stem in released(f)), None
+        )
+        if file is None:
+            continue
+        theirs, mine = load(str(file)).state_dict(), model.get_submodule(child).state_dict()
+        if mine.keys() == theirs.keys() and all(
+            torch.equal(_half(mine[k]).cpu(), _half(theirs[k])) for k in mine
+        ):
+            bases[child] = {"checkpoint": stem, "sha256": read_card(file)["sha256"]}
+    return bases
+
+
+def _base(file: Path, base: dict[str, str]) -> Colorizer:
+    """The network that the weights ``file`` stand on: beside it, or a released one."""
+    stem, wanted = base["checkpoint"], base["sha256"]
+    for folder in (file.parent, FOLDER):
+        if stem in released(folder):
+            there = find(stem, folder=folder)
+            if read_card(there)["sha256"] == wanted:
+                return load(str(there))
+    raise ValueError(
+        f"{file} stands on {stem} with SHA-256 {wanted[:12]}..., which is neither beside it nor "
+        f"in {FOLDER}; fetch the two together"
+    )
 
 
 def code_version() -> str:

@@ -18,7 +18,19 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 # Imports run one way: a module may import from layers before it only.
 ORDER = [
     {"color", "progress", "checks", "resizing"},
-    {"data", "layers", "latents", "choices", "losses", "adversarial", "color_names", "strokes"},
+    {
+        "data",
+        "layers",
+        "latents",
+        "choices",
+        "flow",
+        "noise",
+        "samplers",
+        "losses",
+        "adversarial",
+        "color_names",
+        "strokes",
+    },
     {"classical"},
     {"metrics", "models"},
     {"averaging", "trainer", "runs"},

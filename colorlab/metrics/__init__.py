@@ -5,6 +5,7 @@ number a picture. :func:`evaluate` runs the whole protocol. Taught in notebook 0
 Several draws of a picture are (n, N, 3, H, W); :func:`evaluate_diversity` measures them.
 """
 
+from colorlab.metrics.calibration import exact_coverage, in_prediction_set
 from colorlab.metrics.colorfulness import colorfulness
 from colorlab.metrics.difference import (
     cie76,
@@ -46,6 +47,8 @@ __all__ = [
     "energy_score",
     "evaluate",
     "evaluate_diversity",
+    "exact_coverage",
+    "in_prediction_set",
     "lpips",
     "paired_difference",
     "pairwise",

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from colorlab.models.base import Colorizer, Player, Regressor
+from colorlab.models.diffusion import Diffusion, DiffusionConfig
 from colorlab.models.gan import GAN, GANConfig
 from colorlab.models.resnet import ResNet, ResNetConfig
 from colorlab.models.unet import UNet, UNetConfig
@@ -20,6 +21,7 @@ MODELS: dict[str, tuple[type[Colorizer], type]] = {
     "unet_vae": (UNetVAE, UNetVAEConfig),
     "gan": (GAN, GANConfig),
     "unet_gan": (UNetGAN, UNetGANConfig),
+    "diffusion": (Diffusion, DiffusionConfig),
 }
 
 __all__ = ["MODELS", "Colorizer", "Player", "Regressor", "build", "name_of"]

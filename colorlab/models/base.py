@@ -53,12 +53,15 @@ class Colorizer(nn.Module):
             score would choose the wrong weights (the least adversarial ones of a GAN), the last
             weights are kept.
         training_only: names of children that only training needs; released weights leave them out.
+        stands_on: child to model: parts that may be a released network, unchanged. Released
+            weights then name its checkpoint instead of holding a copy.
     """
 
     multiple: int = 32  # stem (4) times three halvings (8)
     deterministic: bool = True
     keeps_best: ClassVar[bool] = True
     training_only: ClassVar[tuple[str, ...]] = ()
+    stands_on: ClassVar[dict[str, str]] = {}
 
     def __init__(self, config: Any) -> None:
         super().__init__()

@@ -85,13 +85,19 @@ class UNet(Regressor):
         x3 = self.attend3(self.down3(x2))  # (N, w3, H/32, W/32)
         return x0, x1, x2, x3
 
-    def decode(self, x0: Tensor, x1: Tensor, x2: Tensor, x3: Tensor) -> Tensor:
-        """The way up, from the maps of :meth:`encode` to the head's answer."""
+    def climb(
+        self, x0: Tensor, x1: Tensor, x2: Tensor, x3: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The way up, from the maps of :meth:`encode`: maps at 1/4, 1/8 and 1/16."""
         x = self.bottom(self.drop(x3))
-        x = self.merge2(torch.cat((self.up2(x), x2), dim=1))  # (N, w2, H/16, W/16)
-        x = self.merge1(torch.cat((self.up1(x), x1), dim=1))  # (N, w1, H/8, W/8)
-        x = self.merge0(torch.cat((self.up0(x), x0), dim=1))  # (N, w0, H/4, W/4)
-        return self.head(x)
+        y2 = self.merge2(torch.cat((self.up2(x), x2), dim=1))  # (N, w2, H/16, W/16)
+        y1 = self.merge1(torch.cat((self.up1(y2), x1), dim=1))  # (N, w1, H/8, W/8)
+        y0 = self.merge0(torch.cat((self.up0(y1), x0), dim=1))  # (N, w0, H/4, W/4)
+        return y0, y1, y2
+
+    def decode(self, x0: Tensor, x1: Tensor, x2: Tensor, x3: Tensor) -> Tensor:
+        """From the maps of :meth:`encode` to the head's answer."""
+        return self.head(self.climb(x0, x1, x2, x3)[0])
 
     def forward(self, L: Tensor) -> Tensor:
         """See the class; H and W are multiples of 8 times the fold."""
