@@ -49,9 +49,9 @@ class DiffusionConfig:
         formulation: "flow" trains at logit-normal times with the velocity's loss; "ddpm" at the
             steps of a schedule with v's loss, and draws by DDIM.
         predicts: "clean" chroma, or "v" of Salimans and Ho, part of which is noise.
-        reach: of the noise, as a share of the side, see :func:`correlated_noise`: photographs'
-            chroma has 0.2. 0 is white noise; it wants a shift of about 10.
-        shift: how far times in training and in draws lie towards noise. With noise of reach 0.2
+        reach: of the noise, in places of the answer's map, see :func:`correlated_noise`:
+            photographs' chroma has 6 to 13. 0 is white noise; it wants a shift of about 10.
+        shift: how far times in training and in draws lie towards noise. With such noise
             and the exact velocity, 10 even steps miss a palette's frequencies by 0.02, steps of
             shift 2 by 0.01.
         scale: standard deviation of the logit of the training times.
@@ -74,7 +74,7 @@ class DiffusionConfig:
     spread: tuple[float, float] = (14.0, 24.0)
     formulation: str = "flow"
     predicts: str = "clean"
-    reach: float = 0.2
+    reach: float = 6.4
     shift: float = 2.0
     scale: float = 1.0
     floor: float = 0.1

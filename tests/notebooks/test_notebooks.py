@@ -27,10 +27,9 @@ def source(cell: dict) -> str:
 
 def test_the_series_is_there():
     stems = [file.stem for file in NOTEBOOKS]
-    lessons = ("04_resnet", "05_unet", "06_vae", "07_unet_vae", "08_gan", "09_unet_gan")
-    for stem in ("01_color_and_data", "02_classical", "03_measuring_color", *lessons):
-        assert stem in stems
-    assert "11_comparison" in stems
+    before = ("01_color_and_data", "02_classical", "03_measuring_color")
+    networks = ("04_resnet", "05_unet", "06_vae", "07_unet_vae", "08_gan", "09_unet_gan")
+    assert stems == [*before, *networks, "10_diffusion", "11_comparison"]
 
 
 @every_notebook
