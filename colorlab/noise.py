@@ -57,7 +57,7 @@ def correlated_noise(
 @cache
 @torch.inference_mode(False)  # what a colorization makes first, training may use
 def _gain(height: int, width: int, reach: float) -> Tensor:
-    """Gain of each frequency of a torus, (H, W // 2 + 1): the root of the correlations' spectrum."""
+    """Gain of each frequency of a torus, (H, W // 2 + 1): the root of its correlations' power."""
     down = torch.fft.fftfreq(height, 1 / height, dtype=torch.float64)
     across = torch.fft.fftfreq(width, 1 / width, dtype=torch.float64)
     distance = torch.hypot(down[:, None], across[None])  # to place (0, 0), round the torus
