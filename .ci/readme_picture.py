@@ -1,6 +1,9 @@
 """Make the README's picture from the released weights: ``python .ci/readme_picture.py``."""
 
+import io
 from pathlib import Path
+
+from PIL import Image
 
 import colorlab
 from colorlab import data
@@ -22,6 +25,6 @@ for (title, pictures), line in zip(rows.items(), axes, strict=True):
         ax.imshow(to_uint8(picture))
         ax.set(xticks=[], yticks=[])
     line[0].set_ylabel(title, fontsize=13)
-place = Path(__file__).resolve().parents[1] / "data" / "results" / "readme.png"
-place.write_bytes(png(figure, dpi=90))
+place = Path(__file__).resolve().parents[1] / "data" / "results" / "readme.jpg"
+Image.open(io.BytesIO(png(figure, dpi=90))).convert("RGB").save(place, quality=88)
 print(f"{place.name}: {place.stat().st_size / 1e6:.2f} MB")

@@ -31,7 +31,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 def trained(batch: Batch, steps: int, keep_unet: bool = False, **settings) -> torch.nn.Module:
     torch.manual_seed(0)
-    model = build("diffusion", **SMALL, **settings)
+    model = build("diffusion", **{**SMALL, **settings})
     if keep_unet:
         model.start_from(build("unet", size=64, widths=SMALL["widths"]))
     (player,) = model.train().players()
@@ -65,7 +65,7 @@ def test_two_colours_for_one_gray_are_drawn_as_often_as_they_were_seen():
     L = torch.full((4, 1, 32, 32), 50.0)
     red, blue = torch.tensor([50.0, 30.0]), torch.tensor([0.0, -45.0])
     ab = torch.stack((red, red, red, blue))[:, :, None, None].expand(4, 2, 8, 8)
-    model = trained(Batch(L, ab, lambda: None), 200, keep_unet=True, draws=64)
+    model = trained(Batch(L, ab, lambda: None), 200, keep_unet=True, size=32, draws=64)
     drawn = model.answers(L[:1], 256, seeded())[:, 0].mean(dim=(2, 3))
     near_red, near_blue = ((drawn - c).norm(dim=1) < 25 for c in (red, blue))
     assert (near_red | near_blue).float().mean() > 0.9
