@@ -61,7 +61,7 @@ def test_overfits_one_picture_and_hears_its_lightness(formulation):
 
 def test_two_colours_for_one_gray_are_drawn_as_often_as_they_were_seen():
     # The same gray, red three times of four and blue once: a mean would be purple. Who does not
-    # hear the weak signal at early times loses the blue: batch normalization drew it 1 to 4 %.
+    # hear the weak signal at early times loses the blue; many draws a picture let it be heard.
     L = torch.full((4, 1, 32, 32), 50.0)
     red, blue = torch.tensor([50.0, 30.0]), torch.tensor([0.0, -45.0])
     ab = torch.stack((red, red, red, blue))[:, :, None, None].expand(4, 2, 8, 8)
