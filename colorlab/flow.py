@@ -51,11 +51,6 @@ def velocity_from_clean(clean: Tensor, state: Tensor, t: Tensor) -> Tensor:
     return (clean - state) / (1 - along(t, state))
 
 
-def clean_from_velocity(v: Tensor, state: Tensor, t: Tensor) -> Tensor:
-    """Where velocity ``v`` leads from ``state`` at time t; undoes :func:`velocity_from_clean`."""
-    return state + (1 - along(t, state)) * v
-
-
 def normalize(state: Tensor, t: Tensor) -> Tensor:
     """A state of the straight path in units of its own spread, as a network wants it.
 
@@ -88,8 +83,8 @@ def time_grid(steps: int, shift: float = 1.0) -> Tensor:
     """Times (steps + 1,) from 0 to 1 for a sampler: even ones, moved towards noise by ``shift``.
 
     t = u / (u + shift * (1 - u)). A white-noise state tells the mean colour of a thing of n places
-    at a signal of 1 / sqrt(n) already, so even steps jump over the decision: with 10 of them and
-    256 places, balloons have the wrong colour a third of the time, although the velocity is exact.
+    at a signal of 1 / sqrt(n) already, so even steps jump over the decision, although the velocity
+    may be exact: notebook 10 has the table.
 
     Raises:
         ValueError: fewer than one step, or a shift that is not positive.
@@ -130,20 +125,18 @@ def levels(alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
     return alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
 
 
-def v_target(clean: Tensor, noise: Tensor, signal: Tensor, noise_level: Tensor) -> Tensor:
-    """Signal * noise - noise_level * clean, which at a signal of 0 is -clean and still tells.
+def split_v(v: Tensor, state: Tensor, signal: Tensor, noise_level: Tensor) -> tuple[Tensor, Tensor]:
+    """The clean part and the noise, each (N, ...), that v says a DDPM state consists of.
+
+    v is signal * noise - noise_level * clean (Salimans and Ho 2022, appendix D): at a signal of 0
+    it is -clean and still tells, where a prediction of the noise says nothing.
 
     Args:
-        clean: (N, ...).
-        noise: of the same shape. Predicting it instead says nothing at a signal of 0.
+        v: (N, ...).
+        state: of the same shape.
         signal: (N,) or a scalar, as is noise_level; their squares sum to one.
         noise_level: see signal.
     """
-    return along(signal, clean) * noise - along(noise_level, clean) * clean
-
-
-def split_v(v: Tensor, state: Tensor, signal: Tensor, noise_level: Tensor) -> tuple[Tensor, Tensor]:
-    """The clean part and the noise, each (N, ...), that v says a DDPM state consists of."""
     signal, noise_level = along(signal, state), along(noise_level, state)
     return signal * state - noise_level * v, noise_level * state + signal * v
 

@@ -73,30 +73,32 @@ def ddim(
     with the weights of the next step. After the last one the clean part is the answer.
 
     Args:
-        v: prediction for a state at a step's number, see :func:`colorlab.flow.v_target`.
+        v: prediction for a state at a step's number, see :func:`colorlab.flow.split_v`.
         noise: the state at ``steps[0]``. It is pure noise, so the signal there must be 0.
         signal: (T,) weight of the clean part at each step of the schedule.
         noise_level: (T,) weight of the noise.
         steps: (k,) falling step numbers to visit, see :func:`ddim_steps`.
 
     Raises:
-        ValueError: the schedule still holds signal at ``steps[0]``, which pure noise lacks.
+        ValueError: no step, or a schedule that still holds signal at ``steps[0]``.
     """
-    first = int(steps[0])
-    if signal[first] > 1e-4:
+    if not len(steps):
+        raise ValueError("want at least one step")
+    numbers = steps.tolist()
+    if signal[numbers[0]] > 1e-4:
         raise ValueError(
-            f"step {first} of the schedule still holds {float(signal[first]):.1%} of the signal, "
-            "which pure noise lacks; rescale it with zero_terminal_snr"
+            f"step {numbers[0]} of the schedule still holds {float(signal[numbers[0]]):.1%} of the "
+            "signal, which pure noise lacks; rescale it with zero_terminal_snr"
         )
+
+    def parts(state: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        return split_v(v(state, k), state, signal[k].to(state), noise_level[k].to(state))
+
     state = noise
-    for i, k in enumerate(steps.tolist()):
-        a, s = signal[k].to(state), noise_level[k].to(state)
-        clean, eps = split_v(v(state, k), state, a, s)
-        if i + 1 == len(steps):
-            return clean
-        then = int(steps[i + 1])
+    for k, then in pairwise(numbers):
+        clean, eps = parts(state, k)
         state = signal[then].to(state) * clean + noise_level[then].to(state) * eps
-    raise ValueError("want at least one step")
+    return parts(state, numbers[-1])[0]
 
 
 def ddim_steps(count: int, signal: Tensor, noise_level: Tensor, times: Tensor) -> Tensor:

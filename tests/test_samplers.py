@@ -135,10 +135,12 @@ def test_ddim_recovers_the_gaussian():
     torch.testing.assert_close(got, 1.5 + 0.5 * noise(), atol=0.03, rtol=0.03)
 
 
-def test_ddim_refuses_a_schedule_that_still_holds_signal():
+def test_ddim_refuses_no_steps_and_a_schedule_that_still_holds_signal():
     signal, level = flow.levels(flow.ddpm_alpha_bar(350))
     with pytest.raises(ValueError, match=r"17\.\d% of the signal.*zero_terminal_snr"):
         ddim(lambda x, k: x, noise(), signal, level, torch.tensor([349, 0]))
+    with pytest.raises(ValueError, match="at least one step"):
+        ddim(lambda x, k: x, noise(), signal, level, torch.tensor([], dtype=torch.long))
 
 
 def test_guidance_goes_beyond_the_condition():

@@ -51,13 +51,12 @@ class DiffusionConfig:
         predicts: "clean" chroma, or "v" of Salimans and Ho, part of which is noise.
         reach: of the noise, in places of the answer's map, see :func:`correlated_noise`:
             photographs' chroma has 6 to 13. 0 is white noise; it wants a shift of about 10.
-        shift: how far times in training and in draws lie towards noise. With such noise
-            and the exact velocity, 10 even steps miss a palette's frequencies by 0.02, steps of
-            shift 2 by 0.01.
+        shift: how far times in training and in draws lie towards noise; notebook 10 has the table
+            from which 2 was chosen.
         scale: standard deviation of the logit of the training times.
         floor: distance to the end of the path below which the loss's weight rises no more.
-        draws: times and noises for each picture of a batch. The UNet sees the picture once, so
-            the second draw costs a third of the first.
+        draws: times and noises for each picture of a batch. The UNet sees the picture once, and
+            more draws let the weak signal of early times be heard, and with it the rare colours.
         unconditional: share of draws that train without L, for guidance.
         guidance: 1 for the model's own frequencies; see :func:`colorlab.samplers.guided`.
         sampler: "euler" or "heun"; "ddim" with the other formulation.
@@ -103,8 +102,8 @@ class Diffusion(Colorizer):
     """L (N, 1, H, W) in [0, 100] to chroma (N, 2, H/4, W/4) or a picture (N, 3, H, W).
 
     Inside, states have the shape of the answer and the model's units: chroma / spread, or
-    (sRGB - 0.5) / 0.27. A UNet that comes trained (:meth:`start_from`) is kept as it is: at the
-    rates that a fresh denoiser wants, it forgot more than it learned. The last weights are kept:
+    (sRGB - 0.5) / 0.27. A UNet that comes trained (:meth:`start_from`) is frozen: at the
+    rates that a fresh denoiser wants, its own error rose. The last weights are kept:
     the colour error of the single answer says nothing about draws.
     """
 
@@ -126,20 +125,20 @@ class Diffusion(Colorizer):
         self.zero = 0.0 if chroma else 0.5
 
     def start_from(self, begun: Colorizer) -> None:
-        """Take over a trained UNet, or all of a diffusion model; its UNet then stays as it is."""
+        """Take over a trained UNet, or all of a diffusion model; its UNet is frozen then."""
         super().start_from(begun)
         self.unet.requires_grad_(False)
         self.train(self.training)
 
     @property
-    def unet_is_kept(self) -> bool:
+    def unet_is_frozen(self) -> bool:
         """Training moves the denoiser only."""
         return not any(p.requires_grad for p in self.unet.parameters())
 
     def train(self, mode: bool = True) -> Diffusion:
-        """A UNet that is kept also keeps its normalization statistics."""
+        """A frozen UNet also keeps its normalization statistics."""
         super().train(mode)
-        self.unet.train(mode and not self.unet_is_kept)
+        self.unet.train(mode and not self.unet_is_frozen)
         return self
 
     def look(self, L: Tensor) -> Seen:
@@ -247,7 +246,7 @@ class Diffusion(Colorizer):
 
     def players(self) -> list[Player]:
         """One player, with the term "velocity" (or "v"), and "mean" where the UNet learns too."""
-        return [Player("denoiser", self.denoiser if self.unet_is_kept else self, self._loss)]
+        return [Player("denoiser", self.denoiser if self.unet_is_frozen else self, self._loss)]
 
     def _loss(self, batch: Batch) -> dict[str, Tensor]:
         """Squared errors of the velocity (or of v) at random times, and of the UNet's mean.
@@ -270,7 +269,7 @@ class Diffusion(Colorizer):
         weight = flow.along(distance.clamp(min=config.floor).square(), error)
         name = "velocity" if config.formulation == "flow" else "v"
         terms = {name: (error / weight).mean()}
-        return terms if self.unet_is_kept else terms | {"mean": F.mse_loss(seen.mean, once)}
+        return terms if self.unet_is_frozen else terms | {"mean": F.mse_loss(seen.mean, once)}
 
     def _times(self, count: int) -> Tensor:
         """Training times (count,) of the straight path."""

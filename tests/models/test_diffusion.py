@@ -29,10 +29,10 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def trained(batch: Batch, steps: int, keep_unet: bool = False, **settings) -> torch.nn.Module:
+def trained(batch: Batch, steps: int, frozen_unet: bool = False, **settings) -> torch.nn.Module:
     torch.manual_seed(0)
     model = build("diffusion", **{**SMALL, **settings})
-    if keep_unet:
+    if frozen_unet:
         model.start_from(build("unet", size=64, widths=SMALL["widths"]))
     (player,) = model.train().players()
     optimizer = torch.optim.AdamW(player.module.parameters(), lr=4e-3)
@@ -65,7 +65,7 @@ def test_two_colours_for_one_gray_are_drawn_as_often_as_they_were_seen():
     L = torch.full((4, 1, 32, 32), 50.0)
     red, blue = torch.tensor([50.0, 30.0]), torch.tensor([0.0, -45.0])
     ab = torch.stack((red, red, red, blue))[:, :, None, None].expand(4, 2, 8, 8)
-    model = trained(Batch(L, ab, lambda: None), 200, keep_unet=True, size=32, draws=64)
+    model = trained(Batch(L, ab, lambda: None), 200, frozen_unet=True, size=32, draws=64)
     drawn = model.answers(L[:1], 256, seeded())[:, 0].mean(dim=(2, 3))
     near_red, near_blue = ((drawn - c).norm(dim=1) < 25 for c in (red, blue))
     assert (near_red | near_blue).float().mean() > 0.9
@@ -129,9 +129,9 @@ def test_starts_from_a_unet_and_its_first_prediction_is_the_mean(formulation):
 def test_a_unet_that_comes_trained_stays_as_it_is():
     unet = stir(build("unet", size=64))
     model = build("diffusion", size=64)
-    assert not model.unet_is_kept
+    assert not model.unet_is_frozen
     model.start_from(unet)
-    assert model.unet_is_kept
+    assert model.unet_is_frozen
     (player,) = model.train().players()
     before = {k: v.clone() for k, v in model.state_dict().items()}
     optimizer = torch.optim.AdamW(player.module.parameters(), lr=1e-2)
