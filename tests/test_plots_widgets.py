@@ -31,6 +31,20 @@ def test_a_figure_needs_alt_text(monkeypatch):
     assert metadata["image/png"]["alt"] == "an empty frame"
 
 
+def test_photographs_become_jpeg_with_all_of_their_colours_and_lines_stay_png():
+    figure, axes = plots.new_figure()
+    axes[0, 0].plot([0, 1], [0, 1])
+    _, kind = plots.compressed(Image.open(io.BytesIO(plots.png(figure))))
+    assert kind == "png"
+    # Red and green columns, one pixel each: halved chroma would make them brown.
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::2, 0] = stripes[:, 1::2, 1] = 200
+    noise = np.random.default_rng(0).integers(0, 12, (64, 64, 3), dtype=np.uint8)
+    data, kind = plots.compressed(Image.fromarray(stripes + noise))
+    assert kind == "jpeg"
+    assert np.abs(decode(data).astype(int) - stripes - noise).mean() < 8
+
+
 def test_the_same_figure_gives_the_same_bytes():
     once, again = (plots.png(plots.pictures({"red": torch.ones(1, 3, 8, 8)})) for _ in range(2))
     assert once == again

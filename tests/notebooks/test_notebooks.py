@@ -58,8 +58,8 @@ def test_every_figure_has_alt_text_and_none_is_svg(file):
         for output in cell["outputs"]:
             data = output.get("data", {})
             assert "image/svg+xml" not in data
-            if "image/png" in data:
-                alt = output["metadata"].get("image/png", {}).get("alt", "")
+            for kind in {"image/png", "image/jpeg"} & set(data):
+                alt = output["metadata"].get(kind, {}).get("alt", "")
                 assert len(alt) > 20, f"a figure of {file.name} has the alt text {alt!r}"
 
 
