@@ -2,7 +2,8 @@
 
 A checkpoint is ``<model>-<target>-<world>.safetensors`` in half precision, at most 3 MiB, with
 a ``.json`` card of the same name: settings, training data, seed, steps, figures, and the
-SHA-256 of the weights. Loading verifies the hash; nothing is ever unpickled.
+SHA-256 of the weights. Loading verifies the hash; nothing is ever unpickled, and what a file
+says of itself is checked before memory is taken for it.
 """
 
 from __future__ import annotations
@@ -12,18 +13,20 @@ import hashlib
 import json
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
 from torch import Tensor
 
 import colorlab
-from colorlab.classical import FITTED, TABLES
-from colorlab.models import MODELS, Colorizer, build, name_of
+from colorlab import cards
+from colorlab.cards import CARD_FORMAT, METHODS, card_path, parse_card, read_at_most, read_card
+from colorlab.files import locked, make_folder, part_of, write_together
+from colorlab.models import MODELS, Colorizer, name_of
+from colorlab.weights import empty_model, fill, method_from, parse_tensors
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "checkpoints"
 MAX_BYTES = 3 * 2**20
@@ -31,8 +34,6 @@ INTENDED_USE = (
     "Teaching and non-commercial research. The colours are plausible guesses, not a record of "
     "what was in front of the camera."
 )
-_WITHOUT_NETWORK = {**TABLES, **FITTED}
-CARD_FORMAT = 1  # raised when a card's fields change so that old code would misread it
 
 
 def save(model: Any, world: str, facts: dict[str, Any], folder: Path | str | None = None) -> Path:
@@ -41,6 +42,9 @@ def save(model: Any, world: str, facts: dict[str, Any], folder: Path | str | Non
     Children that only training needs (``Colorizer.training_only``, a GAN's discriminator) are
     left out; a loaded model has them untrained. A child that is a released network, unchanged
     (``Colorizer.stands_on``, a diffusion model's UNet), is left out too; the card names it.
+
+    A process that is killed between the two files leaves the new weights and, beside the old
+    card, the new one: :func:`find` then finishes the move.
 
     Args:
         model: a colorizer, or a fitted method of :mod:`colorlab.classical`.
@@ -53,7 +57,9 @@ def save(model: Any, world: str, facts: dict[str, Any], folder: Path | str | Non
         The path of the weights.
 
     Raises:
-        ValueError: the model is not a listed one, or its weights pass 3 MiB.
+        ValueError: the model is not a listed one, its weights pass 3 MiB or are not finite, or
+            its settings or facts cannot stand in a card.
+        OSError: the disk is full or the folder not writable; what was there is kept.
     """
     folder = Path(folder) if folder is not None else FOLDER
     if isinstance(model, Colorizer):
@@ -66,7 +72,7 @@ def save(model: Any, world: str, facts: dict[str, Any], folder: Path | str | Non
             k: _half(v) for k, v in model.state_dict().items() if k.split(".")[0] not in left_out
         }
     else:
-        name = next((n for n, kind in _WITHOUT_NETWORK.items() if type(model) is kind), None)
+        name = next((n for n, kind in METHODS.items() if type(model) is kind), None)
         if name is None:
             raise ValueError(
                 f"{type(model).__name__} is neither a listed model nor a fitted method"
@@ -78,6 +84,7 @@ def save(model: Any, world: str, facts: dict[str, Any], folder: Path | str | Non
             f"{name} takes {len(data) / 2**20:.2f} MiB in half precision, over the "
             f"{MAX_BYTES / 2**20:.0f} MiB of a released checkpoint; use narrower widths"
         )
+    parse_tensors(data, f"this {name}")  # half precision ends at 65,504
     card = {
         "format": CARD_FORMAT,
         "model": name,
@@ -89,10 +96,13 @@ def save(model: Any, world: str, facts: dict[str, Any], folder: Path | str | Non
         "sha256": hashlib.sha256(data).hexdigest(),
         "intended_use": INTENDED_USE,
     }
+    card["settings_sha256"] = cards.seal(card)
+    text = (json.dumps(card, indent=2) + "\n").encode()
+    parse_card(text, f"the card of this {name}")  # what is written can be read
     file = folder / f"{name}-{target}-{world}.safetensors"
-    folder.mkdir(parents=True, exist_ok=True)
-    _replace(file, data)
-    _replace(file.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
+    make_folder(folder)
+    with locked(folder / f".{file.stem}.lock", wait=True):
+        write_together({file: data, card_path(file): text})
     return file
 
 
@@ -121,31 +131,43 @@ def load(
         ValueError: a pickle, a damaged file, a wrong hash, or a card that does not fit.
     """
     file = find(name, target, world, folder)
-    card = read_card(file)
-    data = file.read_bytes()
+    model = from_bytes(read_at_most(file, MAX_BYTES), read_card(file), file)
+    if not isinstance(model, Colorizer):
+        return model
+    return model.to(device, memory_format=torch.channels_last).eval()
+
+
+def from_bytes(data: bytes, card: dict[str, Any], file: Path) -> Any:
+    """Weights in memory to a model on the CPU.
+
+    Args:
+        data: of the safetensors file.
+        card: as :func:`colorlab.cards.parse_card` gives it.
+        file: its path, for messages and for the network that the model may stand on.
+
+    Raises:
+        ValueError: see :func:`load`.
+    """
     if hashlib.sha256(data).hexdigest() != card["sha256"]:
         raise ValueError(
             f"{file} is not what its card describes (SHA-256 differs): it was damaged or "
             "exchanged; fetch both files again"
         )
+    tensors = parse_tensors(data, str(file))
     try:
-        tensors = read_tensors(data)
-    except SafetensorError as error:
-        raise ValueError(f"{file} is not a safetensors file ({error}); fetch it again") from error
-    if card["model"] in _WITHOUT_NETWORK:
-        return _WITHOUT_NETWORK[card["model"]].from_tensors(tensors)
-    model = build(card["model"], **{**card["config"], **_offline(card["config"])})
-    left_out = {
-        k: v for k, v in model.state_dict().items() if k.split(".")[0] in model.training_only
-    }
-    for child, base in card.get("stands_on", {}).items():
-        for k, v in _base(file, base).state_dict().items():
-            left_out[f"{child}.{k}"] = v
-    try:
-        model.load_state_dict({k: v.float() for k, v in tensors.items()} | left_out)
-    except RuntimeError as error:
-        raise ValueError(f"{file} does not fit its card's settings: {error}") from error
-    return model.to(device, memory_format=torch.channels_last).eval()
+        if card["model"] in METHODS:
+            return method_from(card["model"], tensors)
+        model = empty_model(card["model"], card["config"])
+        others = {
+            k: v for k, v in model.state_dict().items() if k.split(".")[0] in model.training_only
+        }
+        for child, base in card.get("stands_on", {}).items():
+            for k, v in _base(file, base).state_dict().items():
+                others[f"{child}.{k}"] = v
+        fill(model, tensors, others)
+    except ValueError as error:
+        raise ValueError(f"{file} does not fit its card: {error}") from error
+    return model
 
 
 def find(
@@ -172,7 +194,8 @@ def find(
         file = (Path(folder) if folder is not None else FOLDER) / f"{'-'.join(parts)}.safetensors"
     if not file.is_file():
         there = ", ".join(released(folder)) or "none"
-        raise FileNotFoundError(f"no checkpoint {file}; released are: {there}")
+        raise FileNotFoundError(f"no checkpoint {str(file)!a}; released are: {there}")
+    _finish_save(file)
     return file
 
 
@@ -184,27 +207,15 @@ def released(folder: Path | str | None = None) -> list[str]:
     return sorted(stems, key=lambda stem: (order.index(stem.split("-")[0]), stem))
 
 
-def read_card(file: Path) -> dict[str, Any]:
-    """The card beside the weights ``file``.
-
-    Raises:
-        FileNotFoundError: no card.
-        ValueError: not a card, or of a newer format.
-    """
-    path = Path(file).with_suffix(".json")
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; weights are loaded with their card only")
-    try:
-        card = json.loads(path.read_text("utf-8"))
-        known = card["format"] <= CARD_FORMAT
-        whole = {"model", "target", "world", "config", "sha256"} <= set(card)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a model card ({error!r}); fetch it again") from error
-    if not known:
-        raise ValueError(f"{path} has format {card['format']}, newer than this code; update it")
-    if not whole or card["model"] not in {**MODELS, **_WITHOUT_NETWORK}:
-        raise ValueError(f"{path} does not describe a model that this code knows")
-    return card
+def _finish_save(file: Path) -> None:
+    """Give the weights the card that a killed :func:`save` had ready for them."""
+    waiting = part_of(card_path(file))
+    if not waiting.is_file():
+        return
+    with suppress(OSError, ValueError):  # half-written, of other weights, or not ours to move
+        card = parse_card(read_at_most(waiting, cards.MAX_CARD), str(waiting))
+        if hashlib.sha256(read_at_most(file, MAX_BYTES)).hexdigest() == card["sha256"]:
+            os.replace(waiting, card_path(file))
 
 
 def _bases(model: Colorizer, world: str, folder: Path) -> dict[str, dict[str, str]]:
@@ -234,7 +245,7 @@ def _base(file: Path, base: dict[str, str]) -> Colorizer:
             if read_card(there)["sha256"] == wanted:
                 return load(str(there))
     raise ValueError(
-        f"{file} stands on {stem} with SHA-256 {wanted[:12]}..., which is neither beside it nor "
+        f"it stands on {stem} with SHA-256 {wanted[:12]}..., which is neither beside it nor "
         f"in {FOLDER}; fetch the two together"
     )
 
@@ -256,14 +267,3 @@ def code_version() -> str:
 
 def _half(value: Tensor) -> Tensor:
     return value.half() if value.is_floating_point() else value
-
-
-def _offline(config: dict[str, Any]) -> dict[str, Any]:
-    # The weights come from the file: nothing is to be downloaded first.
-    return {"pretrained": False} if "pretrained" in config else {}
-
-
-def _replace(file: Path, data: bytes) -> None:
-    part = file.with_name(file.name + ".part")
-    part.write_bytes(data)
-    os.replace(part, file)

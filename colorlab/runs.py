@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import math
-import os
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from safetensors.torch import save as write_tensors
 from torch import Tensor
 
+from colorlab.color import to_uint8
+from colorlab.data.loaders import Batch
+from colorlab.files import locked, make_folder, write_whole
+
 STATE_FILE = "state.pt"
+LOCK_FILE = "in-use"
 
 
 @dataclass
@@ -62,21 +71,33 @@ class History:
         return [row["step"] for row in rows], [row[name] for row in rows]
 
     def state(self) -> dict:
-        """Plain values, to be saved."""
-        return dict(vars(self))
+        """Plain values, to be saved; later steps do not change them."""
+        return {**vars(self), "rows": list(self.rows), "open_sums": dict(self.open_sums)}
 
     @classmethod
     def from_state(cls, state: dict) -> History:
-        """Back from :meth:`state`."""
-        return cls(**state)
+        """Back from :meth:`state`, which stays as it is."""
+        return cls(**{**state, "rows": list(state["rows"]), "open_sums": dict(state["open_sums"])})
 
 
 class RunFolder:
-    """A folder with one file, the state of a run, replaced whole or not at all."""
+    """A folder with the state of a run, replaced whole or not at all, for one trainer at a time."""
 
     def __init__(self, path: Path, identity: dict) -> None:
         self.path = path
         self.identity = identity
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other trainers out while the body runs; the folder is made if absent.
+
+        Raises:
+            BlockingIOError: a trainer is at work there; the message names its process.
+            OSError: the folder cannot be made or written.
+        """
+        make_folder(self.path)
+        with locked(self.path / LOCK_FILE):
+            yield
 
     def open(self, resume: bool) -> dict | None:
         """The saved state, or None for a fresh run.
@@ -86,21 +107,13 @@ class RunFolder:
             ValueError: the run there was started with other settings, or its state cannot be
                 read.
         """
-        file = self.path / STATE_FILE
-        self.path.mkdir(parents=True, exist_ok=True)
-        if not file.exists():
+        if not (self.path / STATE_FILE).exists():
             return None
         if not resume:
             raise FileExistsError(
                 f"{self.path} already holds a run; resume it, or choose another folder"
             )
-        try:
-            # weights_only: a state file from elsewhere must not be able to run code.
-            state = torch.load(file, map_location="cpu", weights_only=True)
-        except Exception as error:
-            raise ValueError(
-                f"{file} cannot be read ({error}); delete it to start the run again"
-            ) from error
+        state = read_state(self.path)
         theirs = state.pop("identity")
         differing = sorted(k for k in self.identity if theirs.get(k) != self.identity[k])
         if differing:
@@ -109,11 +122,44 @@ class RunFolder:
         return state
 
     def save(self, state: dict) -> None:
-        """Write ``state`` beside the old file, then put it in its place in one move."""
-        file = self.path / STATE_FILE
-        part = file.with_suffix(".part")
-        with part.open("wb") as stream:
-            torch.save({**state, "identity": self.identity}, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(part, file)
+        """Write ``state`` beside the old one, then put it in its place in one move.
+
+        Raises:
+            OSError: the disk is full or not writable; the old state is kept.
+        """
+        stream = io.BytesIO()
+        torch.save({**state, "identity": self.identity}, stream)
+        write_whole(self.path / STATE_FILE, stream.getvalue())
+
+    def keep_batch(self, step: int, batch: Batch) -> Path:
+        """Save the batch that broke step ``step``, for :func:`safetensors.torch.load_file`.
+
+        Tensors ``L`` and ``ab`` as the step saw them, and ``rgb``, uint8 (N, S, S, 3).
+        """
+        tensors = {"L": batch.L, "ab": batch.ab, "rgb": torch.from_numpy(to_uint8(batch.rgb))}
+        file = self.path / f"bad-batch-{step}.safetensors"
+        write_whole(file, write_tensors({k: v.cpu().contiguous() for k, v in tensors.items()}))
+        return file
+
+
+def read_state(folder: Path) -> dict:
+    """The saved state of a run, with its ``identity``: the settings and data it was started with.
+
+    Raises:
+        ValueError: it is damaged, or no state of a run.
+    """
+    file = folder / STATE_FILE
+    try:
+        with zipfile.ZipFile(file) as records:  # torch writes checksums, but does not read them
+            if damaged := records.testzip():
+                raise ValueError(f"{damaged} is damaged")
+        # weights_only: a state file from elsewhere must not be able to run code.
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        if not {"identity", "trainer", "history", "best"} <= set(state):
+            raise ValueError("it holds no run")
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"{file} cannot be read ({reason}); delete it to start the run again"
+        ) from error
+    return state

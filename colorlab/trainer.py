@@ -15,6 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from colorlab import parallel
 from colorlab.averaging import Average
 from colorlab.data.loaders import Augmentation, TrainingBatches
 from colorlab.data.pictures import Pictures
@@ -91,10 +92,18 @@ class Trainer:
         self.config = config
         self.device = device = pick_device(config.device)
         self.batches = TrainingBatches(
-            pictures, config.batch_size, config.seed, config.augment, device, config.crop_size
+            pictures,
+            config.batch_size,
+            config.seed,
+            config.augment,
+            device,
+            config.crop_size,
+            parallel.share(config.batch_size),
         )
         self.model = model.to(device, memory_format=torch.channels_last).train()
+        parallel.share_statistics(model)
         self.players = model.players()
+        self.losses = {p.name: parallel.averaging(p.module, p.loss) for p in self.players}
         self.optimizers = {p.name: self._optimizer(p) for p in self.players}
         self.average = Average(model, config.ema) if config.ema else None
         self.step = 0
@@ -117,7 +126,8 @@ class Trainer:
         """Let every player take one step on the next batch; returns the terms of the losses."""
         config = self.config
         batch = self.batches.at(self.step)
-        torch.manual_seed(config.seed * 1_000_003 + self.step)  # dropout, latent noise
+        # Dropout, latent noise: other ones in each process.
+        torch.manual_seed((config.seed * 1_000_003 + self.step) * parallel.size() + parallel.rank())
         factor = learning_rate_factor(self.step, config.steps, config.warmup)
         terms: dict[str, Tensor] = {}
         for player in self.players:
@@ -125,7 +135,7 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = config.learning_rate * player.rate * factor
             with torch.autocast(self.device.type, torch.bfloat16, precision == "bfloat16"):
-                mine = player.loss(batch)
+                mine = self.losses[player.name](batch)
             self.model.zero_grad(set_to_none=True)  # a player's loss also reaches its opponent
             sum(mine.values()).backward()
             nn.utils.clip_grad_norm_(player.module.parameters(), config.clip)
@@ -134,7 +144,7 @@ class Trainer:
         self.step += 1
         if self.average:
             self.average.update(self.model, self.step)
-        return terms
+        return {name: parallel.mean(value) for name, value in terms.items()}
 
     def state(self) -> dict:
         """Everything that the next step depends on."""
@@ -179,6 +189,11 @@ def fastest_precision(
     bfloat16 doubles the speed of some processors and costs a third of it on others.
     """
     tried = ("float32", "bfloat16") if config.precision == "auto" else (config.precision,)
-    speeds = {precision: measure_speed(model, pictures, config, precision) for precision in tried}
+    speeds = {}
+    for precision in tried:  # the mean over the processes, so that all choose alike
+        speed = measure_speed(model, pictures, config, precision)
+        speeds[precision] = parallel.mean(
+            torch.tensor(speed, device=pick_device(config.device))
+        ).item()
     best = max(speeds, key=speeds.get)
     return best, speeds[best]

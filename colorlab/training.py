@@ -11,12 +11,14 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from colorlab import parallel
 from colorlab.data.loaders import batches_in_order
 from colorlab.data.pictures import Pictures
 from colorlab.models.base import Colorizer
@@ -32,12 +34,15 @@ OnValidation = Callable[[int, Colorizer], None]
 
 
 def validate(model: Colorizer, pictures: Pictures, device: torch.device | str = "cpu") -> float:
-    """Mean validation score over ``pictures``, lower is better."""
+    """Mean validation score over ``pictures``, lower is better; each process takes its share."""
     was_training = model.training
     model.eval()
-    scores = [model.validation_score(batch) for batch in batches_in_order(pictures, 64, device)]
+    mine = slice(parallel.rank(), None, parallel.size())
+    part = dataclasses.replace(pictures, rgb=pictures.rgb[mine], names=pictures.names[mine])
+    scores = [model.validation_score(batch) for batch in batches_in_order(part, 64, device)]
     model.train(was_training)
-    return torch.cat(scores).mean().item()
+    total = torch.cat(scores).sum() if scores else torch.zeros((), device=device)
+    return parallel.mean(total).item() * parallel.size() / len(pictures)
 
 
 def fit(
@@ -70,7 +75,12 @@ def fit(
     Raises:
         ValueError: settings or data differ from those of the run to resume.
         FileExistsError: ``out`` holds a run and ``resume`` is false.
-        FloatingPointError: the loss is no longer finite; the last saved state is kept.
+        BlockingIOError: another trainer is at work in ``out``.
+        OSError: ``out`` cannot be written, or its disk is full; the last saved state is kept.
+        FloatingPointError: the loss or the gradient of a step is no longer finite. ``out`` has
+            the state before that step, and its batch.
+
+    However it ends, also by an interrupt, the model has its best weights so far.
     """
     identity = {
         "model": type(model).__name__,
@@ -79,8 +89,10 @@ def fit(
         "data": train.sha256,
     }
     folder = RunFolder(Path(out), identity) if out is not None else None
-    saved = folder.open(resume) if folder else None
-    with torch.random.fork_rng():
+    writes = parallel.rank() == 0
+    with torch.random.fork_rng(), folder.held() if folder and writes else nullcontext():
+        saved = folder.open(resume) if folder else None
+        parallel.wait()  # nobody writes before all have read
         history = History.from_state(saved["history"]) if saved else History()
         if not history.precision:
             history.precision = (
@@ -88,14 +100,17 @@ def fit(
                 if config.precision == "auto"
                 else config.precision
             )
+        folder = folder if writes else None
         run = _Run(Trainer(model, train, config), history, folder, on_validation)
         if saved:
-            run.trainer.restore(saved["trainer"])
-            run.best = saved["best"]
-        run.go(val, progress)
-    model.load_state_dict(run.best or run.trainer.best_guess.state_dict())
-    model.eval()
-    return history
+            run.restore(saved)
+        try:
+            run.go(val, progress and writes)
+        finally:  # also after an interrupt: the best weights so far, ready to colorize
+            model.load_state_dict(run.best or run.trainer.best_guess.state_dict())
+            model.eval()
+    parallel.wait()
+    return run.history
 
 
 class _Run:
@@ -122,26 +137,33 @@ class _Run:
         saved_at = time.monotonic()
         began = saved_at - self.history.seconds
         bar = progress_bar(total=config.steps, initial=trainer.step, show=progress, unit="step")
+        good = self.state()
         with bar:
             while trainer.step < config.steps:
                 self.history.add(trainer.advance(self.history.precision))
                 bar.update()
                 self.history.seconds = time.monotonic() - began
                 last = trainer.step == config.steps
-                if trainer.step % every == 0 or last:
+                validates = trainer.step % every == 0 or last
+                reads = validates or trainer.step % SHOW_EVERY == 0
+                due = time.monotonic() - saved_at > config.checkpoint_every
+                # Clocks differ: what processes do together hangs on the step alone.
+                saves = self.folder and (last or (due and (reads or parallel.size() == 1)))
+                if not (reads or saves):
+                    continue
+                if not self._is_finite(self.history.mean_terms()):
+                    self._repeat(good)
+                if validates:
                     self._validate(val)
-                elif trainer.step % SHOW_EVERY == 0:
-                    self._check_finite(self.history.mean_terms())
+                else:
                     self._show(bar)
-                if self.folder and (last or time.monotonic() - saved_at > config.checkpoint_every):
-                    self._check_finite(self.history.mean_terms())
-                    self.folder.save(self._state())
+                good = self.state()
+                if saves:
+                    self.folder.save(good)
                     saved_at = time.monotonic()
 
     def _validate(self, val: Pictures | None) -> None:
         trainer, history = self.trainer, self.history
-        terms = history.mean_terms()
-        self._check_finite(terms)
         score = validate(trainer.best_guess, val, trainer.device) if val is not None else None
         best = history.close_row(trainer.step, score)
         if best and trainer.model.keeps_best:
@@ -154,18 +176,58 @@ class _Run:
         rate = (bar.format_dict["rate"] or 0) * self.trainer.config.batch_size
         bar.set_postfix(shown | {"pictures/s": f"{rate:.0f}"})
 
-    def _check_finite(self, terms: dict[str, float]) -> None:
-        wrong = {k: v for k, v in terms.items() if not math.isfinite(v)}
-        if wrong:
-            kept = f"; the last good state is in {self.folder.path}" if self.folder else ""
-            raise FloatingPointError(
-                f"loss {wrong} at step {self.trainer.step} is not finite{kept}; "
-                "lower the learning rate, or train in float32"
-            )
+    def _is_finite(self, terms: dict[str, float]) -> bool:
+        # A loss can be finite while its gradient is not: then the weights tell.
+        weights = [v for v in self.trainer.model.state_dict().values() if v.is_floating_point()]
+        return all(map(math.isfinite, terms.values())) and bool(
+            torch.stack([value.isfinite().all() for value in weights]).all()
+        )
 
-    def _state(self) -> dict:
+    def _repeat(self, good: dict) -> None:
+        """Go through the steps since the last good state again, and stop before the bad one.
+
+        The loss is read only now and then, since each reading makes a GPU's host wait. A step is
+        a pure function of the state before it, so the bad one is found again. A flaw that does
+        not come back (a GPU adds in any order) stops nothing.
+
+        Raises:
+            FloatingPointError: names the step, the loss, and what was kept.
+        """
+        end = self.trainer.step
+        self.restore(good)
+        while self.trainer.step < end:
+            before = self.state()
+            terms = self.trainer.advance(self.history.precision)
+            self.history.add(terms)
+            values = {name: value.item() for name, value in terms.items()}
+            if not self._is_finite(values):
+                self.restore(before)
+                raise FloatingPointError(self._told(values))
+
+    def _told(self, values: dict[str, float]) -> str:
+        step = self.trainer.step
+        wrong = [f"{name}={v}" for name, v in values.items() if not math.isfinite(v)]
+        what = f"the loss {', '.join(wrong)}" if wrong else "the gradient"
+        kept = f"the weights of step {step} are kept"
+        if self.folder:
+            batch = self.folder.keep_batch(step + 1, self.trainer.batches.at(step))
+            self.folder.save(self.state())
+            kept += f" in {self.folder.path}, the batch in {batch.name}"
+        return (
+            f"{what} of step {step + 1} is not finite; {kept}; start again with a lower learning "
+            "rate, or in float32"
+        )
+
+    def state(self) -> dict:
+        """A copy of all that the next step depends on; later steps do not change it."""
         return {
-            "trainer": self.trainer.state(),
+            "trainer": copy.deepcopy(self.trainer.state()),
             "history": self.history.state(),
             "best": self.best,
         }
+
+    def restore(self, state: dict) -> None:
+        """Continue from :meth:`state`."""
+        self.trainer.restore(copy.deepcopy(state["trainer"]))
+        self.history = History.from_state(state["history"])
+        self.best = state["best"]

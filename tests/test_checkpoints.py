@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import colorlab
-from colorlab import checkpoints
+from colorlab import cards, checkpoints
 from colorlab.models import MODELS, build
 
 
@@ -93,7 +93,8 @@ def test_a_name_cannot_climb_out(tmp_path, name):
 def test_a_card_that_does_not_fit_is_refused(saved, change, tells):
     _, file = saved
     path = file.with_suffix(".json")
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    card = {**json.loads(path.read_text()), **change}
+    path.write_text(json.dumps({**card, "settings_sha256": cards.seal(card)}))
     with pytest.raises(ValueError, match=tells):
         checkpoints.load(str(file))
 

@@ -17,7 +17,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 # Imports run one way: a module may import from layers before it only.
 ORDER = [
-    {"color", "progress", "checks", "resizing"},
+    {"color", "color_bins", "parallel", "progress", "checks", "files", "resizing"},
     {
         "data",
         "layers",
@@ -33,9 +33,11 @@ ORDER = [
     },
     {"classical"},
     {"metrics", "models"},
-    {"averaging", "trainer", "runs"},
+    {"averaging", "trainer", "runs", "cards", "weights"},
     {"training", "checkpoints"},
-    {"plots", "plots_diversity", "canvas", "exercises"},
+    {"costs", "recipes", "turing"},
+    {"plots", "plots_atlas", "plots_diversity", "plots_known", "canvas", "exercises", "panels"},
+    {"before_after", "turing_widget", "studio"},
     {"widgets"},
     {"commands"},
     {"__main__"},

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
+import sys
+import warnings
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
-from tqdm.auto import tqdm
 
 from colorlab import checkpoints
 from colorlab.color import from_uint8, lightness, to_uint8
-from colorlab.data.listing import SUFFIXES
+from colorlab.data.listing import SUFFIXES, is_picture_name
+from colorlab.data.opening import shown
 from colorlab.data.reading import read_rgb
+from colorlab.files import DISK_FULL, make_folder, write_whole
+from colorlab.progress import progress_bar
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,24 +33,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Colour every input at its own size; a bad file is named and the others go on."""
+    """Colour every input at its own size; a bad file is named at the end and the others go on."""
     files = list_inputs(args.inputs)
-    single = len(files) == 1 and args.inputs[0].is_file() and args.out.suffix != ""
-    outputs = [args.out] if single else [args.out / f"{file.stem}.png" for file in files]
+    outputs = name_outputs(files, args.out, single=not any(path.is_dir() for path in args.inputs))
     refuse_collisions(files, outputs, args.overwrite)
     model = checkpoints.load(args.model, device=args.device)
-    failed = []
-    for file, output in tqdm(list(zip(files, outputs, strict=True)), unit="picture"):
-        try:
-            L = lightness(from_uint8(read_rgb(file))[None].to(args.device))
-            colored = to_uint8(model.colorize(L))[0]
-            output.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(colored).save(output)
-        except (ValueError, OSError) as error:
-            failed.append(f"{file}: {error}")
-    print(f"{len(files) - len(failed)} of {len(files)} pictures coloured, in {args.out}")
+    done, failed = 0, []
+    with warnings.catch_warnings():
+        # PIL warns of damage without naming the file; the report names it.
+        warnings.filterwarnings("ignore", module=r"PIL\b")
+        for file, output in zip(progress_bar(files, unit="picture"), outputs, strict=True):
+            try:
+                L = lightness(from_uint8(read_rgb(file))[None].to(args.device))
+                save_picture(to_uint8(model.colorize(L))[0], output)
+                done += 1
+            except (ValueError, OSError) as error:
+                failed.append(_line(file, str(error)))
+                if getattr(error.__cause__, "errno", None) in DISK_FULL:
+                    break
+            except (MemoryError, RuntimeError) as error:
+                # PyTorch has no error of its own for a CPU's memory.
+                if isinstance(error, RuntimeError) and "memory" not in str(error):
+                    raise
+                failed.append(_line(file, "too large for the free memory; make it smaller first"))
+    _say(f"{done} of {len(files)} pictures coloured, in {shown(args.out)}")
+    if done + len(failed) < len(files):
+        _say(f"{len(files) - done - len(failed)} were not tried, since the disk is full")
     for line in failed:
-        print(f"colorlab: {line}")
+        _say(line)
     return 1 if failed else 0
 
 
@@ -56,15 +73,33 @@ def list_inputs(inputs: list[Path]) -> list[Path]:
     files: list[Path] = []
     for path in inputs:
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+            inside = sorted(name for name in os.listdir(path) if is_picture_name(name))
             if not inside:
-                raise FileNotFoundError(f"{path} holds no pictures ({', '.join(sorted(SUFFIXES))})")
-            files += inside
-        elif path.exists():
+                raise FileNotFoundError(
+                    f"{shown(path)} holds no pictures ({', '.join(sorted(SUFFIXES))})"
+                )
+            files += [path / name for name in inside]
+        elif os.path.lexists(path):
             files.append(path)
         else:
-            raise FileNotFoundError(f"{path} does not exist")
+            raise FileNotFoundError(f"{shown(path)} does not exist; check the path")
     return files
+
+
+def name_outputs(files: list[Path], out: Path, single: bool) -> list[Path]:
+    """Where each answer goes: ``out`` itself for one picture, otherwise PNG files in that folder.
+
+    Raises:
+        ValueError: ``out`` ends in no kind of picture that can be written.
+        NotADirectoryError: ``out`` must be a folder and is a file.
+    """
+    if single and len(files) == 1 and out.suffix and not out.is_dir():
+        if out.suffix.lower() not in SUFFIXES:
+            raise ValueError(f"{shown(out)} ends in no known kind of picture; try .png or .jpg")
+        return [out]
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"{shown(out)} is no folder; name one for several pictures")
+    return [out / f"{file.stem}.png" for file in files]
 
 
 def refuse_collisions(files: list[Path], outputs: list[Path], overwrite: bool) -> None:
@@ -73,13 +108,58 @@ def refuse_collisions(files: list[Path], outputs: list[Path], overwrite: bool) -
     Raises:
         FileExistsError: an output is an input, exists already, or is wanted twice.
     """
-    inputs = {file.resolve() for file in files}
+    folders: dict[str, str] = {}
+    inputs = {_place(file, folders) for file in files}
     seen: set[Path] = set()
     for output in outputs:
-        if output.resolve() in inputs:
-            raise FileExistsError(f"{output} is an input; choose another place for the answer")
+        if _place(output, folders) in inputs:
+            raise FileExistsError(
+                f"{shown(output)} is an input; choose another place for the answer"
+            )
         if output in seen:
-            raise FileExistsError(f"two inputs would both become {output}; colour them apart")
-        if output.exists() and not overwrite:
-            raise FileExistsError(f"{output} exists; add --overwrite to replace it")
+            raise FileExistsError(
+                f"two inputs would both become {shown(output)}; colour them apart"
+            )
+        if os.path.lexists(output) and not overwrite:
+            raise FileExistsError(f"{shown(output)} exists; add --overwrite to replace it")
         seen.add(output)
+
+
+def _place(file: Path, folders: dict[str, str]) -> str:
+    """Where a file really lies; its folder is looked up once, since there may be 100,000 files.
+
+    Not by Path.resolve, which fails on a link that leads back to itself.
+    """
+    folder, name = os.path.split(file)
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder)
+    path = os.path.join(folders[folder], name)
+    return os.path.realpath(path) if os.path.islink(path) else path
+
+
+def save_picture(rgb: np.ndarray, output: Path) -> None:
+    """Write a picture whole or not at all: a run that is killed leaves no half of one.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        output: where to; its suffix says in which format. The folder is made if absent.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, Image.registered_extensions()[output.suffix.lower()])
+    make_folder(output.parent)
+    write_whole(output, buffer.getvalue())
+
+
+def _line(file: Path, why: str) -> str:
+    """What went wrong, on one line and with the file's name once."""
+    name, text = shown(file), shown(why, 1000)
+    return f"colorlab: {text}" if text.startswith(name) else f"colorlab: {name}: {text}"
+
+
+def _say(text: str) -> None:
+    """Print, also where the terminal or a redirection cannot show every letter of a name."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))

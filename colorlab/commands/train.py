@@ -1,4 +1,4 @@
-"""`colorlab train`: train one model, resumable at any moment, and write weights with a card."""
+"""`colorlab train`: train a model, resumable at any moment, and write weights with a card."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ import dataclasses
 import json
 import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from colorlab import checkpoints, data
+from colorlab import checkpoints, data, parallel
+from colorlab.cards import check_config
+from colorlab.commands import evaluate, train_all
 from colorlab.layers import count_parameters
 from colorlab.losses import REGRESSION_LOSSES
 from colorlab.models import MODELS, build
 from colorlab.models.base import TARGETS, Colorizer
+from colorlab.runs import STATE_FILE, read_state
 from colorlab.trainer import TrainConfig, fastest_precision, pick_device
 from colorlab.training import fit
 
@@ -24,7 +28,12 @@ from colorlab.training import fit
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
     default = TrainConfig()
-    parser.add_argument("model", choices=list(MODELS), help="which model")
+    parser.add_argument("model", nargs="?", choices=list(MODELS), help="which model")
+    parser.add_argument("--all", action="store_true", help="every network of the series, in order")
+    parser.add_argument(
+        "--budget", type=float, metavar="MINUTES", help="with --all: for all networks together"
+    )
+    parser.add_argument("--only", metavar="ROWS", help="with --all: these rows, unet,unet_gan")
     parser.add_argument(
         "--data", default="scenes", help="scenes, photos, or a folder with train and val in it"
     )
@@ -38,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     length.add_argument("--minutes", type=float, help="budget, turned into steps by measurement")
     length.add_argument("--steps", type=int, help="batches (default: 10 epochs)")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--weights", type=Path, help="folder of the weights (default: --out)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--seed", type=int, default=default.seed)
     parser.add_argument("--batch-size", type=int, default=default.batch_size)
@@ -82,16 +92,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, then write the weights and their card into ``--out``."""
+    """Train, then write the weights and their card.
+
+    Raises:
+        ValueError: neither a model nor ``--all``, or both.
+    """
+    if bool(args.model) == args.all:
+        raise ValueError(f"name one model, {', '.join(MODELS)}; or give --all and a --budget")
+    with parallel.team():
+        if args.all:
+            measure = _command(evaluate.add_arguments, evaluate.run)
+            return train_all.run(args, _command(add_arguments, run), measure)
+        return _train_one(args)
+
+
+def _train_one(args: argparse.Namespace) -> int:
+    say = print if parallel.rank() == 0 else lambda _: None
     train = data.load(args.data, "train", args.size, args.limit)
     val = data.load(args.data, "val", args.size)
     model = make_model(args, train.size)
+    check_config(args.model, dataclasses.asdict(model.config))  # now, not when it is saved
     config = make_config(args, model, train)
     device = pick_device(args.device)
-    print(
+    say(
         f"{args.model}-{args.target}: {count_parameters(model) / 1e6:.2f} M parameters, "
         f"{len(train)} pictures of {train.size}x{train.size}, {config.steps} steps of "
-        f"{config.batch_size} on {device}"
+        f"{config.batch_size} on {parallel.size()} x {device}"
     )
     start = time.monotonic()
     history = fit(model, train, val, config, out=args.out, resume=args.resume)
@@ -99,12 +125,26 @@ def run(args: argparse.Namespace) -> int:
     told = facts(history, config, train, val, device)
     if args.start:
         told["started_from"] = checkpoints.read_card(checkpoints.find(args.start))
-    file = checkpoints.save(model, world, told, args.out)
-    print(
+    if parallel.rank() == 0:
+        file = checkpoints.save(model, world, told, args.weights or args.out)
+        say(f"weights in {file}")
+    parallel.wait()  # the next network may begin with these weights
+    say(
         f"best validation Delta-E {history.best_score:.2f} at step {history.best_step}, "
-        f"{(time.monotonic() - start) / 60:.1f} minutes; weights in {file}"
+        f"{(time.monotonic() - start) / 60:.1f} minutes"
     )
     return 0
+
+
+def _command(declare: Callable, carry_out: Callable) -> train_all.Command:
+    """A command as a function of its words."""
+
+    def command(words: list[str]) -> int:
+        parser = argparse.ArgumentParser()
+        declare(parser)
+        return carry_out(parser.parse_args(words))
+
+    return command
 
 
 def make_model(args: argparse.Namespace, size: int) -> Colorizer:
@@ -166,14 +206,10 @@ def _steps_in(
     args: argparse.Namespace, model: Colorizer, train: data.Pictures, config: TrainConfig
 ) -> int:
     """Steps that fit the budget; a run to resume keeps the number it was started with."""
-    plan = args.out / "steps.txt"
-    if args.resume and plan.exists():
-        return int(plan.read_text())
+    if args.resume and (args.out / STATE_FILE).exists():
+        return read_state(args.out)["identity"]["steps"]
     _, speed = fastest_precision(model, train, config)
-    steps = max(1, round(args.minutes * 60 * speed / config.batch_size))
-    args.out.mkdir(parents=True, exist_ok=True)
-    plan.write_text(str(steps))
-    return steps
+    return max(1, round(args.minutes * 60 * speed / config.batch_size))
 
 
 def facts(history, config: TrainConfig, train, val, device: torch.device) -> dict:
@@ -199,7 +235,9 @@ def facts(history, config: TrainConfig, train, val, device: torch.device) -> dic
         "validation": {
             "source": val.source,
             "sha256": val.sha256,
-            "delta_e_chroma": round(history.best_score, 3),
+            "delta_e_chroma": (
+                round(history.best_score, 3) if math.isfinite(history.best_score) else None
+            ),
             "step": history.best_step,
         },
     }

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from colorlab.data import splits
 from colorlab.data.fetch import Archive, fetch
+from colorlab.files import locked, make_folder
 
 COCO_VAL2017 = Archive(  # MD5 442b8da7639aecaf257c1dceb8ba8c80, as often quoted
     url="http://images.cocodataset.org/zips/val2017.zip",
@@ -28,8 +29,7 @@ def download_coco(
 ) -> Path:
     """Make a photo set in `out`: `train`, `val`, `test` and `manifest.csv`.
 
-    Every step goes on where it was when a run is cut or killed. A finished set is left alone. Run
-    it once at a time: two runs in one folder disturb each other.
+    Every step goes on where it was when a run is cut or killed. A finished set is left alone.
 
     Args:
         out: folder for the set, made if absent; about 1.5 GB in all, 0.6 GB when done.
@@ -44,16 +44,18 @@ def download_coco(
     Raises:
         DownloadError: see `fetch`.
         ValueError: the archive is none, or `out` holds other pictures.
+        BlockingIOError: another run is at work in `out`.
         OSError: the disk is too small or not writable.
     """
     out = Path(out)
     splits.require_own_folder(out, archive.sha256, counts, size)
     if splits.is_complete(out):
         return out
-    out.mkdir(parents=True, exist_ok=True)
-    # A PNG photograph takes at most about its pixels; most shrink by a third or more.
-    path = fetch(archive, out, spare=sum(counts.values()) * size * size * 3)
-    splits.build(path, out, archive.sha256, counts, size)
-    if not keep_archive:
-        path.unlink()
+    make_folder(out)
+    with locked(out / "in-use"):
+        # A PNG photograph takes at most about its pixels; most shrink by a third or more.
+        path = fetch(archive, out, spare=sum(counts.values()) * size * size * 3)
+        splits.build(path, out, archive.sha256, counts, size)
+        if not keep_archive:
+            path.unlink()
     return out

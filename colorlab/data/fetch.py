@@ -21,7 +21,10 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from colorlab.files import DISK_FULL
+
 CHUNK = 1 << 18
+LARGEST = 16 << 30  # bytes of a file whose length nobody tells
 
 
 @dataclass(frozen=True)
@@ -74,26 +77,34 @@ def fetch(
         if _sha256(whole) == archive.sha256:
             return whole
         whole.unlink()  # damaged since, or of another release
-    _check_disk(folder, archive, part, spare)
-    failures = 0
+    _check_disk(folder, archive.size or 0, part, spare)
+    failures, best = 0, min(_length(part), archive.size or LARGEST)
     while True:
-        have = _length(part)
         try:
-            _receive(archive, part, timeout)
+            _receive(archive, part, timeout, spare)
             break
         except _RETRY as error:
             if isinstance(error, urllib.error.HTTPError) and error.code not in _BUSY:
                 raise DownloadError(
-                    f"{archive.url}: the server answers {error.code} {error.reason}; "
+                    f"{archive.url}: the server answers {error.code} {_line(error.reason)}; "
                     "check the address or name a mirror with --url"
                 ) from error
-            failures = 0 if _length(part) > have else failures + 1
+            # More than ever before: a server that begins again each time brings nothing new.
+            failures = 0 if _length(part) > best else failures + 1
+            best = max(best, _length(part))
             if failures >= tries:
                 raise DownloadError(
-                    f"{archive.url}: cut after {_length(part):,} bytes ({error}); "
+                    f"{archive.url}: cut after {_length(part):,} bytes ({_line(error)}); "
                     "check the network and run the same command again, it resumes"
                 ) from error
             time.sleep(pause * 2**failures if failures else pause)
+        except OSError as error:
+            if error.errno not in DISK_FULL:
+                raise
+            raise DownloadError(
+                f"{folder} is full after {_length(part):,} bytes ({error.strerror}): free some "
+                "space and run the same command again, it resumes"
+            ) from error
     got = _sha256(part)
     if got != archive.sha256:
         part.unlink()
@@ -131,7 +142,7 @@ class _HttpOnly(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(request, file, code, message, headers, new_url)
 
 
-def _receive(archive: Archive, part: Path, timeout: float) -> None:
+def _receive(archive: Archive, part: Path, timeout: float, spare: int) -> None:
     """Append what is missing of the archive to `part`."""
     have = _length(part)
     if archive.size is not None and have > archive.size:
@@ -154,18 +165,23 @@ def _receive(archive: Archive, part: Path, timeout: float) -> None:
             part.unlink()
             raise _CutError("the part does not fit the file; starting again") from error
         return
+    except ValueError as error:
+        raise DownloadError(
+            f"{archive.url}: leads to no address ({error}); name a mirror with --url"
+        ) from error
     with answer:
         start = _start(answer) if answer.status == 206 else 0
         if start != have and answer.status == 206:
             part.unlink()
             raise _CutError("the server sent another range")
         length = answer.headers.get("Content-Length")
-        total = start + int(length) if length and length.isdigit() else archive.size
+        total = start + int(length) if length and length.isdecimal() else archive.size
         if archive.size is not None and total != archive.size:
             raise DownloadError(
                 f"{archive.url}: the server offers {total:,} bytes, want {archive.size:,}; "
                 "name a mirror with --url"
             )
+        _check_disk(part.parent, total or 0, part, spare)
         # A server that ignores Range sends all: then write from the start.
         _copy(answer, part, "ab" if start else "wb", start, total)
 
@@ -178,8 +194,11 @@ def _copy(answer, part: Path, mode: str, start: int, total: int | None) -> None:
     ):
         while chunk := answer.read1(CHUNK):  # what has come, so that a cut loses nothing
             got += len(chunk)
-            if total is not None and got > total:
-                raise DownloadError(f"{answer.url}: the server sends more than {total:,} bytes")
+            if got > (LARGEST if total is None else total):
+                raise DownloadError(
+                    f"{answer.url}: the server sends more than {total or LARGEST:,} bytes; "
+                    "name a mirror with --url"
+                )
             file.write(chunk)
             bar.update(len(chunk))
     if total is not None and got < total:
@@ -204,14 +223,18 @@ def _file_name(url: str) -> str:
     return name if re.fullmatch(r"[\w][\w.-]*", name) else "archive.zip"
 
 
-def _check_disk(folder: Path, archive: Archive, part: Path, spare: int) -> None:
-    need = (archive.size or 0) - _length(part) + spare
+def _check_disk(folder: Path, size: int, part: Path, spare: int) -> None:
+    need = size - _length(part) + spare
     free = shutil.disk_usage(folder).free
     if free < need:
         raise DownloadError(
             f"{folder} has {free / 1e6:,.0f} MB free and {need / 1e6:,.0f} MB are needed: "
             "free some space or choose another disk with --out"
         )
+
+
+def _line(text: object) -> str:
+    return " ".join(str(text).split())
 
 
 def _length(path: Path) -> int:

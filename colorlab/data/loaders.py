@@ -104,6 +104,8 @@ class TrainingBatches:
             once and kept in memory (:class:`colorlab.data.quick.LabCache`).
         crop_size: side of the crops, a multiple of 32; 0 for the pictures' own. Half the side
             costs a quarter of the time a step.
+        share: which pictures of each batch to make; all unless told. The others of the batch are
+            those of other processes (:func:`colorlab.parallel.share`).
 
     Raises:
         ValueError: unknown ``augment``, or an empty set.
@@ -117,6 +119,7 @@ class TrainingBatches:
         augment: Augmentation = "flip",
         device: torch.device | str = "cpu",
         crop_size: int = 0,
+        share: slice = slice(None),
     ) -> None:
         if augment not in ("none", "flip", "crop"):
             raise ValueError(f"augment must be 'none', 'flip' or 'crop', got {augment!r}")
@@ -128,6 +131,7 @@ class TrainingBatches:
         self.augment = augment
         self.device = torch.device(device)
         self.crop_size = crop_size or pictures.size
+        self.share = share
         cached = self.device.type == "cpu" and augment != "crop"
         self.cache = LabCache(pictures) if cached else None
 
@@ -136,12 +140,14 @@ class TrainingBatches:
         chosen = indices_at(step, len(self.pictures), self.batch_size, self.seed)
         random = np.random.default_rng((self.seed, step, 1))
         mirrored = random.random(self.batch_size) < (0.0 if self.augment == "none" else 0.5)
+        boxes = _random_boxes(random, self.batch_size, self.pictures.size)
+        chosen, mirrored, boxes = chosen[self.share], mirrored[self.share], boxes[self.share]
 
         def make_picture() -> Tensor:
             eight = self.pictures.rgb[chosen]  # (N, S, S, 3)
             eight[mirrored] = eight[mirrored, :, ::-1]
             if self.augment == "crop":
-                eight = _random_crops(eight, random, self.crop_size)
+                eight = _cut(eight, boxes, self.crop_size)
             return make_rgb(eight, self.device)
 
         if self.cache:
@@ -149,16 +155,23 @@ class TrainingBatches:
         return batch_from_rgb(make_picture())
 
 
-def _random_crops(eight: np.ndarray, random: np.random.Generator, size: int) -> np.ndarray:
-    """A random square of each picture, resized, antialiased: (N, S, S, 3) to (N, size, size, 3).
+def _random_boxes(random: np.random.Generator, count: int, whole: int) -> list[tuple[int, ...]]:
+    """Side, top and left of a random square of each of ``count`` pictures, pixels."""
+    boxes = []
+    for _ in range(count):
+        side = round(whole * random.uniform(SMALLEST_CROP, 1.0))
+        boxes.append((side, *random.integers(0, whole - side + 1, 2)))
+    return boxes
+
+
+def _cut(eight: np.ndarray, boxes: list[tuple[int, ...]], size: int) -> np.ndarray:
+    """A square of each picture, resized, antialiased: (N, S, S, 3) to (N, size, size, 3).
 
     On bytes, which torch resizes in half the time that floats take.
     """
-    whole = eight.shape[1]
     cuts = []
-    for picture in torch.from_numpy(eight).permute(0, 3, 1, 2).split(1):
-        side = round(whole * random.uniform(SMALLEST_CROP, 1.0))
-        top, left = random.integers(0, whole - side + 1, 2)
+    pictures = torch.from_numpy(eight).permute(0, 3, 1, 2).split(1)
+    for picture, (side, top, left) in zip(pictures, boxes, strict=True):
         cut = picture[..., top : top + side, left : left + side]
         cuts.append(F.interpolate(cut, size=(size, size), mode="bilinear", antialias=True))
     return torch.cat(cuts).permute(0, 2, 3, 1).numpy()

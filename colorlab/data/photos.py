@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -17,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from colorlab.data import store
-from colorlab.data.listing import SPLITS, list_files, listing_key
+from colorlab.data.listing import SPLITS, encoded, list_files, listing_key
+from colorlab.data.opening import shown
 from colorlab.data.pictures import Pictures
 from colorlab.data.reading import (
     TooSmallError,
@@ -88,7 +90,7 @@ def find_photos() -> Path | None:
         folder = Path(named).expanduser()
         if not folder.is_dir():
             raise FileNotFoundError(
-                f"COLORLAB_PHOTOS names {named}, which is no folder; correct or unset it"
+                f"COLORLAB_PHOTOS names {shown(named)}, which is no folder; correct or unset it"
             )
         return folder
     data = store.checkout_data()
@@ -116,7 +118,7 @@ def load_folder(root: str | os.PathLike, split: str, size: int = SIZE) -> Pictur
     """Pictures of a folder; what was skipped is told in one warning. See `open_folder`."""
     pictures, report = open_folder(root, split, size)
     if report.gray or report.unreadable or report.small:
-        warnings.warn(f"{Path(root) / split}: {report}", stacklevel=2)
+        warnings.warn(f"{shown(Path(root) / split)}: {report}", stacklevel=2)
     return pictures
 
 
@@ -143,17 +145,24 @@ def open_folder(
     root = Path(root)
     folder, files = list_files(root, split)
     key = listing_key(folder, files, (FORMAT, size, GRAY_CHROMA))
-    place = hashlib.sha256(f"{folder.resolve()}|{split}|{size}".encode()).hexdigest()[:12]
-    path = store.cache_dir() / f"{root.resolve().name}-{split}-{size}-{place}.pix"
+    place = hashlib.sha256(encoded(f"{folder.resolve()}|{split}|{size}")).hexdigest()[:12]
+    # The hash tells folders apart; the name is for people, short and harmless as a file name.
+    called = re.sub(r"[^\w.-]", "_", root.resolve().name)[:40]
+    path = store.cache_dir() / f"{called}-{split}-{size}-{place}.pix"
 
     def build() -> None:
         tally = _Tally()
         decoded = tally.sift(_decode(folder, files, size))
         try:
-            store.write(path, key, decoded, size, len(files), notes=lambda: asdict(tally.report()))
+            with warnings.catch_warnings():
+                # PIL warns of damage without naming the file; the report names it.
+                warnings.filterwarnings("ignore", module=r"PIL\b")
+                store.write(
+                    path, key, decoded, size, len(files), notes=lambda: asdict(tally.report())
+                )
         except store.NoPicturesError as error:
             raise FileNotFoundError(
-                f"{folder}: no usable picture for split {split!r} ({tally.report()})"
+                f"{shown(folder)}: no usable picture for split {split!r} ({tally.report()})"
             ) from error
 
     stored = store.read_or_build(path, key, build)
@@ -227,7 +236,7 @@ def _decode(folder: Path, files: list[str], size: int) -> Iterator[_Decoded]:
         return _Decoded(name, rgb, enlarged=min(whole.shape[:2]) < size)
 
     show = len(files) >= 100
-    bar = progress_bar(files, desc=f"decoding {folder.name}", unit="picture", show=show)
+    bar = progress_bar(files, desc=f"decoding {shown(folder.name)}", unit="picture", show=show)
     for picture in in_threads(decode, files):
         bar.update()
         yield picture
@@ -236,4 +245,4 @@ def _decode(folder: Path, files: list[str], size: int) -> Iterator[_Decoded]:
 
 def _some(names: tuple[str, ...], most: int = 5) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return ", ".join(map(shown, names[:most])) + more

@@ -9,68 +9,84 @@ from __future__ import annotations
 
 import io
 import os
-import struct
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms
 
 from colorlab.color import from_uint8, rgb_to_lab
+from colorlab.data.limits import MOST_BYTES, MOST_PIXELS
+from colorlab.data.opening import (
+    UnreadableImageError,
+    check_length,
+    decoded,
+    read_bytes,
+    shown,
+)
 
-# What PIL's decoders raise on a damaged file, depending on the format.
-_DAMAGE = (OSError, SyntaxError, EOFError, ValueError, RuntimeError, struct.error, zlib.error)
-
-
-class UnreadableImageError(OSError):
-    """The file is cut short, damaged, too large or no picture."""
+MOST_UPLOADED = 2**25
+"""32 MiB: more than the JPEG of any usual camera, little enough to travel through a browser."""
 
 
 class TooSmallError(ValueError):
     """The picture would have to be enlarged more than twice."""
 
 
-def read_rgb(path: str | os.PathLike | io.BytesIO, name: str | None = None) -> np.ndarray:
+def read_rgb(
+    path: str | os.PathLike | io.BytesIO,
+    name: str | None = None,
+    *,
+    most_bytes: int = MOST_BYTES,
+    most_pixels: int = MOST_PIXELS,
+) -> np.ndarray:
     """Read a picture as sRGB.
 
     Args:
         path: a file, or bytes in memory.
         name: what to call it in errors; by default the path.
+        most_bytes: refuse a longer file.
+        most_pixels: refuse a picture of more pixels, before any is decoded.
 
     Returns:
         (H, W, 3) uint8. Transparent parts are laid on white; 16-bit values are divided by 257.
 
     Raises:
         FileNotFoundError: there is no such file.
-        UnreadableImageError: cut short, damaged, no picture, too large (more than twice
-            `PIL.Image.MAX_IMAGE_PIXELS`), or of a range that cannot be known.
+        PermissionError: it may not be read.
+        UnreadableImageError: cut short, damaged, no picture, too large, or of a range that
+            cannot be known.
     """
-    name = str(path) if name is None else name
-    if isinstance(path, str | os.PathLike) and not Path(path).is_file():
-        raise FileNotFoundError(f"{name}: no such picture file; check the path")
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return np.array(_to_srgb(_turn(image), name))
-    except UnreadableImageError:
-        raise
-    except PermissionError as error:
-        raise PermissionError(f"{name}: may not be read; check its permissions") from error
-    except Image.DecompressionBombError as error:
-        raise UnreadableImageError(
-            f"{name}: too many pixels to open safely; resize it, "
-            "or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it"
-        ) from error
-    except Image.UnidentifiedImageError as error:
-        raise UnreadableImageError(f"{name}: not a picture that PIL can read; remove it") from error
-    except _DAMAGE as error:
-        raise UnreadableImageError(
-            f"{name}: cut short or damaged ({error}); fetch it again or remove it"
-        ) from error
+    if isinstance(path, io.BytesIO):
+        label, content = shown(name or "picture"), path
+        check_length(content.getbuffer().nbytes, label, most_bytes)
+    else:
+        label = shown(name or os.fspath(path))
+        content = io.BytesIO(read_bytes(path, label, most_bytes))
+    with decoded(content, label, most_pixels) as image:
+        return np.array(_to_srgb(_turn(image), label))
+
+
+def read_upload(data: bytes, name: str, most_bytes: int = MOST_UPLOADED) -> np.ndarray:
+    """Read a picture that somebody sent, as :func:`read_rgb` reads a file.
+
+    Args:
+        data: the file's content (bytes, or any buffer of them).
+        name: what the sender called it. It stands in errors, escaped, and nowhere else: never
+            a path, and not HTML, which whoever shows an error as such must escape once more.
+        most_bytes: refuse more.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        UnreadableImageError: as :func:`read_rgb`.
+    """
+    label = shown(name or "upload", 100)
+    check_length(memoryview(data).nbytes, label, most_bytes)  # before they are copied
+    return read_rgb(io.BytesIO(data), label, most_bytes=most_bytes)
 
 
 def square(rgb: np.ndarray, size: int, name: str = "picture") -> np.ndarray:
@@ -95,7 +111,7 @@ def square(rgb: np.ndarray, size: int, name: str = "picture") -> np.ndarray:
     side = min(height, width)
     if 2 * side < size:
         raise TooSmallError(
-            f"{name}: {width}x{height} pixels are too few for {size}x{size}; "
+            f"{shown(name)}: {width}x{height} pixels are too few for {size}x{size}; "
             "remove it or ask for a smaller size"
         )
     left, top = (width - side) / 2, (height - side) / 2
@@ -137,12 +153,24 @@ def in_threads(work: Callable, items: Iterable, workers: int | None = None) -> I
                 future.cancel()
 
 
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
 def _turn(image: Image.Image) -> Image.Image:
     """Turn as EXIF says. A damaged EXIF block says nothing: the pixels are still good."""
     try:
-        return ImageOps.exif_transpose(image)
-    except (*_DAMAGE, TypeError, KeyError, AttributeError, ZeroDivisionError):
-        return image
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # its parser, like a decoder, raises what it stumbles over
+        turn = None
+    return image if turn is None else image.transpose(turn)
 
 
 def _to_srgb(image: Image.Image, name: str) -> Image.Image:
@@ -150,13 +178,17 @@ def _to_srgb(image: Image.Image, name: str) -> Image.Image:
         return _deep_gray(image, name).convert("RGB")
     profile = image.info.get("icc_profile")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
         rgb = _apply_profile(rgba.convert("RGB"), profile)
         white = Image.new("RGB", image.size, "white")
-        return Image.composite(rgb, white, rgba.getchannel("A"))
+        white.paste(rgb, mask=rgba.getchannel("A"))
+        return white
     if image.mode in ("P", "1", "YCbCr", "HSV"):
         image = image.convert("RGB")
     return _apply_profile(image, profile).convert("RGB")
+
+
+_FROM_16_BITS = np.rint(np.arange(2**16) / 257).astype(np.uint8)
 
 
 def _deep_gray(image: Image.Image, name: str) -> Image.Image:
@@ -165,11 +197,13 @@ def _deep_gray(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "F":
         top, what = 1.0, "floating-point values outside [0, 1]"
     else:
-        top, what = 65535.0, "32-bit values outside 0..65535"
+        top, what = 65535, "32-bit values outside 0..65535"
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= top):  # also true for NaN
         raise UnreadableImageError(f"{name}: {what}; save it with 8 or 16 bits")
-    return Image.fromarray(np.rint(values * (255.0 / top)).astype(np.uint8))
+    if image.mode == "F":
+        return Image.fromarray(np.rint(values * 255.0).astype(np.uint8))
+    return Image.fromarray(_FROM_16_BITS[values])
 
 
 def _apply_profile(image: Image.Image, profile: bytes | None) -> Image.Image:

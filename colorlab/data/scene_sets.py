@@ -135,7 +135,6 @@ def _collect(pool: Executor, tasks: Sequence[tuple], bar: tqdm) -> None:
 
 def _create(folder: Path, seeds: range, size: int, processes: int) -> None:
     """Render into a temporary folder, then rename: readers see all of it or nothing."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix="part-", dir=folder.parent))
     try:
         for name, shape in (("rgb", (size, size, 3)), ("regions", (size, size))):
@@ -186,9 +185,13 @@ def scene_set(
     if scenes is None:
         if processes is None:
             processes = min(os.cpu_count() or 1, 8) if n >= _WORTH_PROCESSES else 1
-        _remove_old(folder)
-        _create(folder, seeds, size, processes)
-        scenes = _open(folder, seeds)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with store.alone(folder):  # who waited finds the set finished
+            scenes = _open(folder, seeds)
+            if scenes is None:
+                _remove_old(folder)
+                _create(folder, seeds, size, processes)
+                scenes = _open(folder, seeds)
     if scenes is None:
         raise OSError(f"{folder} was damaged while it was read: run again")
     return scenes

@@ -16,9 +16,9 @@ import csv
 import hashlib
 import io
 import json
-import os
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -28,6 +28,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from colorlab.data.reading import UnreadableImageError, in_threads, mean_chroma, read_rgb, square
+from colorlab.files import write_whole
 
 SIZE = 256
 COUNTS: Mapping[str, int] = {"test": 64, "val": 618, "train": 3600}
@@ -42,6 +43,9 @@ ALIKE = 5
 
 MAX_MEMBER = 64 << 20
 MAX_TOTAL = 8 << 30
+
+# What zipfile raises at bytes that are no archive, or at a member it cannot unpack.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError)
 
 JOURNAL = "decisions.jsonl"
 MANIFEST = "manifest.csv"
@@ -98,7 +102,7 @@ def build(
                 decisions.append(decision)
                 bar.update(bool(decision.split))
             bar.close()
-    except zipfile.BadZipFile as error:
+    except _DAMAGED as error:
         raise ValueError(f"{archive}: not a whole zip file ({error}); delete it") from error
     written = {split: sum(d.split == split for d in decisions) for split in counts}
     for split in list(counts)[:-1]:
@@ -130,9 +134,12 @@ def is_complete(out: Path) -> bool:
     """Say whether `out` holds a finished set, every file of the manifest in its place."""
     if not (out / MANIFEST).is_file():
         return False
-    with open(out / MANIFEST, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return all((out / row["split"] / row["file"]).is_file() for row in rows)
+    try:
+        with open(out / MANIFEST, newline="", encoding="utf-8") as file:
+            rows = [(row["split"], row["file"]) for row in csv.DictReader(file)]
+        return bool(rows) and all((out / split / name).is_file() for split, name in rows)
+    except (ValueError, KeyError, TypeError, csv.Error):  # damaged: build makes it again
+        return False
 
 
 def require_own_folder(
@@ -161,7 +168,8 @@ def list_members(zipped: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     """The pictures of an archive in the fixed order. Members are never written under their path.
 
     Raises:
-        ValueError: a member climbs out of the archive, or unpacks to too much.
+        ValueError: a member climbs out of the archive, unpacks to too much, is encrypted, or has
+            the name of another.
     """
     members: dict[str, zipfile.ZipInfo] = {}
     total = 0
@@ -174,6 +182,10 @@ def list_members(zipped: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
         total += info.file_size
         if info.file_size > MAX_MEMBER or total > MAX_TOTAL:
             raise ValueError(f"{zipped.filename}: {info.filename!r} unpacks to too many bytes")
+        if info.flag_bits & 1:
+            raise ValueError(f"{zipped.filename}: {info.filename!r} is encrypted; do not use it")
+        if path.name in members:
+            raise ValueError(f"{zipped.filename}: two pictures named {path.name!r}; do not use it")
         members[path.name] = info
     return [members[name] for name in sorted(members, key=order_key)]
 
@@ -201,7 +213,7 @@ def _decide(zipped, done, out, counts, size) -> Iterator[Decision]:
         elif len(taken) and np.bitwise_count(taken[:, None] ^ codes).min() <= ALIKE:
             yield replace(decision, why="duplicate")
         else:
-            _write_whole(out / split / _png_name(decision.file), png)
+            write_whole(out / split / _png_name(decision.file), png)
             filled[split] += 1
             taken = np.append(taken, codes[0])
             yield replace(decision, split=split, sha256=hashlib.sha256(png).hexdigest())
@@ -236,12 +248,6 @@ def _png_name(file: str) -> str:
     return f"{PurePosixPath(file).stem}.png"
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(content)
-    os.replace(part, path)
-
-
 def _resume(out: Path, settings: dict) -> list[Decision]:
     """Decisions of an interrupted build, or none, and a journal that holds just these."""
     journal = out / JOURNAL
@@ -256,7 +262,7 @@ def _resume(out: Path, settings: dict) -> list[Decision]:
             break
         decisions.append(decision)
     text = "".join(json.dumps(d) + "\n" for d in (settings, *map(asdict, decisions)))
-    _write_whole(journal, text.encode())
+    write_whole(journal, text.encode())
     return decisions
 
 
@@ -268,4 +274,4 @@ def _write_manifest(out: Path, decisions: list[Decision]) -> None:
         if d.split:
             row = [d.split, _png_name(d.file), d.file, d.width, d.height, d.chroma, d.sha256]
             writer.writerow(row)
-    _write_whole(out / MANIFEST, text.getvalue().encode())
+    write_whole(out / MANIFEST, text.getvalue().encode())

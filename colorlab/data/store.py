@@ -3,8 +3,8 @@
 One file holds a set: the pixels first (uint8, N x H x W x 3, so that the file maps straight into
 memory), then a JSON footer, its length and a magic word. The footer stands last because the
 checksum and the list of skipped files are known only when the last picture is written. A set is
-written beside its place and moved there in one step, so a reader sees a whole set or none, also
-when two processes build it at once.
+written beside its place and moved there in one step, so a reader sees a whole set or none. Of two
+processes that want the same set, one builds it and the other waits.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+
+from colorlab.data.places import alone
+from colorlab.data.places import cache_dir as cache_dir  # users of a store need them beside it
+from colorlab.data.places import checkout_data as checkout_data
 
 MAGIC = b"CLABPIX1"
 TAIL = struct.Struct("<Q8s")  # length of the footer, magic word
@@ -55,37 +59,6 @@ class Stored:
     sha256: str
     key: str
     notes: dict[str, Any]
-
-
-def checkout_data() -> Path | None:
-    """The folder `data/` of the checkout that this package runs from, or None when installed."""
-    root = Path(__file__).resolve().parents[2]
-    return root / "data" if (root / "pyproject.toml").is_file() else None
-
-
-def cache_dir() -> Path:
-    """Folder for decoded pictures, made if absent.
-
-    `COLORLAB_CACHE` wins, then `data/cache` of a checkout, then `~/.cache/colorlab`.
-
-    Raises:
-        OSError: the folder cannot be made.
-    """
-    data = checkout_data()
-    if os.environ.get("COLORLAB_CACHE"):
-        folder = Path(os.environ["COLORLAB_CACHE"]).expanduser()
-    elif data is not None:
-        folder = data / "cache"
-    else:
-        folder = Path.home() / ".cache" / "colorlab"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(
-            f"cannot make the cache folder {folder} ({error.strerror}): "
-            "set COLORLAB_CACHE to a folder you may write to"
-        ) from error
-    return folder
 
 
 def identity(names: Sequence[str], shape: Sequence[int], pixels_sha256: str) -> str:
@@ -148,7 +121,7 @@ def write(
             part.unlink(missing_ok=True)
             free = shutil.disk_usage(path.parent).free
             raise OSError(_disk_full(path, need, free)) from error
-        if isinstance(error, PermissionError):
+        if isinstance(error, PermissionError) or error.errno == errno.EROFS:
             raise PermissionError(
                 f"{path.parent} cannot be written: set COLORLAB_CACHE to a folder you may write to"
             ) from error
@@ -189,6 +162,8 @@ def read(path: Path, key: str | None = None, check: bool = True) -> Stored | Non
         _verified.add(token)
     names = tuple(footer["names"])
     sha256 = identity(names, rgb.shape, footer["pixels_sha256"])
+    if footer.get("sha256", sha256) != sha256:  # sets written before 0.2 do not tell
+        raise CorruptStoreError(f"{path}: the names do not match their checksum; delete it")
     return Stored(rgb, names, sha256, footer["key"], footer["notes"])
 
 
@@ -203,11 +178,31 @@ def read_or_build(path: Path, key: str, build: Callable[[], None]) -> Stored:
         warnings.warn(f"rebuilding a damaged picture cache: {error}", stacklevel=3)
         stored = None
     if stored is None:
-        build()
-        stored = read(path, key)
+        with alone(path):
+            stored = _built_meanwhile(path, key)
+            if stored is None:
+                stored = _built(path, key, build)
     if stored is None:
         raise CorruptStoreError(f"{path}: replaced while it was read; run again")
     return stored
+
+
+def _built(path: Path, key: str, build: Callable[[], None]) -> Stored | None:
+    try:
+        build()
+    except PermissionError:
+        # Windows replaces no file that another process maps: one without locks was faster.
+        if (stored := _built_meanwhile(path, key)) is None:
+            raise
+        return stored
+    return read(path, key)
+
+
+def _built_meanwhile(path: Path, key: str) -> Stored | None:
+    try:
+        return read(path, key)
+    except CorruptStoreError:  # told already
+        return None
 
 
 _verified: set[tuple[str, int, int, int]] = set()
@@ -227,10 +222,12 @@ def _write_set(file, key, pictures, size, notes) -> None:
         names.append(name)
     if not names:
         raise NoPicturesError("there is no picture to store")
+    shape = [len(names), size, size, 3]
     footer = {
         "key": key,
-        "shape": [len(names), size, size, 3],
+        "shape": shape,
         "pixels_sha256": digest.hexdigest(),
+        "sha256": identity(names, shape, digest.hexdigest()),
         "names": names,
         "notes": notes(),
     }
@@ -250,6 +247,10 @@ def _read_footer(file: BinaryIO, path: Path, length: int) -> dict[str, Any]:
     text = file.read(size)
     try:
         footer = json.loads(text)
+        if len(footer["shape"]) != 4 or not all(
+            type(side) is int and side > 0 for side in footer["shape"]
+        ):
+            raise broken
         pixels = int(np.prod(footer["shape"], dtype=np.int64))
         whole = pixels + size + TAIL.size == length and len(footer["names"]) == footer["shape"][0]
         footer["key"], footer["pixels_sha256"], footer["notes"]

@@ -80,3 +80,36 @@ def test_a_missing_input_is_named(wrong, weights, tmp_path, capsys):
     place = str(tmp_path / wrong)
     assert main(["colorize", place, "-o", str(tmp_path / "o"), "--model", weights]) == 2
     assert wrong in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_is_refused_before_any_work(gray, weights, tmp_path, capsys):
+    arguments = ["colorize", str(gray), "--model", weights, "-o"]
+    assert main([*arguments, str(tmp_path / "out.xyz")]) == 2
+    assert "out.xyz ends in no known kind of picture; try .png" in capsys.readouterr().err
+    (tmp_path / "file").write_bytes(b"mine")
+    assert main([*arguments, str(tmp_path / "file")]) == 2
+    assert "file is no folder" in capsys.readouterr().err
+    assert (tmp_path / "file").read_bytes() == b"mine"
+
+
+def test_a_folder_whose_name_has_a_dot_is_a_folder(gray, weights, tmp_path):
+    out = tmp_path / "out.v2"
+    out.mkdir()
+    assert main(["colorize", str(gray), "-o", str(out), "--model", weights]) == 0
+    assert (out / "a name with spaces.png").is_file()
+
+
+def test_hidden_files_are_left_alone_and_links_are_followed(gray, weights, tmp_path):
+    gray.with_name("._a name.png").write_bytes(b"macOS writes such files")
+    gray.with_name("link.jpg").symlink_to(gray.name)
+    out = tmp_path / "out"
+    assert main(["colorize", str(gray.parent), "-o", str(out), "--model", weights]) == 0
+    assert sorted(file.name for file in out.iterdir()) == ["a name with spaces.png", "link.png"]
+
+
+def test_an_input_is_recognised_through_a_link(gray, weights, tmp_path, capsys):
+    (tmp_path / "link").symlink_to(gray.parent)
+    out = tmp_path / "link" / gray.name
+    arguments = ["colorize", str(gray), "--model", weights, "--overwrite", "-o", str(out)]
+    assert main(arguments) == 2
+    assert "is an input" in capsys.readouterr().err

@@ -348,7 +348,7 @@ def test_another_order_in_the_archive_gives_the_same_set(tmp_path):
 def test_a_killed_build_goes_on_to_the_same_set(tmp_path, mixed, monkeypatch, lines):
     whole, _ = build(tmp_path, mixed, name="whole")
     want = {p.relative_to(whole): p.read_bytes() for p in whole.rglob("*.*") if p.is_file()}
-    write_whole = splits._write_whole
+    write_whole = splits.write_whole
     calls = []
 
     def killed(path, content):
@@ -359,7 +359,7 @@ def test_a_killed_build_goes_on_to_the_same_set(tmp_path, mixed, monkeypatch, li
         write_whole(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr(splits, "_write_whole", killed)
+        patch.setattr(splits, "write_whole", killed)
         with pytest.raises(KeyboardInterrupt):
             build(tmp_path, mixed, name="out")
     assert not splits.is_complete(tmp_path / "out")

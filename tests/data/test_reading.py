@@ -6,15 +6,18 @@ import zlib
 
 import numpy as np
 import pytest
+from faults.odd_pictures import TURNS, png
 from PIL import Image, ImageCms
 from skimage.color import rgb2lab
 
+from colorlab.data.limits import count_scans
 from colorlab.data.reading import (
     TooSmallError,
     UnreadableImageError,
     in_threads,
     mean_chroma,
     read_rgb,
+    read_upload,
     square,
 )
 
@@ -33,18 +36,6 @@ def noise(height=96, width=128, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-def png(width, height, depth, color_type, rows: bytes, extra=b""):
-    """A PNG file from raw rows (PNG specification, section 5), for what PIL cannot write."""
-
-    def chunk(kind, content):
-        check = struct.pack(">I", zlib.crc32(kind + content))
-        return struct.pack(">I", len(content)) + kind + content + check
-
-    header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)
-    body = chunk(b"IHDR", header) + extra + chunk(b"IDAT", zlib.compress(rows))
-    return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b"")
-
-
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "ppm", "webp", "gif"])
 def test_lossless_formats_keep_every_pixel(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
@@ -60,27 +51,14 @@ def test_lossy_formats_equal_what_pil_decodes(tmp_path, suffix):
     np.testing.assert_array_equal(read_rgb(path), np.asarray(Image.open(path).convert("RGB")))
 
 
-# Where the pixel at the top left of the stored picture stands when it is shown (EXIF 2.3, 4.6.4).
-EXIF_TURNS = {
-    1: lambda a: a,
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.transpose(1, 0, 2),
-    6: lambda a: np.rot90(a, -1),
-    7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
-    8: lambda a: np.rot90(a, 1),
-}
-
-
-@pytest.mark.parametrize("orientation", EXIF_TURNS)
+@pytest.mark.parametrize("orientation", TURNS)
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_exif_orientation_is_applied(tmp_path, orientation, suffix):
     path = tmp_path / f"a.{suffix}"
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(big()).save(path, exif=exif)
-    np.testing.assert_array_equal(read_rgb(path), EXIF_TURNS[orientation](big()))
+    np.testing.assert_array_equal(read_rgb(path), TURNS[orientation](big()))
 
 
 def test_damaged_exif_does_not_cost_the_picture(tmp_path):
@@ -106,8 +84,9 @@ def test_16_bit_pgm(tmp_path):
 
 
 def test_16_bit_colour_keeps_the_high_byte(tmp_path):
+    rows = b"\0" + struct.pack(">6H", 65535, 256, 0, 1, 32768, 65280)
     path = tmp_path / "a.png"
-    path.write_bytes(png(2, 1, 16, 2, b"\0" + struct.pack(">6H", 65535, 256, 0, 1, 32768, 65280)))
+    path.write_bytes(png(2, 1, 16, 2, zlib.compress(rows)))
     got = read_rgb(path).astype(int)
     assert np.abs(got - [[[255, 1, 0], [0, 128, 254]]]).max() <= 1
 
@@ -204,15 +183,39 @@ def test_cut_files_are_named(tmp_path, suffix, share):
 def test_other_errors_name_the_file(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match=r"nowhere\.png"):
         read_rgb(tmp_path / "nowhere.png")
-    with pytest.raises(FileNotFoundError, match="no such picture"):
+    with pytest.raises(UnreadableImageError, match="a folder, not a picture"):
         read_rgb(tmp_path)
     (tmp_path / "text.jpg").write_text("not a picture")
-    with pytest.raises(UnreadableImageError, match=r"text\.jpg.*not a picture"):
+    with pytest.raises(UnreadableImageError, match=r"text\.jpg: not a picture"):
         read_rgb(tmp_path / "text.jpg")
     Image.fromarray(noise()).save(tmp_path / "large.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(UnreadableImageError, match=r"large\.png: too many pixels"):
         read_rgb(tmp_path / "large.png")
+
+
+def test_limits_can_be_set():
+    buffer = io.BytesIO()
+    Image.fromarray(noise()).save(buffer, "PNG")
+    assert read_rgb(buffer, most_pixels=96 * 128).shape == (96, 128, 3)
+    with pytest.raises(UnreadableImageError, match=r"128x96, at most 12,287 of this kind"):
+        read_rgb(buffer, most_pixels=96 * 128 - 1)
+    length = len(buffer.getvalue())
+    np.testing.assert_array_equal(read_upload(buffer.getvalue(), "a.png", length), noise())
+    with pytest.raises(UnreadableImageError, match=r"^a\.png: 37,.+ bytes, at most 1,000 bytes"):
+        read_upload(buffer.getvalue(), "a.png", 1000)
+
+
+def test_scans_are_counted_past_a_thumbnail():
+    """A thumbnail inside a segment is a JPEG with scans of its own; so is what follows the end."""
+    image = Image.fromarray(noise())
+    plain, slow = io.BytesIO(), io.BytesIO()
+    image.save(plain, "JPEG")
+    image.save(slow, "JPEG", progressive=True, exif=b"Exif\0\0" + plain.getvalue()[:20_000])
+    assert count_scans(plain.getbuffer()) == 1
+    # libjpeg's script for three components has ten scans (jcparam.c, jpeg_simple_progression).
+    assert count_scans(slow.getbuffer()) == 10
+    assert count_scans(memoryview(slow.getvalue() + plain.getvalue())) == 10
 
 
 def test_bytes_in_memory():

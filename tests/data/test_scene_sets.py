@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from itertools import pairwise
 
 import numpy as np
@@ -73,6 +74,7 @@ def test_a_failed_rendering_leaves_nothing(cache, monkeypatch):
 
 
 def test_losing_the_race_takes_the_winners_set(cache, monkeypatch):
+    monkeypatch.setattr(scene_sets.store, "alone", nullcontext)  # a disk that knows no locks
     render_all, raced = scene_sets._render_all, []
 
     def slow(*args):

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from colorlab.data import store
+from colorlab.data import places, store
 
 
 def pictures(count=5, size=8, seed=0):
@@ -183,8 +183,8 @@ def test_cache_dir_follows_the_environment(tmp_path, monkeypatch):
 
 def test_cache_dir_without_a_checkout_is_in_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.delenv("COLORLAB_CACHE", raising=False)
-    monkeypatch.setattr(store, "checkout_data", lambda: None)
+    monkeypatch.setattr(places, "checkout_data", lambda: None)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert store.cache_dir() == tmp_path / ".cache" / "colorlab"
-    monkeypatch.setattr(store, "checkout_data", lambda: tmp_path / "data")
+    monkeypatch.setattr(places, "checkout_data", lambda: tmp_path / "data")
     assert store.cache_dir() == tmp_path / "data" / "cache"

@@ -1,0 +1,106 @@
+"""A web server on this machine that serves some bytes, with the faults that a test asks for."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class LyingServer(http.server.ThreadingHTTPServer):
+    """Serves ``content`` at every path; each fault is an attribute.
+
+    Attributes:
+        requests: the Range header of each request so far.
+        cuts: one a request: send so many bytes, then hang up.
+        statuses: one a request: answer this instead.
+        ranges: whether Range is heeded.
+        first: "right", or "wrong" to answer a Range with another one.
+        stalls: so many requests send nothing more after their cut, and stay open.
+        length: what Content-Length says; "right", "none", "text", or a number added to it.
+        location: where every request is redirected to.
+        garbage: bytes sent in the place of an answer.
+        endless: send the content again and again.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, content: bytes, **faults: Any) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.content = content
+        self.requests: list[str | None] = []
+        self.cuts: list[int | None] = []
+        self.statuses: list[int] = []
+        self.ranges, self.first, self.stalls, self.length = True, "right", 0, "right"
+        self.location: str | None = None
+        self.garbage, self.endless = b"", False
+        self.over = threading.Event()
+        vars(self).update(faults)
+
+    def url(self, name: str = "set.zip") -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/{name}"
+
+    def handle_error(self, request, client_address) -> None:
+        """A client that hangs up is no news."""
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *args) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        server = self.server
+        asked = self.headers.get("Range")
+        server.requests.append(asked)
+        if server.garbage:
+            self.wfile.write(server.garbage)
+            return
+        if server.location:
+            self.send_response(302)
+            self.send_header("Location", server.location)
+            self.end_headers()
+            return
+        if server.statuses and (status := server.statuses.pop(0)) != 200:
+            self.send_error(status)
+            return
+        start = int(asked[6:-1]) if asked and server.ranges else 0
+        end = len(server.content)
+        if start >= end:
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{end}")
+            self.end_headers()
+            return
+        body = server.content[start:]
+        self.send_response(206 if start else 200)
+        if start:
+            told = start if server.first == "right" else start - 1
+            self.send_header("Content-Range", f"bytes {told}-{end - 1}/{end}")
+        if isinstance(server.length, int):
+            self.send_header("Content-Length", str(len(body) + server.length))
+        elif server.length != "none":
+            self.send_header("Content-Length", str(len(body)) if server.length == "right" else "²")
+        self.end_headers()
+        if server.cuts and (cut := server.cuts.pop(0)) is not None:
+            body = body[:cut]
+        self.wfile.write(body)
+        while server.endless and not server.over.is_set():
+            self.wfile.write(body)
+        if server.stalls:
+            server.stalls -= 1
+            self.wfile.flush()
+            server.over.wait(60)
+
+
+@contextmanager
+def serving(content: bytes, **faults: Any) -> Iterator[LyingServer]:
+    """A server with these faults, for as long as the body runs."""
+    server = LyingServer(content, **faults)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.over.set()
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,174 @@
+"""Odd but whole picture files, each with the pixels that a careful reader gets out of it."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageCms
+
+BLOCKS = np.random.default_rng(7).integers(0, 256, (3, 4, 3), dtype=np.uint8)
+TRUTH = BLOCKS.repeat(16, axis=0).repeat(16, axis=1)  # (48, 64, 3)
+
+# Where the pixel at the top left of the stored picture stands when it is shown (EXIF 2.3, 4.6.4).
+TURNS = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda a: np.rot90(a, 1),
+}
+
+
+@dataclass(frozen=True)
+class Odd:
+    """The bytes of a file, what it shows, and by how much a lossy format may differ."""
+
+    content: bytes
+    truth: np.ndarray
+    tolerance: int = 0
+
+
+def saved(picture: Image.Image | np.ndarray, kind: str, **options) -> bytes:
+    image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture.copy()
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG file (PNG specification, section 5)."""
+    check = struct.pack(">I", zlib.crc32(kind + content))
+    return struct.pack(">I", len(content)) + kind + content + check
+
+
+def png(
+    width: int, height: int, depth: int, color: int, packed: bytes, extra: bytes = b""
+) -> bytes:
+    """A PNG file from rows that are compressed already, for what PIL cannot write."""
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
+    body = chunk(b"IHDR", header) + extra + chunk(b"IDAT", packed)
+    return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b"")
+
+
+def tiff(tags: dict[int, tuple[int, ...]], pixels: bytes, big_endian: bool = False) -> bytes:
+    """A TIFF file of one strip or tile; every tag is a LONG (TIFF 6.0, section 2)."""
+    order = ">" if big_endian else "<"
+    place = {True: 324, False: 273}[322 in tags]
+    tags = {**tags, place: (0,), place + 1 if place == 324 else 279: (len(pixels),)}
+    after = 8 + 2 + 12 * len(tags) + 4
+    lists = b""
+    entries = b""
+    spill = after + sum(4 * len(values) for values in tags.values() if len(values) > 1)
+    for tag, values in sorted(tags.items()):
+        values = (spill,) if tag == place else values
+        raw = struct.pack(f"{order}{len(values)}I", *values)
+        if len(values) > 1:
+            raw, lists = struct.pack(f"{order}I", after + len(lists)), lists + raw
+        entries += struct.pack(f"{order}HHI", tag, 4, len(values)) + raw
+    head = struct.pack(f"{order}2sHIH", b"MM" if big_endian else b"II", 42, 8, len(tags))
+    return head + entries + bytes(4) + lists + pixels
+
+
+def oriented(value: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = value
+    return exif
+
+
+def pictures() -> dict[str, Odd]:
+    """Kind to file; 44 of them."""
+    rgb = Image.fromarray(TRUTH)
+    other = rgb.transpose(Image.Transpose.ROTATE_180)
+    frames = {"save_all": True, "append_images": [other]}
+    gray = TRUTH[..., :1]
+    threes = gray.repeat(3, axis=-1)
+    alpha = np.full_like(gray, 255)
+    alpha[:16] = 0  # the upper third cannot be seen
+    see_through = np.where(alpha == 0, 255, TRUTH).astype(np.uint8)
+    deep = gray[..., 0].astype(np.uint16) * 257 + 100  # 257 for a step of 8 bits: 100 is under half
+    deep_rgb = TRUTH.astype(">u2") * 257
+    rows = b"".join(b"\0" + row.tobytes() for row in deep_rgb)
+    palette = rgb.quantize(12)  # 12 blocks, 12 colours
+    hidden = int(np.asarray(palette)[0, 0])
+    without = np.where((BLOCKS[0, 0] == TRUTH).all(-1, keepdims=True), 255, TRUTH).astype(np.uint8)
+    size = {256: (64,), 257: (48,), 277: (3,), 278: (48,), 284: (1,)}
+    deep_tags = {**size, 258: (16, 16, 16), 259: (1,), 262: (2,)}
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    jpeg = saved(rgb, "JPEG", quality=95, subsampling=0)
+    loop = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x69\x87\x04\0\x01\0\0\0\x08\0\0\0\x08\0\0\0"
+    text = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\x04\0\0\0six\0\0\0\0\0"
+    kinds = {
+        "a single pixel": Odd(saved(BLOCKS[:1, :1], "PNG"), BLOCKS[:1, :1]),
+        "one pixel high": Odd(saved(TRUTH[:1].repeat(313, 1), "PNG"), TRUTH[:1].repeat(313, 1)),
+        "one pixel wide": Odd(
+            saved(TRUTH[:, :1].repeat(417, 0), "PNG"), TRUTH[:, :1].repeat(417, 0)
+        ),
+        "16-bit gray PNG": Odd(saved(deep, "PNG"), threes),
+        "16-bit gray TIFF": Odd(saved(deep, "TIFF"), threes),
+        "16-bit colour PNG": Odd(png(64, 48, 16, 2, zlib.compress(rows)), TRUTH),
+        "16-bit colour TIFF": Odd(tiff(deep_tags, deep_rgb.astype("<u2").tobytes()), TRUTH),
+        "16-bit colour TIFF, big end first": Odd(tiff(deep_tags, deep_rgb.tobytes(), True), TRUTH),
+        "floating-point TIFF": Odd(saved(gray[..., 0] / np.float32(255), "TIFF"), threes),
+        "CMYK JPEG": Odd(saved(rgb.convert("CMYK"), "JPEG", quality=98, subsampling=0), TRUTH, 6),
+        "CMYK TIFF": Odd(saved(rgb.convert("CMYK"), "TIFF"), TRUTH),
+        "YCbCr TIFF of JPEG": Odd(saved(rgb, "TIFF", compression="jpeg", quality=98), TRUTH, 12),
+        "progressive JPEG": Odd(
+            saved(rgb, "JPEG", quality=98, subsampling=0, progressive=True), TRUTH, 6
+        ),
+        "one bit": Odd(
+            saved(rgb.convert("1", dither=0), "PNG"), (rgb_gray(rgb) > 127) * np.uint8(255)
+        ),
+        "palette with transparency": Odd(saved(palette, "PNG", transparency=hidden), without),
+        "GIF with transparency": Odd(saved(palette, "GIF", transparency=hidden), without),
+        "colour that stands for none": Odd(
+            saved(rgb, "PNG", transparency=tuple(map(int, BLOCKS[0, 0]))), without
+        ),
+        "alpha": Odd(saved(np.dstack([TRUTH, alpha]), "PNG"), see_through),
+        "alpha in WebP": Odd(saved(np.dstack([TRUTH, alpha]), "WEBP", lossless=True), see_through),
+        "gray with alpha": Odd(
+            saved(np.dstack([gray, alpha]), "PNG"), np.where(alpha == 0, 255, threes)
+        ),
+        "animated GIF": Odd(
+            saved(palette, "GIF", save_all=True, append_images=[palette.rotate(180)]), TRUTH
+        ),
+        "animated WebP": Odd(saved(rgb, "WEBP", lossless=True, **frames), TRUTH),
+        "animated PNG": Odd(saved(rgb, "PNG", **frames), TRUTH),
+        "TIFF of two pages": Odd(saved(rgb, "TIFF", **frames), TRUTH),
+        "MPO, two pictures in a JPEG": Odd(
+            saved(rgb, "MPO", quality=98, subsampling=0, **frames), TRUTH, 6
+        ),
+        "EXIF turn of 9": Odd(saved(rgb, "PNG", exif=oriented(9)), TRUTH),
+        "EXIF turn as text": Odd(with_segment(jpeg, text), TRUTH, 6),
+        "EXIF cut short": Odd(with_segment(jpeg, b"Exif\0\0MM\0*\xff\xff\xff\xff"), TRUTH, 6),
+        "EXIF that leads back to itself": Odd(with_segment(jpeg, loop), TRUTH, 6),
+        "no profile but noise": Odd(saved(rgb, "PNG", icc_profile=b"no profile at all"), TRUTH),
+        "profile cut short": Odd(saved(rgb, "PNG", icc_profile=srgb[:200]), TRUTH),
+        "profile of another kind": Odd(saved(rgb, "PNG", icc_profile=lab), TRUTH),
+        "JPEG with a film after it": Odd(jpeg + b"\0\0\0\x18ftypmp42" + bytes(5000), TRUTH, 6),
+        "PNG with a script after it": Odd(saved(rgb, "PNG") + b"<script>alert(1)</script>", TRUTH),
+        "PPM as text": Odd(b"P3 64 48 255 " + " ".join(map(str, TRUTH.ravel())).encode(), TRUTH),
+        "PNG with a wild comment": Odd(
+            png(1, 1, 8, 0, zlib.compress(b"\0\x07"), chunk(b"tEXt", b"a\0\xff\0\n")),
+            np.full((1, 1, 3), 7, np.uint8),
+        ),
+    }
+    for turn, apply in TURNS.items():
+        kinds[f"EXIF turn of {turn}"] = Odd(saved(rgb, "PNG", exif=oriented(turn)), apply(TRUTH))
+    return kinds
+
+
+def rgb_gray(rgb: Image.Image) -> np.ndarray:
+    return np.asarray(rgb.convert("L"))[..., None].repeat(3, axis=-1)
+
+
+def with_segment(jpeg: bytes, content: bytes) -> bytes:
+    """The JPEG with an APP1 segment put first."""
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content + jpeg[2:]
