@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from colorlab.models.base import Colorizer, Player, Regressor
+from colorlab.models.classifier import Classifier, ClassifierConfig
 from colorlab.models.diffusion import Diffusion, DiffusionConfig
 from colorlab.models.gan import GAN, GANConfig
 from colorlab.models.resnet import ResNet, ResNetConfig
@@ -22,6 +23,7 @@ MODELS: dict[str, tuple[type[Colorizer], type]] = {
     "gan": (GAN, GANConfig),
     "unet_gan": (UNetGAN, UNetGANConfig),
     "diffusion": (Diffusion, DiffusionConfig),
+    "classifier": (Classifier, ClassifierConfig),
 }
 
 __all__ = ["MODELS", "Colorizer", "Player", "Regressor", "build", "name_of"]

@@ -55,6 +55,7 @@ class Colorizer(nn.Module):
         training_only: names of children that only training needs; released weights leave them out.
         stands_on: child to model: parts that may be a released network, unchanged. Released
             weights then name its checkpoint instead of holding a copy.
+        targets: that the model can have.
     """
 
     multiple: int = 32  # stem (4) times three halvings (8)
@@ -62,11 +63,13 @@ class Colorizer(nn.Module):
     keeps_best: ClassVar[bool] = True
     training_only: ClassVar[tuple[str, ...]] = ()
     stands_on: ClassVar[dict[str, str]] = {}
+    targets: ClassVar[tuple[str, ...]] = TARGETS
 
     def __init__(self, config: Any) -> None:
         super().__init__()
-        if config.target not in TARGETS:
-            raise ValueError(f"target must be 'ab' or 'rgb', got {config.target!r}")
+        if config.target not in self.targets:
+            choice = " or ".join(map(repr, self.targets))
+            raise ValueError(f"target must be {choice}, got {config.target!r}")
         self.config = config
 
     def players(self) -> list[Player]:

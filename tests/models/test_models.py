@@ -12,9 +12,14 @@ from colorlab.data.loaders import Batch, batch_from_rgb
 from colorlab.layers import ChromaHead, count_parameters
 from colorlab.models import MODELS, build, name_of
 from colorlab.models.base import TARGETS
+from colorlab.models.classifier import BinHead
 
 every_model = pytest.mark.parametrize("name", list(MODELS))
 every_target = pytest.mark.parametrize("target", TARGETS)
+every_model_and_target = pytest.mark.parametrize(
+    ("name", "target"),
+    [(name, target) for name, (kind, _) in MODELS.items() for target in kind.targets],
+)
 
 
 def picture(n: int = 2, size: int = 64) -> Batch:
@@ -32,8 +37,7 @@ def stir(model: torch.nn.Module) -> torch.nn.Module:
     return model
 
 
-@every_model
-@every_target
+@every_model_and_target
 def test_forward_has_the_shape_of_its_target(name, target):
     model = build(name, target=target, size=64)
     answer = model(picture().L)
@@ -47,8 +51,7 @@ def test_an_untrained_chroma_model_answers_gray(name):
     assert (rgb - rgb.mean(1, keepdim=True)).abs().max() < 1e-4
 
 
-@every_model
-@every_target
+@every_model_and_target
 @pytest.mark.parametrize("size", [(64, 64), (50, 77), (1, 1), (130, 33)])
 def test_colorize_takes_any_size(name, target, size):
     model = stir(build(name, target=target, size=64))
@@ -63,7 +66,7 @@ def test_colorize_takes_any_size(name, target, size):
 @every_model
 def test_lightness_is_kept(name):
     model = build(name, size=64)
-    head = next(module for module in model.modules() if isinstance(module, ChromaHead))
+    head = next(module for module in model.modules() if isinstance(module, ChromaHead | BinHead))
     with torch.no_grad():  # a weak, everywhere different colour: no gamut clipping
         torch.nn.init.normal_(head.project.weight, std=0.02)
         torch.nn.init.constant_(head.project.bias, 0.05)
@@ -73,8 +76,7 @@ def test_lightness_is_kept(name):
     assert (lightness(rgb) - L).abs().max() < 0.02
 
 
-@every_model
-@every_target
+@every_model_and_target
 def test_alone_and_in_a_batch_is_the_same(name, target):
     model = stir(build(name, target=target, size=64))
     L = picture(3).L
@@ -94,8 +96,7 @@ def test_samples_of_a_deterministic_model_are_one_answer(name):
     assert all(torch.equal(one, model.colorize(L)) for one in drawn)
 
 
-@every_model
-@every_target
+@every_model_and_target
 def test_each_player_learns_one_batch(name, target):
     """Overfits: 60 steps on one batch at least halve every player's loss."""
     torch.manual_seed(0)
@@ -121,8 +122,7 @@ def test_players_own_every_parameter_once(name):
     assert set(owned) == {id(p) for p in model.parameters()}
 
 
-@every_model
-@every_target
+@every_model_and_target
 def test_fits_a_released_checkpoint(name, target):
     # 3 MiB in half precision, without what only training needs, or what is a checkpoint itself.
     model = build(name, target=target)

@@ -1,0 +1,106 @@
+"""How each released network of photographs is trained: settings, order and share of the time.
+
+``colorlab train --all`` follows this list. A network that begins with another one comes after it.
+The shares are those of the released weights, roughly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+_REFERENCE = ("--set", 'recipe="reference"')
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One network of the series, and how it is trained.
+
+    Attributes:
+        model: as listed in :data:`colorlab.models.MODELS`.
+        target: "ab" or "rgb".
+        share: of the whole time, in parts; the parts of a list are added up.
+        start: the row whose weights it begins with, "" for random ones.
+        options: further options of ``colorlab train``.
+        draws: how its draws stand in the table of results.
+    """
+
+    model: str
+    target: str = "ab"
+    share: float = 1.0
+    start: str = ""
+    options: tuple[str, ...] = ()
+    draws: tuple[str, ...] = ()
+
+    @property
+    def row(self) -> str:
+        """Its name in tables: ``unet``, ``unet-rgb``."""
+        return self.model if self.target == "ab" else f"{self.model}-{self.target}"
+
+
+_DRAWN = ("sample", "mean8", "best8")
+RECIPES = (
+    Recipe("resnet", share=4, options=("--loss", "huber")),
+    Recipe("unet", share=10, options=("--loss", "huber", "--dropout", "0.1")),
+    Recipe("vae", share=3, start="resnet", draws=_DRAWN),
+    Recipe(
+        "unet_vae",
+        share=2,
+        start="unet",
+        options=("--batch-size", "16", "--set", "sigma=30", "--set", "latents=[8,0,0]"),
+        draws=_DRAWN,
+    ),
+    Recipe(
+        "gan",
+        share=2,
+        start="resnet",
+        options=("--learning-rate", "6e-4", "--set", "l1_weight=40"),
+    ),
+    Recipe("unet_gan", share=2, start="unet", options=("--learning-rate", "6e-4")),
+    Recipe(
+        "diffusion",
+        share=6,
+        start="unet",
+        options=("--batch-size", "8", "--learning-rate", "5e-3"),
+        draws=_DRAWN,
+    ),
+    Recipe("classifier", share=4, start="unet", options=("--learning-rate", "1e-3")),
+    Recipe("resnet", "rgb"),
+    Recipe("unet", "rgb"),
+    Recipe(
+        "diffusion",
+        "rgb",
+        start="unet-rgb",
+        options=("--batch-size", "8", "--learning-rate", "5e-3"),
+        draws=_DRAWN,
+    ),
+    Recipe("vae", "rgb", options=_REFERENCE),
+    Recipe(
+        "unet_vae",
+        "rgb",
+        options=(*_REFERENCE, "--set", "latents=[64,0,0]", "--batch-size", "16"),
+    ),
+    Recipe(
+        "gan",
+        "rgb",
+        options=("--set", 'upsampling="transposed"', "--set", "l1_weight=0", "--batch-size", "16"),
+    ),
+    Recipe("unet_gan", "rgb", options=("--set", "l1_weight=100", "--batch-size", "16")),
+)
+
+
+def choose(rows: Collection[str] | None = None) -> list[Recipe]:
+    """The recipes of these rows, in order; all of them for None.
+
+    Raises:
+        ValueError: a row without a recipe; or one that begins with a row that is not asked for.
+    """
+    known = [recipe.row for recipe in RECIPES]
+    rows = known if rows is None else rows
+    if unknown := sorted(set(rows) - set(known)):
+        raise ValueError(f"no recipe for {', '.join(unknown)}; there are {', '.join(known)}")
+    chosen = [recipe for recipe in RECIPES if recipe.row in rows]
+    for recipe in chosen:
+        if recipe.start and recipe.start not in rows:
+            raise ValueError(f"{recipe.row} begins with {recipe.start}; ask for that too")
+    return chosen
