@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
 
-import pytest
+from course import NOTEBOOKS, cells, every_executed, every_notebook, every_solution, prose, source
 
-ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-FRONT_MATTER = ("What you will learn", "Before you start", "Minutes to read", "Minutes to run")
+FRONT_MATTER = (
+    "What you will learn",
+    "Before you start",
+    "Minutes to read",
+    "Minutes to run",
+    "Words and map",
+)
 TYPED = re.compile(r"\b(SSIM|LPIPS|PSNR)\b[^.\n]{0,20}?\b\d+\.\d+")
-
-every_notebook = pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
-
-
-def cells(file: Path, kind: str) -> list[dict]:
-    everything = json.loads(file.read_text("utf-8"))["cells"]
-    return [cell for cell in everything if cell["cell_type"] == kind]
-
-
-def source(cell: dict) -> str:
-    return "".join(cell["source"])
+PROMPT = re.compile(r"\*before you (run|go on|move|look)", re.I)
 
 
 def test_the_series_is_there():
     stems = [file.stem for file in NOTEBOOKS]
-    before = ("01_color_and_data", "02_classical", "03_measuring_color")
+    before = ("00_start_here", "01_color_and_data", "02_classical", "03_measuring_color")
     networks = ("04_resnet", "05_unet", "06_vae", "07_unet_vae", "08_gan", "09_unet_gan")
     assert stems == [*before, *networks, "10_diffusion", "11_comparison"]
 
@@ -41,7 +33,7 @@ def test_front_matter(file):
         assert f"**{part}" in opening, f"{file.name} does not say: {part}"
 
 
-@every_notebook
+@every_executed
 def test_executed_in_order_from_a_fresh_kernel(file):
     counts = [cell["execution_count"] for cell in cells(file, "code") if source(cell).strip()]
     assert counts == list(range(1, len(counts) + 1))
@@ -63,7 +55,7 @@ def test_every_figure_has_alt_text_and_none_is_svg(file):
                 assert len(alt) > 20, f"a figure of {file.name} has the alt text {alt!r}"
 
 
-@every_notebook
+@every_executed
 def test_no_error_and_no_noise_is_kept(file):
     for cell in cells(file, "code"):
         for output in cell["outputs"]:
@@ -71,7 +63,7 @@ def test_no_error_and_no_noise_is_kept(file):
             assert output.get("name") != "stderr"
 
 
-@every_notebook
+@every_executed
 def test_no_path_of_a_machine(file):
     assert not re.search(r"(?<![\w.~-])/(work|root|home|Users|tmp)/", file.read_text("utf-8"))
 
@@ -83,11 +75,26 @@ def test_measured_figures_are_computed_not_typed(file):
 
 
 @every_notebook
-def test_exercises_have_checks_hints_and_solutions(file):
-    text = "\n".join(source(cell) for cell in cells(file, "markdown"))
-    checks = [cell for cell in cells(file, "code") if "check(" in source(cell)]
-    assert len(checks) >= 2
-    assert text.count("<details>") >= 2
-    for cell in checks:
-        printed = "".join("".join(o.get("text", "")) for o in cell["outputs"])
-        assert printed.startswith("Not yet"), "an unsolved exercise says what is missing"
+def test_headings_go_down_one_level_at_a_time(file):
+    levels = [len(marks) for marks in re.findall(r"^(#+) ", prose(file), re.M)]
+    assert levels[0] == 1 and levels.count(1) == 1, "one title, and it comes first"
+    for above, below in zip(levels, levels[1:], strict=False):
+        assert below <= above + 1, f"{file.name} jumps from level {above} to {below}"
+
+
+@every_notebook
+def test_predictions_are_asked_for_before_results(file):
+    least = 1 if file.stem == "00_start_here" else 2
+    assert len(PROMPT.findall(prose(file))) >= least
+
+
+@every_solution
+def test_solutions_are_small(file):
+    assert file.stat().st_size < 30_000
+
+
+@every_notebook
+def test_sections_are_numbered_without_gaps(file):
+    numbers = [int(n) for n in re.findall(r"^## (\d+)\. ", prose(file), re.M)]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert "\n## Summary" in prose(file)

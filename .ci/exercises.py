@@ -1,0 +1,84 @@
+"""Keep the exercises of the lessons in step with their solutions.
+
+The solutions are the source: ``notebooks/solutions/NN_name.ipynb`` holds every exercise solved.
+In a solution, a line that ends in ``# solution`` is not in the exercise, and a comment
+``# exercise: TEXT`` stands in the exercise as ``TEXT``. The check cell below a solution is the
+check cell of the exercise.
+
+    python .ci/exercises.py          say which cells of the lessons differ; exit status 1 if any
+    python .ci/exercises.py --write  put them into the lessons; execute those lessons again after it
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+ADDED = "# solution"
+BETWEEN = re.compile(rf"({ADDED}\n)\n+(?=.*{ADDED}$)", re.M)  # blank lines of the solution
+KEPT = re.compile(r"^( *)# exercise: ")
+
+
+def source(cell: dict) -> str:
+    """The text of a cell, which nbformat keeps as a list of lines."""
+    return "".join(cell["source"])
+
+
+def exercise(solution: str) -> str:
+    """The exercise that a solution solves: its source without what the solution adds."""
+    solution = BETWEEN.sub(r"\1", solution)
+    lines = [line for line in solution.split("\n") if not line.endswith(ADDED)]
+    return "\n".join(KEPT.sub(r"\1", line) for line in lines)
+
+
+def pairs(notebook: dict) -> list[tuple[dict, dict]]:
+    """Each exercise's cell with its check cell, the next one: in a lesson or in its solutions."""
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    checks = [i for i, cell in enumerate(code) if re.search(r"^_ = check\(", source(cell), re.M)]
+    return [(code[i - 1], code[i]) for i in checks]
+
+
+def differences(lesson: dict, solutions: dict) -> list[tuple[dict, str]]:
+    """Cells of the lesson that are not as the solutions say, each with what it should hold.
+
+    Raises:
+        ValueError: the two do not hold the same number of exercises.
+    """
+    have, want = pairs(lesson), pairs(solutions)
+    if len(have) != len(want):
+        raise ValueError(f"the lesson has {len(have)} exercises, its solutions have {len(want)}")
+    found = []
+    for (task, check), (solved, solved_check) in zip(have, want, strict=True):
+        for cell, right in ((task, exercise(source(solved))), (check, source(solved_check))):
+            if source(cell) != right:
+                found.append((cell, right))
+    return found
+
+
+def main() -> int:
+    """Do what the module says."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--write", action="store_true", help="change the lessons")
+    write = parser.parse_args().write
+    changed = 0
+    for file in sorted((NOTEBOOKS / "solutions").glob("*.ipynb")):
+        place = NOTEBOOKS / file.name
+        lesson = json.loads(place.read_text("utf-8"))
+        found = differences(lesson, json.loads(file.read_text("utf-8")))
+        for cell, right in found:
+            print(f"{file.name}: {source(cell).strip().splitlines()[0]}")
+            cell.update(source=right.splitlines(keepends=True), outputs=[], execution_count=None)
+        if write and found:
+            text = json.dumps(lesson, indent=1, ensure_ascii=False)
+            place.write_text(text + "\n", "utf-8")
+        changed += len(found)
+    print(f"{changed} cells differ" + (": execute the lessons again" if write and changed else ""))
+    return int(changed > 0 and not write)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,268 @@
+"""Slide decks from the lessons: which cells are on a slide, and the decks themselves.
+
+    python .ci/slides.py              say which lessons' slide metadata differ; exit status 1 if any
+    python .ci/slides.py --write      set the metadata, after a lesson was executed anew
+    python .ci/slides.py --deck DIR   make DIR/NN_name.slides.html, which run without a network
+
+The rules: the title with what will be learned; a new slide at each heading; Markdown, short code
+and printed results share a slide while they fit; a figure stands alone or under a short lead-in,
+without the code that drew it. Long code and tables, sliders, exercises, references: left out.
+
+Decks need reveal.js, MathJax, RequireJS and jQuery. `npm`, where DIR/library lacks them, gets them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+LIMIT = 18  # lines of text on a slide
+LEAD_IN = 5  # lines that leave room for a figure
+FIGURE = LIMIT - LEAD_IN
+SMALL_FIGURE = 7  # beside printed lines, see STYLE
+LONGEST_CODE = 13
+WIDTH = 95  # characters a line
+OUTPUT_ONLY = "slide-output-only"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+LIBRARY = ("reveal.js@4.6.1", "mathjax@2.7.9", "requirejs@2.3.7", "jquery@3.7.1")
+STYLE = """<style>
+.reveal .slides { text-align: left; }
+.reveal .slides section { padding: 0 40px; box-sizing: border-box; }
+:root { --jp-content-font-size1: 21px; --jp-code-font-size: 17px; --jp-cell-prompt-width: 0px; }
+.reveal .jp-InputPrompt, .reveal .jp-OutputPrompt { display: none; }
+.reveal h1 { font-size: 44px; margin: 0.3em 0; text-transform: none; }
+.reveal h2 { font-size: 32px; margin: 0.2em 0; text-transform: none; }
+.reveal h3 { font-size: 25px; margin: 0.2em 0; text-transform: none; }
+.reveal p, .reveal li { line-height: 1.35; margin: 0.45em 0; }
+.reveal table { font-size: 19px; }
+.reveal .jp-OutputArea-output img {
+  width: 92%; height: auto; max-height: 440px; object-fit: contain; object-position: left;
+  margin: 4px 0;
+}
+.reveal .jp-OutputArea-child:has(~ .jp-OutputArea-child) img,
+.reveal .jp-OutputArea-child ~ .jp-OutputArea-child img { max-height: 280px; }
+.reveal .jp-OutputArea-output pre {
+  font-size: 15px; line-height: 1.3; box-shadow: none; white-space: pre; width: 100%;
+}
+.reveal .MathJax_Display { margin: 0.4em 0; }
+</style>
+"""
+
+
+def source(cell: dict) -> str:
+    """The text of a cell, which nbformat keeps as a list of lines."""
+    return "".join(cell["source"])
+
+
+def kinds(cell: dict) -> set[str]:
+    """The MIME types of a code cell's outputs; printed text is ``stream``."""
+    outputs = cell.get("outputs", [])
+    return {kind for o in outputs for kind in o.get("data", {"stream": None})}
+
+
+def output_lines(cell: dict) -> int:
+    """About how many lines the outputs of a code cell take on a slide."""
+    outputs = cell.get("outputs", [])
+    printed = sum("".join(o["text"]).strip("\n").count("\n") + 1 for o in outputs if "text" in o)
+    data = [o.get("data", {}) for o in outputs]
+    markup = "".join("".join(d.get("text/html", d.get("text/markdown", ""))) for d in data)
+    rows = 1.4 * (markup.count("<tr") or markup.count("\n|"))
+    small = math.ceil(0.8 * (printed + rows))  # their type is smaller
+    return small + (0 if not has_figure(cell) else SMALL_FIGURE if small else FIGURE)
+
+
+def text_lines(markdown: str) -> int:
+    """About how many lines Markdown takes on a slide."""
+    total, in_math = 0.0, False
+    plain = re.sub(r"\]\([^)]*\)", "]", markdown)
+    plain = re.sub(r"(?<!\$)\$([^$\n]+)\$(?!\$)", lambda m: m[1][: len(m[1]) // 2], plain)
+    plain = re.sub(r"(?<=[^\n|$])\n(?=[^\n\s*|#>$`\d-])", " ", plain)  # one line a paragraph
+    for line in plain.split("\n"):
+        if "$$" in line and line.count("$$") == 1:
+            in_math = not in_math
+            total += 0.8
+        elif in_math or "$$" in line:
+            total += 1.8
+        elif line.startswith("#"):
+            total += 1.7
+        elif line.startswith("|"):
+            total += 1.2 * math.ceil(len(line) / 125)
+        elif line.strip():
+            total += math.ceil(len(line) / WIDTH)
+        else:
+            total += 0.4
+    return math.ceil(total)
+
+
+def has_figure(cell: dict) -> bool:
+    """Whether a picture is among a cell's outputs."""
+    return bool({"image/png", "image/jpeg"} & kinds(cell))
+
+
+def height(cell: dict) -> int:
+    """About how many lines a cell takes on a slide, by its metadata."""
+    if cell["cell_type"] == "markdown":
+        return text_lines(source(cell))
+    code = 0 if OUTPUT_ONLY in cell["metadata"].get("tags", []) else source(cell).count("\n") + 1
+    return code + output_lines(cell)
+
+
+def planned(notebook: dict) -> Iterator[tuple[str, bool]]:
+    """For each cell the slide type, and whether only its output is shown."""
+    used, exercises, seen_code = 0, False, False
+    for i, cell in enumerate(notebook["cells"]):
+        text, output_only = source(cell), False
+        heading = re.match(r"(#+) (?:\d+\. )?(\w+)", text)
+        if heading and heading[1] == "##":
+            exercises = heading[2] in ("Exercises", "Further")
+        if cell["cell_type"] == "markdown":
+            if exercises or text.startswith("<details"):
+                yield "skip", False
+                continue
+            lines = text_lines(text)
+            start = "slide" if heading and len(heading[1]) < 3 else "subslide"
+            fits = i == 1 or (not heading and used + lines <= LIMIT)
+        else:
+            first, seen_code = not seen_code, True
+            long = text.count("\n") + 1 > LONGEST_CODE
+            shown = kinds(cell) - {WIDGET, "text/plain"}
+            silent = long or kinds(cell) or re.search(r"^assert ", text, re.M)
+            if first or exercises or (not shown and silent):
+                yield "skip", False
+                continue
+            lines, code = output_lines(cell), text.count("\n") + 1
+            output_only = bool(shown - {"stream"}) or long or bool(shown and lines + code > LIMIT)
+            lines += 0 if output_only else code
+            if lines > LIMIT and not has_figure(cell):
+                yield "skip", False
+                continue
+            start, fits = "subslide", used + lines <= LIMIT
+        used = used + lines if fits else lines
+        yield ("-" if fits else start), output_only
+
+
+def mark(notebook: dict) -> None:
+    """Set ``slideshow.slide_type`` of every cell, and the tag of cells shown without code."""
+    for cell, (slide_type, output_only) in zip(
+        notebook["cells"], list(planned(notebook)), strict=True
+    ):
+        metadata = cell["metadata"]
+        metadata["slideshow"] = {"slide_type": slide_type}
+        tags = [tag for tag in metadata.pop("tags", []) if tag != OUTPUT_ONLY]
+        if tags := tags + [OUTPUT_ONLY] * output_only:
+            metadata["tags"] = tags
+
+
+def slides(notebook: dict) -> list[list[dict]]:
+    """The cells of each slide, by their metadata."""
+    deck: list[list[dict]] = []
+    for cell in notebook["cells"]:
+        kind = cell["metadata"].get("slideshow", {}).get("slide_type", "-")
+        if kind in ("slide", "subslide"):
+            deck.append([])
+        if kind != "skip" and deck:
+            deck[-1].append(cell)
+    return deck
+
+
+def without_kernel(notebook: dict) -> None:
+    """Leave out outputs that need a kernel, and give pictures their alt text, in place."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] != "code":
+            continue
+        outputs = cell["outputs"]
+        cell["outputs"] = []
+        for output in outputs:
+            data = output.get("data", {})
+            pictures = {"image/png", "image/jpeg"} & set(data)
+            # A progress bar or a slider is nothing without a kernel; a canvas has a picture too.
+            if WIDGET in data and not pictures:
+                continue
+            for kind in pictures:
+                # Converters know no alt text of a picture output, but leave HTML alone.
+                alt = escape(output["metadata"].get(kind, {}).get("alt", ""), quote=True)
+                bytes_ = "".join(data[kind]).strip()
+                output["data"] = {
+                    "text/html": f'<img alt="{alt}" src="data:{kind};base64,{bytes_}">'
+                }
+            cell["outputs"].append(output)
+
+
+def library(folder: Path) -> None:
+    """Get what a deck loads into ``folder``, once."""
+    missing = [
+        name for name in LIBRARY if not (folder / "node_modules" / name.split("@")[0]).exists()
+    ]
+    if missing:
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *LIBRARY)
+        subprocess.run(command, cwd=folder, check=True)
+
+
+def deck(file: Path, folder: Path) -> Path:
+    """Write the deck of one lesson into ``folder``."""
+    import nbformat
+    from nbconvert import SlidesExporter
+    from traitlets.config import Config
+
+    parts = "library/node_modules"
+    config = Config()
+    config.TagRemovePreprocessor.enabled = True
+    config.TagRemovePreprocessor.remove_input_tags = {OUTPUT_ONLY}
+    exporter = SlidesExporter(
+        config=config,
+        reveal_url_prefix=f"{parts}/reveal.js",
+        reveal_width="1280",
+        reveal_height="720",
+        reveal_theme="white",
+        reveal_transition="none",
+        reveal_number="c/t",
+        jquery_url=f"{parts}/jquery/dist/jquery.min.js",
+        require_js_url=f"{parts}/requirejs/require.js",
+        mathjax_url=f"{parts}/mathjax/MathJax.js?config=TeX-AMS_CHTML-full,Safe",
+        mermaid_js_url="data:text/javascript,export default {initialize() {}}",  # no diagrams
+    )
+    notebook = nbformat.read(file, 4)
+    without_kernel(notebook)
+    html, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": file.stem}})
+    place = folder / f"{file.stem}.slides.html"
+    place.write_text(html.replace("</head>", STYLE + "</head>", 1), "utf-8")
+    return place
+
+
+def main() -> int:
+    """Do what the module says."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--write", action="store_true", help="set the metadata")
+    parser.add_argument("--deck", type=Path, metavar="DIR", help="make the decks in this folder")
+    parser.add_argument("names", nargs="*", help="for example 05; all lessons unless told")
+    options = parser.parse_args()
+    differ = 0
+    for file in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
+        if options.names and file.stem[:2] not in options.names:
+            continue
+        before = file.read_text("utf-8")
+        notebook = json.loads(before)
+        mark(notebook)
+        after = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+        if after != before:
+            differ += 1
+            print(f"{file.name}: slide metadata {'set' if options.write else 'differ'}")
+        if options.write:
+            file.write_text(after, "utf-8")
+        if options.deck:
+            library(options.deck / "library")
+            print(deck(file, options.deck))
+    return int(differ > 0 and not options.write)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

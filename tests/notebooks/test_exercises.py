@@ -1,0 +1,81 @@
+"""Every exercise has a grade, a hint, a check that fails, and a solution whose check passes."""
+
+from __future__ import annotations
+
+import copy
+import re
+
+import pytest
+from course import FOLDER, NOTEBOOKS, every_notebook, every_solution, printed, prose, read, tool
+
+EXERCISES = tool("exercises")
+HEADING = re.compile(r"^(?:### |\*\*)Exercise (\d+) \((\w+)\)", re.M)
+GRADES = {"easy", "medium", "harder"}
+
+
+@every_notebook
+def test_each_exercise_has_a_number_a_grade_a_hint_and_a_check(file):
+    text = prose(file)
+    found = HEADING.findall(text)
+    assert [number for number, _ in found] == [str(k + 1) for k in range(len(found))]
+    assert len(found) >= 2 and {grade for _, grade in found} <= GRADES
+    assert len(EXERCISES.pairs(read(file))) == len(found)
+    assert text.count("<summary>Hint</summary>") == len(found)
+    solved = text.count(f"(solutions/{file.name})") + text.count("<summary>Solution</summary>")
+    assert solved == len(found), "each exercise leads to its solution"
+
+
+@every_notebook
+def test_an_unsolved_exercise_says_what_is_missing(file):
+    for _, check in EXERCISES.pairs(read(file)):
+        assert printed(check).startswith("Not yet: ")
+
+
+@every_solution
+def test_the_lesson_is_its_solutions_without_what_they_add(file):
+    assert EXERCISES.differences(read(FOLDER / file.name), read(file)) == []
+
+
+@every_solution
+def test_a_solution_passes_its_check(file):
+    for solved, check in EXERCISES.pairs(read(file)):
+        assert EXERCISES.ADDED in EXERCISES.source(solved), "a solution marks what it adds"
+        assert printed(check) == "Correct.\n"
+
+
+def test_every_lesson_but_those_with_folded_solutions_has_a_notebook_of_them():
+    for file in NOTEBOOKS:
+        folded = "<summary>Solution</summary>" in prose(file)
+        assert folded != (FOLDER / "solutions" / file.name).exists(), file.name
+
+
+@pytest.mark.parametrize(
+    ("solution", "exercise"),
+    [
+        ("x = 1", "x = 1"),
+        ("# exercise: x = None  # your turn\nx = 1  # solution", "x = None  # your turn"),
+        (
+            "def f():\n    # exercise: return 0\n    y = 2  # solution\n\n    return y  # solution",
+            "def f():\n    return 0",
+        ),
+        (
+            "a = 1  # solution\n\n\ndef f():\n    pass",
+            "\n\ndef f():\n    pass",
+        ),
+    ],
+)
+def test_an_exercise_is_its_solution_without_the_marked_lines(solution, exercise):
+    assert EXERCISES.exercise(solution) == exercise
+
+
+def test_a_changed_exercise_and_a_changed_check_are_found():
+    solutions = read(FOLDER / "solutions" / "00_start_here.ipynb")
+    lesson = read(FOLDER / "00_start_here.ipynb")
+    changed = copy.deepcopy(lesson)
+    (task, check), *_ = EXERCISES.pairs(changed)
+    task["source"] = ["same_colour = 0\n"]
+    check["source"] = [*check["source"], "\n# more"]
+    assert [cell for cell, _ in EXERCISES.differences(changed, solutions)] == [task, check]
+    check["source"] = ["pass"]
+    with pytest.raises(ValueError, match="1 exercises, its solutions have 2"):
+        EXERCISES.differences(changed, solutions)
