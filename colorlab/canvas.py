@@ -8,7 +8,6 @@ Taught in notebook 02.
 
 from __future__ import annotations
 
-import io
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -19,11 +18,11 @@ import anywidget
 import numpy as np
 import torch
 import traitlets
-from PIL import Image
 from torch import Tensor
 
-from colorlab.color import from_uint8, join, lightness, to_uint8
+from colorlab.color import from_uint8, join, lightness
 from colorlab.color_names import hex_to_lab, name_color, named_labs
+from colorlab.panels import picture_png, static_text, with_still
 from colorlab.strokes import (
     SHOWN_LIGHTNESS,
     Stroke,
@@ -34,9 +33,8 @@ from colorlab.strokes import (
     write_strokes,
 )
 
-STATIC = Path(__file__).with_name("static")
-# One module for the browser: each file uses the functions of those before it.
-SCRIPTS = ("lab.js", "sketch.js", "strokebook.js", "controls.js", "canvas.js")
+SCRIPTS = ("parts.js", "lab.js", "sketch.js", "strokebook.js", "controls.js", "canvas.js")
+STYLES = ("theme.css", "canvas.css")
 MOST_SUGGESTIONS = 5  # the keys 1 to 5 choose them
 
 # Chroma at hand beside the colour well: photographs rarely hold more than these.
@@ -82,8 +80,8 @@ class Canvas(anywidget.AnyWidget):
         TypeError: a solver without ``solve``.
     """
 
-    _esm = "\n".join((STATIC / name).read_text("utf-8") for name in SCRIPTS)
-    _css = (STATIC / "canvas.css").read_text("utf-8")
+    _esm = static_text(SCRIPTS)
+    _css = static_text(STYLES)
 
     gray = traitlets.Bytes(help="the picture to paint on, PNG").tag(sync=True)
     result = traitlets.Bytes(help="the coloured picture, PNG").tag(sync=True)
@@ -118,7 +116,7 @@ class Canvas(anywidget.AnyWidget):
         self._suggest = suggest
         super().__init__(
             size=size,
-            gray=_png(join(self.L, self.ab)),
+            gray=picture_png(join(self.L, self.ab)),
             picture_size=list(self.L.shape[-2:]),
             swatches=[list(hex_to_lab(code)) for code in SWATCHES],
             color_names=[[name, list(lab)] for name, lab in named_labs()],
@@ -155,7 +153,7 @@ class Canvas(anywidget.AnyWidget):
             failed, status = True, f"Not solved: {type(error).__name__}: {error}"
         with self.hold_sync():
             if not failed:
-                self.result = _png(self.rgb)
+                self.result = picture_png(self.rgb)
             self.status, self.failed = status, failed
             self.solves += 1
 
@@ -223,7 +221,7 @@ class Canvas(anywidget.AnyWidget):
             ValueError: ``path`` does not end in .json.
         """
         write_strokes(path, self.strokes, self.shape)
-        Path(path).with_suffix(".png").write_bytes(_png(self.rgb))
+        Path(path).with_suffix(".png").write_bytes(picture_png(self.rgb))
 
     def load(self, path: str | Path) -> Tensor:
         """Replay the strokes of a file that :meth:`save` wrote; returns the coloured picture.
@@ -246,11 +244,7 @@ class Canvas(anywidget.AnyWidget):
             f"Left, the gray picture with strokes: {', '.join(names) or 'none'}. Right, the result."
         )
         still = torch.cat((sketch(self.L, self.strokes), self.rgb), dim=-1)
-        stream = io.BytesIO()
-        # No chroma subsampling: the chroma is what there is to see.
-        Image.fromarray(to_uint8(still)[0]).save(stream, "JPEG", quality=90, subsampling=0)
-        data["image/jpeg"] = stream.getvalue()
-        return data, {**metadata, "image/jpeg": {"alt": alt}}
+        return with_still(data, metadata, still, alt)
 
 
 def _lightness_of(picture: Tensor | np.ndarray) -> Tensor:
@@ -268,10 +262,3 @@ def _lightness_of(picture: Tensor | np.ndarray) -> Tensor:
         low, high = picture.min().item(), picture.max().item()
         raise ValueError(f"a canvas takes {kind}, got values from {low:.3g} to {high:.3g}")
     return lightness(picture.float()) if shape[1] == 3 else picture.float()
-
-
-def _png(rgb: Tensor) -> bytes:
-    stream = io.BytesIO()
-    # Fast rather than small: the bytes go no farther than to the browser.
-    Image.fromarray(to_uint8(rgb)[0]).save(stream, format="PNG", compress_level=1)
-    return stream.getvalue()

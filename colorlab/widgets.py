@@ -1,4 +1,4 @@
-"""Live parts of the lessons that work without a network: a canvas, and sliders for figures.
+"""Live parts of the lessons that work without a network: the widgets, and sliders for figures.
 
 A slider is a ``VBox`` of a slider and an image, joined by ``observe``: it shows its first figure
 in a static page too, and a notebook that holds it can be run and compared by nbval.
@@ -13,10 +13,13 @@ from typing import Any
 import ipywidgets
 from matplotlib.figure import Figure
 
+from colorlab.before_after import BeforeAfter
 from colorlab.canvas import Canvas
 from colorlab.plots import png
+from colorlab.studio import Studio
+from colorlab.turing_widget import TuringTest
 
-__all__ = ["Canvas", "figure_slider"]
+__all__ = ["BeforeAfter", "Canvas", "Studio", "TuringTest", "figure_slider"]
 
 
 def figure_slider(

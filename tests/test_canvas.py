@@ -18,10 +18,14 @@ from skimage.color import rgb2lab
 from skimage.draw import disk
 from traitlets import TraitError
 
-from colorlab.canvas import SCRIPTS, STATIC, SWATCHES, Canvas
+from colorlab.before_after import BeforeAfter
+from colorlab.canvas import SWATCHES, Canvas
 from colorlab.color import join, to_uint8
 from colorlab.color_names import NAMES, hex_to_lab, name_color
+from colorlab.panels import STATIC
 from colorlab.strokes import check_strokes, paint, read_strokes, sketch, write_strokes
+from colorlab.studio import Studio
+from colorlab.turing_widget import TuringTest
 
 SHAPE = (40, 60)
 
@@ -289,10 +293,20 @@ def test_a_page_without_a_kernel_shows_a_still_picture(L):
     assert "purple" in metadata["image/jpeg"]["alt"] or "lavender" in metadata["image/jpeg"]["alt"]
 
 
-def test_the_script_is_in_the_package_and_asks_no_network():
-    script = str(Canvas._esm) + str(Canvas._css)
+@pytest.mark.parametrize("widget", [Canvas, BeforeAfter, TuringTest, Studio])
+def test_a_script_is_in_the_package_and_asks_no_network(widget):
+    script = str(widget._esm) + str(widget._css)
     assert not re.search(r"https?:|//cdn|@import|\bimport\b\s*[({'\"]|fetch\(|XMLHttp", script)
-    assert {path.name for path in STATIC.iterdir()} == {*SCRIPTS, "canvas.css"}
+    assert "export default { render };" in script
+    # What a reader or a file says is text, never markup.
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
+
+
+def test_every_script_is_used_and_shipped():
+    joined = "".join(
+        str(part) for w in (Canvas, BeforeAfter, TuringTest, Studio) for part in (w._esm, w._css)
+    )
+    assert all(path.read_text("utf-8") in joined for path in STATIC.iterdir())
     project = tomllib.loads((STATIC.parents[1] / "pyproject.toml").read_text("utf-8"))
     patterns = project["tool"]["setuptools"]["package-data"]["colorlab"]
     shipped = {path for pattern in patterns for path in STATIC.parent.glob(pattern)}

@@ -12,7 +12,9 @@ import torch
 
 from colorlab import checkpoints
 from colorlab.classical import FITTED, TABLES, Gray, LevinHints, Oracle, count_colors
+from colorlab.costs import released_costs
 from colorlab.data import Pictures, load
+from colorlab.files import write_text
 from colorlab.metrics import BestOf, MeanOf, evaluate, evaluate_diversity
 from colorlab.models import MODELS
 from colorlab.trainer import pick_device
@@ -36,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="photos",
         help="photos (default), scenes, skimage, or the path of a folder of pictures",
     )
+    parser.add_argument(
+        "--checkpoints",
+        type=Path,
+        metavar="FOLDER",
+        help="where the trained models lie (default: the released ones)",
+    )
     parser.add_argument("--split", default="test", help="train, val or test (default)")
     parser.add_argument(
         "--models",
@@ -57,6 +65,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pairwise-lpips", action="store_true", help="with --diversity: LPIPS between draws, slow"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table to FILE too")
+    parser.add_argument(
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="write means and intervals in full precision, and what each model cost, to FILE",
+    )
+    parser.add_argument(
+        "--markdown",
+        type=Path,
+        metavar="FILE",
+        help="write the table to FILE in Markdown, best rows and ties marked, with the costs",
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="measure the first N pictures only")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda")
     parser.add_argument("--batch-size", type=int, default=16, help="pictures at a time (16)")
@@ -66,15 +86,16 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print the table, write the file."""
     device = _device(args.device)
     world = "scenes" if args.data == "scenes" else "photos"
-    names = row_names(args.models, world)
+    names = row_names(args.models, world, args.checkpoints)
     if args.limit is not None and args.limit < 1:
         raise ValueError(f"--limit must be at least 1, got {args.limit}")
     if args.pairwise_lpips and args.diversity is None:
         raise ValueError("--pairwise-lpips is a column of --diversity N; give both")
-    if args.json is not None and args.json.is_dir():
-        raise IsADirectoryError(f"--json {args.json} is a folder; name a file in it")
+    for option, file in (("json", args.json), ("csv", args.csv), ("markdown", args.markdown)):
+        if file is not None and file.is_dir():
+            raise IsADirectoryError(f"--{option} {file} is a folder; name a file in it")
     pictures = load(args.data, args.split, count=args.limit)
-    rows, origins = make_rows(names, args.data, world, device)
+    rows, origins = make_rows(names, args.data, world, device, args.checkpoints)
     provenance = {
         "split": args.split,
         "rows": origins,
@@ -98,11 +119,18 @@ def run(args: argparse.Namespace) -> int:
     if args.json is not None:
         result.to_json(args.json)
         print(f"written to {args.json}")
+    costs = released_costs(result.models, world, args.checkpoints)
+    if args.csv is not None:
+        write_text(args.csv, result.to_csv(costs))
+        print(f"written to {args.csv}")
+    if args.markdown is not None:
+        write_text(args.markdown, result.to_markdown(costs, ties=True) + "\n")
+        print(f"written to {args.markdown}")
     return 0
 
 
-def row_names(models: str, world: str) -> list[str]:
-    """Split ``--models``, check each name, and write out what `released` stands for.
+def row_names(models: str, world: str, folder: Path | None = None) -> list[str]:
+    """Split ``--models``, check each name, and write out what `released` stands for in ``folder``.
 
     Raises:
         ValueError: an unknown name, or no name at all.
@@ -110,7 +138,7 @@ def row_names(models: str, world: str) -> list[str]:
     names: list[str] = []
     for name in filter(None, (part.strip() for part in models.split(","))):
         if name == RELEASED:
-            stems = [stem for stem in checkpoints.released() if stem.endswith(f"-{world}")]
+            stems = [stem for stem in checkpoints.released(folder) if stem.endswith(f"-{world}")]
             names += [stem.removesuffix(f"-{world}").removesuffix("-ab") for stem in stems]
         elif (
             name in STANDING_ROWS
@@ -145,12 +173,13 @@ def _drawn(name: str) -> tuple[str, str, int] | None:
 
 
 def make_rows(
-    names: list[str], data: str, world: str, device: torch.device
+    names: list[str], data: str, world: str, device: torch.device, folder: Path | None = None
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Build each row, and tell where it came from: a training set, or a file.
 
     What needs no network is fitted on the data's own training split. Data without one
-    (scikit-image's photographs, a folder of test pictures) takes what is released.
+    (scikit-image's photographs, a folder of test pictures) takes what is released. Trained models
+    come from ``folder``, the released ones unless told.
     """
     rows: dict[str, Any] = {}
     origins: dict[str, str] = {}
@@ -173,7 +202,7 @@ def make_rows(
         else:
             base, made, n = _drawn(name) or (name, "", 0)
             if base not in networks:
-                networks[base] = _released(base, world, device)
+                networks[base] = _released(base, world, device, folder)
             model, origin = networks[base]
             if made:
                 model = MADE[made][0](model, n)
@@ -192,9 +221,9 @@ def _training_split(data: str) -> Pictures | None:
         return None
 
 
-def _released(name: str, world: str, device: torch.device) -> tuple[Any, str]:
+def _released(name: str, world: str, device: torch.device, folder: Path | None) -> tuple[Any, str]:
     where = {} if name.endswith(".safetensors") or name.count("-") > 1 else {"world": world}
-    file = checkpoints.find(name, **where)
+    file = checkpoints.find(name, folder=folder, **where)
     card = checkpoints.read_card(file)
     return checkpoints.load(str(file), device=device), f"{file.name}, sha256 {card['sha256']}"
 
@@ -210,6 +239,8 @@ def _command(args: argparse.Namespace) -> str:
     """The command that repeats this table; a folder appears by its name, not by where it lies."""
     data = Path(args.data).name or args.data
     words = ["colorlab", "evaluate", "--data", data, "--split", args.split, "--models", args.models]
+    if args.checkpoints is not None:
+        words += ["--checkpoints", args.checkpoints.name]
     if args.limit is not None:
         words += ["--limit", str(args.limit)]
     if args.diversity is not None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from colorlab.files import write_text
+from colorlab.metrics import tables
 from colorlab.metrics.intervals import N_RESAMPLES, SEED, Interval, paired_difference
 from colorlab.metrics.protocol import COLUMNS
 
@@ -81,65 +78,27 @@ class Evaluation:
 
     def table(self) -> str:
         """The table as aligned text: mean and half the width of the 95 % interval."""
-        cells = self._cells()
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = [
-            "  ".join(
-                [row[0].ljust(widths[0])]
-                + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-            )
-            for row in cells
-        ]
-        lines.insert(1, "-" * len(lines[0]))
-        return "\n".join([*lines, *self._footer()])
+        return tables.as_text(self)
 
-    def to_markdown(self) -> str:
-        """The table in Markdown."""
-        cells = self._cells()
-        rule = ["---"] + ["---:"] * (len(cells[0]) - 1)
-        lines = ["| " + " | ".join(row) + " |" for row in [cells[0], rule, *cells[1:]]]
-        return "\n".join([*lines, "", *self._footer()])
+    def to_markdown(self, facts: tables.Facts | None = None, ties: bool = False) -> str:
+        """The table in Markdown; see :func:`colorlab.metrics.tables.as_markdown`."""
+        return tables.as_markdown(self, facts, ties)
 
-    def to_csv(self) -> str:
-        """The table as CSV, in full precision: mean, low and high of each metric; empty for n/a."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        ends = Interval._fields
-        writer.writerow(["model"] + [f"{metric}_{end}" for metric in self.metrics for end in ends])
-        for row in self.rows:
-            cells = [(row[metric] or {}).get(end, "") for metric in self.metrics for end in ends]
-            writer.writerow([row["model"], *cells])
-        return text.getvalue()
+    def to_csv(self, facts: tables.Facts | None = None) -> str:
+        """The table as CSV, in full precision; see :func:`colorlab.metrics.tables.as_csv`."""
+        return tables.as_csv(self, facts)
+
+    def to_html(self, facts: tables.Facts | None = None, ties: bool = False) -> str:
+        """The table as HTML; see :func:`colorlab.metrics.tables.as_html`."""
+        return tables.as_html(self, facts, ties)
 
     def _repr_html_(self) -> str:
-        head, *body = self._cells()
-        rows = ["<tr>" + "".join(f"<th>{escape(c)}</th>" for c in head) + "</tr>"]
-        rows += [
-            f"<tr><th>{escape(row[0])}</th>"
-            + "".join(f"<td>{escape(c)}</td>" for c in row[1:])
-            + "</tr>"
-            for row in body
-        ]
-        footer = "<br>".join(map(escape, self._footer()))
-        return f"<table>{''.join(rows)}</table><p>{footer}</p>"
+        return tables.as_html(self)
 
     def __str__(self) -> str:
         return self.table()
 
     __repr__ = __str__  # what a notebook and a console show
-
-    def _cells(self) -> list[list[str]]:
-        head = ["row", *(COLUMNS[metric].heading for metric in self.metrics)]
-        return [head] + [
-            [row["model"], *(_cell(row[metric], COLUMNS[metric].digits) for metric in self.metrics)]
-            for row in self.rows
-        ]
-
-    def _footer(self) -> list[str]:
-        pictures = f"{len(self.names)} pictures, mean ± half the 95 % bootstrap interval"
-        truth = self.provenance.get("truth_colorfulness")
-        vivid = f"; the true pictures' colourfulness is {truth:.1f}" if truth is not None else ""
-        return [f"{pictures}{vivid}", *self.notes]
 
     def to_json(self, path: str | Path) -> None:
         """Write rows, provenance and per-picture values (6 digits) to ``path``, all or nothing.
@@ -170,15 +129,7 @@ class Evaluation:
             for key, value in content.items()
         }
         text = "{" + ",".join(f'\n"{key}": {part}' for key, part in parts.items()) + "\n}"
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # A name of its own, then a rename: a reader never sees half a file.
-        draft = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            draft.write_text(text + "\n", encoding="utf-8")
-            os.replace(draft, target)
-        finally:
-            draft.unlink(missing_ok=True)
+        write_text(Path(path), text + "\n")
 
     @classmethod
     def read(cls, path: str | Path) -> Evaluation:
@@ -215,14 +166,6 @@ class Evaluation:
             raise ValueError(
                 f"{path} is not an evaluation's JSON ({type(error).__name__}: {error})"
             ) from error
-
-
-def _cell(value: Mapping[str, float] | None, digits: int) -> str:
-    if value is None:
-        return "n/a"
-    if not math.isfinite(value["mean"]):
-        return "∞"
-    return f"{value['mean']:.{digits}f} ±{(value['high'] - value['low']) / 2:.{digits}f}"
 
 
 def _finite(value: Any) -> Any:

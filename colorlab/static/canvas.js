@@ -12,11 +12,7 @@ function render({ model, el }) {
   const scale = Math.max(1, Math.round((2 * model.get("size")) / longer));
   const names = model.get("color_names");
   const id = `colorlab-canvas-${(views += 1)}`;
-  const stops = []; // what to undo when the view goes
-  const listen = (name, action) => {
-    model.on(`change:${name}`, action);
-    stops.push(() => model.off(`change:${name}`, action));
-  };
+  const { listen, stop } = following(model);
 
   let tool = "brush";
   let lab = null; // the chosen colour; only its a and b are painted
@@ -275,7 +271,7 @@ function render({ model, el }) {
   listen("suggestions", showSuggestions);
 
   // ---- the page
-  const root = make("div", { class: "colorlab-canvas", style: `--cl-size:${model.get("size")}px` },
+  const root = make("div", { class: "colorlab-widget colorlab-canvas", style: `--cl-size:${model.get("size")}px` },
     make("div", { class: "cl-row cl-bar" },
       toolbox.row,
       make("label", { class: "cl-size" }, "Size", size, sizeText),
@@ -310,7 +306,7 @@ function render({ model, el }) {
     book.stop();
     clearTimeout(restTimer);
     cancelAnimationFrame(frame);
-    stops.forEach((stop) => stop());
+    stop();
   };
 }
 

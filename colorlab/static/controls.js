@@ -1,4 +1,4 @@
-// Parts of the page: elements, a choice of one, the shades of a chroma, and the list of keys.
+// Parts of the canvas's page: a choice of one, the shades of a chroma, and the list of keys.
 
 const SHADES = [20, 40, 60, 80, 92]; // lightnesses at which a chroma is shown
 const KEYS = [
@@ -9,16 +9,6 @@ const KEYS = [
   ["[ and ]", "smaller, larger brush"],
   ["Ctrl+Z, Ctrl+Y", "undo, redo"],
 ];
-
-function make(tag, properties = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [key, value] of Object.entries(properties)) {
-    if (typeof value === "function") node.addEventListener(key, value);
-    else node.setAttribute(key, value);
-  }
-  node.append(...children);
-  return node;
-}
 
 /** A choice of one: native radio buttons, so that arrow keys and screen readers know them. */
 function choice(group, legend, options, chosen) {
@@ -33,7 +23,6 @@ function choice(group, legend, options, chosen) {
 }
 
 const chip = (rgb) => make("i", { class: "cl-chip", style: `background:${css(rgb)}` });
-const button = (text, click) => make("button", { type: "button", class: "cl-button", click }, text);
 
 /** What chroma is called on a ground as light as L, after sRGB has clipped it. */
 const nameAt = (names, L, ab) => nearestName(names, rgbToLab(labToRgb([L, ...ab]).rgb));

@@ -58,6 +58,22 @@ def test_standing_rows_are_printed_and_written(folder, tmp_path, capsys):
     assert "--models gray,mean,lut,oracle64 --limit 2" in facts["command"]
 
 
+def test_the_table_is_exported_with_what_the_models_cost(folder, unet, tmp_path, capsys):
+    files = {kind: tmp_path / "deep" / f"table.{kind}" for kind in ("csv", "markdown")}
+    words = [word for kind, file in files.items() for word in (f"--{kind}", file)]
+    assert _run("--data", folder, "--models", f"gray,{unet},oracle64", "--limit", 2, *words) == 0
+    printed = capsys.readouterr().out
+    assert all(f"written to {file}" in printed for file in files.values())
+    head, gray, network, oracle = files["csv"].read_text(encoding="utf-8").splitlines()
+    cells = dict(zip(head.split(","), network.split(","), strict=True))
+    assert float(cells["de76_low"]) <= float(cells["de76_mean"]) <= float(cells["de76_high"])
+    assert int(cells["parameters"]) > 1e6
+    assert gray.endswith(",") and oracle.endswith(",")
+    text = files["markdown"].read_text(encoding="utf-8")
+    assert "▲" in text and "▲" not in text.splitlines()[4], "no mark in the oracle's row"
+    assert cells["parameters"] in text
+
+
 def test_data_without_training_split_takes_the_released_tables(
     folder, tmp_path, monkeypatch, capsys
 ):
@@ -144,7 +160,7 @@ def test_diversity_is_printed_and_written(unet, folder, capsys, tmp_path):
 
 def test_released_stands_for_the_networks_of_the_world(monkeypatch):
     stems = ["resnet-ab-photos", "unet-ab-photos", "unet-ab-scenes", "unet-rgb-photos"]
-    monkeypatch.setattr(checkpoints, "released", lambda: stems)
+    monkeypatch.setattr(checkpoints, "released", lambda folder=None: stems)
     names = command.row_names("gray, released,gray", "photos")
     assert names == ["gray", "resnet", "unet", "unet-rgb"]
     assert command.row_names("released", "scenes") == ["unet"]
@@ -157,6 +173,8 @@ def test_released_stands_for_the_networks_of_the_world(monkeypatch):
         (["--models", ","], ValueError, "nothing to measure"),
         (["--limit", "0"], ValueError, "--limit"),
         (["--pairwise-lpips"], ValueError, "--diversity N"),
+        (["--csv", "."], IsADirectoryError, "--csv .* is a folder"),
+        (["--markdown", "."], IsADirectoryError, "--markdown .* is a folder"),
         (["--diversity", "1"], ValueError, "at least 2 draws"),
         (["--diversity", "2", "--models", "oracle64"], ValueError, "'oracle64' is no model"),
         (["--models", "nowhere.safetensors"], FileNotFoundError, "nowhere.safetensors"),

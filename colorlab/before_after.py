@@ -1,0 +1,84 @@
+"""A picture over another with a handle between them: the same spot before and after.
+
+The handle is moved by mouse, touch or arrow keys. Taught in notebook 11.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anywidget
+import numpy as np
+import torch
+import traitlets
+from torch import Tensor
+
+from colorlab.panels import as_picture, picture_png, static_text, with_still
+
+
+class BeforeAfter(anywidget.AnyWidget):
+    """Two pictures of one size, one over the other.
+
+    Args:
+        before: the picture left of the handle: sRGB (1, 3, H, W) or (3, H, W) in [0, 1], or
+            8-bit sRGB (H, W, 3) as an array.
+        after: the picture right of it.
+        names: what the two are called.
+        alt: what the pictures show, for screen readers.
+        size: width on the page, in CSS pixels.
+
+    Attributes:
+        position: where the handle is, in percent of the width: so much shows ``before``.
+
+    Raises:
+        ValueError: pictures of another shape or range or of two sizes, no alt text, or not two
+            names.
+        TypeError: an array that is not of 8 bits.
+    """
+
+    _esm = static_text(("parts.js", "compare.js", "before_after.js"))
+    _css = static_text(("theme.css", "panels.css"))
+
+    before = traitlets.Bytes(help="PNG").tag(sync=True)
+    after = traitlets.Bytes(help="PNG").tag(sync=True)
+    names = traitlets.List(help="[left, right]").tag(sync=True)
+    alt = traitlets.Unicode().tag(sync=True)
+    size = traitlets.Int(480, min=64, help="width on the page, CSS pixels").tag(sync=True)
+    position = traitlets.Float(50, min=0, max=100, help="percent of the width").tag(sync=True)
+
+    def __init__(
+        self,
+        before: Tensor | np.ndarray,
+        after: Tensor | np.ndarray,
+        *,
+        names: tuple[str, str] = ("before", "after"),
+        alt: str,
+        size: int = 480,
+    ):
+        left, right = as_picture(before), as_picture(after)
+        if left.shape != right.shape:
+            raise ValueError(
+                f"want two pictures of one size, got {tuple(left.shape[-2:])} and "
+                f"{tuple(right.shape[-2:])}"
+            )
+        if not alt.strip():
+            raise ValueError("pictures need alt text: say what a reader sees in them")
+        if len(names) != 2:
+            raise ValueError(f"want two names, got {len(names)}")
+        self._pair = torch.cat((left, right), dim=-1)
+        super().__init__(
+            before=picture_png(left),
+            after=picture_png(right),
+            names=list(names),
+            alt=alt,
+            size=size,
+        )
+
+    def __repr__(self) -> str:
+        return f"BeforeAfter({self.names[0]}, {self.names[1]})"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
+        """The live widget, and for pages without a kernel the two pictures side by side."""
+        data, metadata = super()._repr_mimebundle_(**kwargs)
+        alt = f"Left, {self.names[0]}; right, {self.names[1]}. {self.alt}"
+        return with_still(data, metadata, self._pair, alt)

@@ -1,0 +1,116 @@
+"""What a released model costs: weights, training time, and the time for one picture.
+
+Weights and training stand on the checkpoint's card. A network that was trained in stages, each
+from the weights of the one before, counts with all of them.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from colorlab import checkpoints
+
+_DRAWS = re.compile(r":(sample|mean|best)\d*$")  # as colorlab/commands/evaluate.py names rows
+_STATISTICS = ("running_mean", "running_var")  # of batch normalization
+
+
+class Row(Protocol):
+    """Anything that turns lightness into a picture."""
+
+    def colorize(self, L: Tensor) -> Tensor:
+        """L (N, 1, H, W) in [0, 100] to sRGB (N, 3, H, W) in [0, 1]."""
+
+
+def stages(card: dict[str, Any]) -> list[dict[str, Any]]:
+    """A card and the cards of the runs that it started from, newest first."""
+    return [card, *(stages(card["started_from"]) if "started_from" in card else ())]
+
+
+def training_cost(
+    name: str, world: str = "photos", folder: Path | None = None
+) -> dict[str, object]:
+    """Heading -> value of a released model: what it weighs, and how it was trained.
+
+    Args:
+        name: as :func:`colorlab.load` takes it, such as ``"unet"``, ``"unet-rgb"`` or a path.
+        world: ``"photos"`` or ``"scenes"``, unless the name tells.
+        folder: of the checkpoints; the released ones unless told.
+
+    Returns:
+        ``parameters``: numbers that colorize, in the file and in the released networks it stands
+        on; for a network also ``steps``, ``training minutes`` and ``trained on``, the device. A
+        fitted table was counted, not trained: it has parameters alone.
+
+    Raises:
+        FileNotFoundError, ValueError: no such checkpoint, or no such name.
+    """
+    told = name.endswith(".safetensors") or name.count("-") > 1
+    file = checkpoints.find(name, world=None if told else world, folder=folder)
+    card = checkpoints.read_card(file)
+    runs = stages(card)
+    stems = [base["checkpoint"] for base in card.get("stands_on", {}).values()]
+    bases = [
+        checkpoints.find(
+            stem, folder=next(f for f in (file.parent, None) if stem in checkpoints.released(f))
+        )
+        for stem in stems
+    ]
+    cost: dict[str, object] = {"parameters": sum(map(_numbers, (file, *bases)))}
+    if "steps" in card:
+        cost |= {
+            "steps": sum(run["steps"] for run in runs),
+            "training minutes": round(sum(run["seconds"] for run in runs) / 60),
+            "trained on": ", then ".join(dict.fromkeys(map(_device, reversed(runs)))),
+        }
+    return cost
+
+
+def released_costs(
+    rows: Iterable[str], world: str = "photos", folder: Path | None = None
+) -> dict[str, dict[str, object]]:
+    """:func:`training_cost` of each row that is a released model; draws cost what their model does.
+
+    Rows without a checkpoint (gray, an oracle) are left out.
+    """
+    costs = {}
+    for row in rows:
+        try:
+            costs[row] = training_cost(_DRAWS.sub("", row), world, folder)
+        except (FileNotFoundError, ValueError):
+            continue
+    return costs
+
+
+def milliseconds(model: Row, size: int = 256, repeats: int = 5) -> float:
+    """Median time for one gray picture of ``size`` pixels, on this machine, after one warm-up."""
+    L = torch.full((1, 1, size, size), 50.0)
+    model.colorize(L)
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        model.colorize(L)
+        times.append(time.perf_counter() - start)
+    return 1000 * sorted(times)[repeats // 2]
+
+
+def _device(card: dict[str, Any]) -> str:
+    return card["device"].replace("1 threads", "1 thread")  # as some cards say
+
+
+def _numbers(file: Path) -> int:
+    """How many learned numbers a checkpoint's file holds: no counters, no running statistics."""
+    with safe_open(file, framework="pt") as tensors:
+        parts = {key: tensors.get_slice(key) for key in tensors.keys()}  # noqa: SIM118, no mapping
+        return sum(
+            torch.Size(part.get_shape()).numel()
+            for key, part in parts.items()
+            if part.get_dtype().startswith(("F", "BF")) and not key.endswith(_STATISTICS)
+        )

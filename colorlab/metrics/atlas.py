@@ -1,0 +1,153 @@
+"""The colour-error atlas: what kind of error, at which lightness, on which colours.
+
+Delta-E 76 says how far a colour is off, not in which way. In the cylinder of lightness, chroma and
+hue it falls into three parts, whose squares sum to its square. A regressor's errors are mostly
+chroma (too pale), a gambler's mostly hue (another colour). Taught in notebook 11.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from colorlab.color import rgb_to_lab
+from colorlab.metrics.checks import check_pair
+
+BANDS = (0.0, 20.0, 40.0, 60.0, 80.0, 100.0)  # edges in L
+_ROUNDING = 1e-3  # white may come out a little over 100
+
+
+class Parts(NamedTuple):
+    """Differences of two colours in lightness, chroma and hue, CIE units, signed."""
+
+    lightness: Tensor
+    chroma: Tensor
+    hue: Tensor
+
+
+class Share(NamedTuple):
+    """Errors over the pixels of one region.
+
+    The root mean squares of the parts, whose squares sum to that of ``total``; ``chroma_bias``,
+    the mean of generated less true chroma, below 0 where colours are too pale; ``true_chroma``,
+    the mean true chroma; and ``pixels``. All but the count are NaN where there are no pixels.
+    """
+
+    lightness: float
+    chroma: float
+    hue: float
+    total: float
+    chroma_bias: float
+    true_chroma: float
+    pixels: int
+
+
+@dataclass(frozen=True)
+class Region:
+    """Colours around a hue: what looks like skin, sky or leaves.
+
+    Attributes:
+        hue: of its middle, degrees in the ab plane.
+        width: degrees to either side.
+        chroma: lowest and highest, CIE units.
+        lightness: lowest and highest.
+    """
+
+    hue: float
+    width: float
+    chroma: tuple[float, float]
+    lightness: tuple[float, float]
+
+    def mask(self, lab: Tensor) -> Tensor:
+        """Which pixels of lab (..., 3, H, W) it holds: (..., H, W) bool."""
+        L, a, b = lab.unbind(-3)
+        chroma = torch.hypot(a, b)
+        turn = torch.rad2deg(torch.atan2(b, a)) - self.hue
+        apart = (torch.remainder(turn + 180, 360) - 180).abs()  # the short way round
+        between = [
+            (low <= value) & (value <= high)
+            for value, (low, high) in ((chroma, self.chroma), (L, self.lightness))
+        ]
+        return (apart <= self.width) & between[0] & between[1]
+
+
+# Hues and chromas around the patches of the ColorChecker that are named after these things:
+# C. S. McCamy, H. Marcus, J. G. Davidson, "A color-rendition chart", J. Appl. Photogr. Eng. 2,
+# 1976. Under D65 they lie at hue 50 (both skins, chroma 18 to 22), 271 (blue sky, 22) and 128
+# (foliage, 26). The ranges around them are ours. They know colours, not things: wood and sand
+# can be skin-coloured.
+REGIONS: dict[str, Region] = {
+    "skin": Region(50, 20, (9, 45), (30, 90)),
+    "sky": Region(271, 25, (9, 45), (40, 95)),
+    "foliage": Region(128, 25, (10, 60), (15, 75)),
+}
+
+
+def difference_parts(lab1: Tensor, lab2: Tensor) -> Parts:
+    """Split the difference of two colours: lab (..., 3, H, W) twice to three (..., H, W).
+
+    ``lab2 - lab1`` in lightness and in chroma, and the hue difference dH = 2 sqrt(C1 C2) sin(dh/2)
+    in the same units, positive where the hue turns from red towards yellow. Everywhere
+    dE^2 = dL^2 + dC^2 + dH^2, up to rounding. A gray has no hue: its dH is 0.
+
+    Source: CIE 15:2004, section 8.2.1.
+    """
+    L1, a1, b1 = lab1.unbind(-3)
+    L2, a2, b2 = lab2.unbind(-3)
+    C1, C2 = torch.hypot(a1, b1), torch.hypot(a2, b2)
+    turn = torch.atan2(b2, a2) - torch.atan2(b1, a1)
+    turn = torch.remainder(turn + math.pi, 2 * math.pi) - math.pi  # the short way round
+    return Parts(L2 - L1, C2 - C1, 2 * torch.sqrt(C1 * C2) * torch.sin(turn / 2))
+
+
+def error_share(truth: Tensor, generated: Tensor, mask: Tensor | None = None) -> Share:
+    """What the errors of some pixels are made of.
+
+    Args:
+        truth: lab (N, 3, H, W).
+        generated: lab of the same shape.
+        mask: (N, H, W) bool, the pixels that count; None for all.
+    """
+    where = torch.ones_like(truth[:, 0], dtype=torch.bool) if mask is None else mask
+    parts = [part[where].double() for part in difference_parts(truth, generated)]
+    squares = [part.square().mean() for part in parts]  # NaN for no pixels
+    true_chroma = torch.hypot(truth[:, 1], truth[:, 2])[where].double().mean()
+    values = [*(s.sqrt() for s in squares), sum(squares).sqrt(), parts[1].mean(), true_chroma]
+    return Share(*(float(value) for value in values), int(where.sum()))
+
+
+def atlas(truth: Tensor, generated: Tensor, bands: Sequence[float] = BANDS) -> dict[str, Share]:
+    """Errors of generated pictures as a whole, by lightness band, and by region.
+
+    Bands and regions are those of the *true* colours.
+
+    Args:
+        truth: sRGB (N, 3, H, W) in [0, 1].
+        generated: the same shape.
+        bands: edges of the lightness bands, rising; the last band holds its upper edge.
+
+    Returns:
+        ``"all"``, then ``"L 0-20"`` and so on, then each name of :data:`REGIONS`.
+
+    Raises:
+        ValueError, TypeError: as :func:`colorlab.metrics.checks.check_pair`, or edges that do
+            not rise.
+    """
+    check_pair(generated, truth)
+    if len(bands) < 2 or any(low >= high for low, high in pairwise(bands)):
+        raise ValueError(f"want edges of bands that rise, got {tuple(bands)}")
+    true, made = rgb_to_lab(truth), rgb_to_lab(generated)
+    light = true[:, 0]
+    shares = {"all": error_share(true, made)}
+    for low, high in pairwise(bands):
+        top = high + (_ROUNDING if high == bands[-1] else 0)
+        shares[f"L {low:g}-{high:g}"] = error_share(true, made, (light >= low) & (light < top))
+    for name, region in REGIONS.items():
+        shares[name] = error_share(true, made, region.mask(true))
+    return shares

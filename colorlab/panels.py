@@ -1,0 +1,65 @@
+"""What the widgets share: scripts and styles of the package, pictures as bytes, still pictures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from colorlab.color import from_uint8, to_uint8
+
+STATIC = Path(__file__).with_name("static")
+
+
+def static_text(names: Iterable[str]) -> str:
+    """Files of ``colorlab/static`` as one text: each uses the functions of those before it."""
+    return "\n".join((STATIC / name).read_text("utf-8") for name in names)
+
+
+def picture_png(rgb: Tensor) -> bytes:
+    """A picture, sRGB (1, 3, H, W) in [0, 1], as PNG bytes."""
+    stream = io.BytesIO()
+    # Fast rather than small: the bytes go no farther than to the browser.
+    Image.fromarray(to_uint8(rgb)[0]).save(stream, format="PNG", compress_level=1)
+    return stream.getvalue()
+
+
+def as_picture(picture: Tensor | np.ndarray) -> Tensor:
+    """One picture as sRGB (1, 3, H, W) in [0, 1].
+
+    Args:
+        picture: (1, 3, H, W) or (3, H, W) in [0, 1], or 8-bit sRGB (H, W, 3) as an array.
+
+    Raises:
+        ValueError: another shape, or values outside [0, 1].
+        TypeError: an array that is not of 8 bits.
+    """
+    rgb = from_uint8(picture) if isinstance(picture, np.ndarray) else picture.detach().float()
+    rgb = rgb[None] if rgb.ndim == 3 else rgb
+    if rgb.ndim != 4 or rgb.shape[:2] != (1, 3) or 0 in rgb.shape:
+        raise ValueError(f"want one picture (1, 3, H, W) or (3, H, W), got {tuple(picture.shape)}")
+    if not (rgb.min() >= -1e-3 and rgb.max() <= 1.001):  # also false for NaN
+        low, high = rgb.min().item(), rgb.max().item()
+        raise ValueError(f"want sRGB in [0, 1], got values from {low:.3g} to {high:.3g}")
+    return rgb
+
+
+def with_still(data: dict, metadata: dict, rgb: Tensor, alt: str) -> tuple[dict[str, Any], dict]:
+    """A widget's MIME bundle with a still picture: what a page without a kernel shows.
+
+    Args:
+        data: the bundle, format -> content.
+        metadata: of the bundle.
+        rgb: the picture, (1, 3, H, W) in [0, 1].
+        alt: what it shows, for screen readers.
+    """
+    stream = io.BytesIO()
+    # No chroma subsampling: the chroma is what there is to see.
+    Image.fromarray(to_uint8(rgb)[0]).save(stream, "JPEG", quality=90, subsampling=0)
+    still = {"image/jpeg": stream.getvalue()}
+    return {**data, **still}, {**metadata, "image/jpeg": {"alt": alt}}

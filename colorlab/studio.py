@@ -1,0 +1,206 @@
+"""Your own photograph: coloured by the models you choose, compared, and saved.
+
+A picture is uploaded in the browser or opened by its path; it goes to no other computer. An old
+photograph has no true colours, so nothing is scored: of a model that draws, the widget shows how
+far its draws spread instead. Taught in notebook 11.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import numpy as np
+import torch
+import traitlets
+from matplotlib import colormaps
+from PIL import Image
+from torch import Tensor
+
+from colorlab.color import from_uint8, join, lightness, rgb_to_lab
+from colorlab.data.reading import read_upload
+from colorlab.models import Colorizer
+from colorlab.panels import as_picture, picture_png, static_text, with_still
+
+LONGEST = 768  # pixels of the longer side; the whole picture is what `colorlab colorize` is for
+DRAWS = 4  # of a model that draws: enough to see where they differ
+MOST_SPREAD = 30.0  # CIE units at the bright end of a spread map
+
+
+class Studio(anywidget.AnyWidget):
+    """A picture of your own, and what the models make of it.
+
+    Args:
+        models: name -> a loaded model, or a function that loads it, called when first chosen.
+        picture: shown from the start: sRGB (1, 3, H, W) or (3, H, W) in [0, 1], or 8-bit sRGB
+            (H, W, 3) as an array.
+        chosen: names of the models that answer at the start; the first one unless told.
+        name: what the picture of the start is called.
+
+    Attributes:
+        chosen: names of the models that answer.
+        saturation: factor on the chroma, 0 to 2.
+        seed: of the draws, 0 or more.
+        path: of a picture on this computer; setting it and counting ``request`` up opens it.
+        answers: ``name``, ``png``, ``file`` to save it as, ``spread`` (PNG, or None), and ``told``,
+            a line on it.
+        status, failed: what the reader is told, and whether it is an error.
+
+    Raises:
+        ValueError: no models, an unknown name among ``chosen``, or a picture of another shape.
+    """
+
+    _esm = static_text(("parts.js", "compare.js", "studio.js"))
+    _css = static_text(("theme.css", "panels.css"))
+
+    offered = traitlets.List(help="names of the models").tag(sync=True)
+    chosen = traitlets.List(help="names of those that answer").tag(sync=True)
+    saturation = traitlets.Float(1.0, min=0, max=2).tag(sync=True)
+    seed = traitlets.Int(0, min=0).tag(sync=True)
+    path = traitlets.Unicode(help="of a picture on this computer").tag(sync=True)
+    name = traitlets.Unicode(help="of the picture; a label only").tag(sync=True)
+    # A front end sends bytes as a buffer.
+    upload = traitlets.Bytes(help="a picture file, as it was chosen").tag(
+        sync=True, from_json=lambda value, widget: bytes(value)
+    )
+    upload_name = traitlets.Unicode(help="of that file; a label only").tag(sync=True)
+    request = traitlets.Int(help="counts what the reader asked for").tag(sync=True)
+    gray = traitlets.Bytes(help="PNG").tag(sync=True)
+    answers = traitlets.List().tag(sync=True)
+    status = traitlets.Unicode().tag(sync=True)
+    failed = traitlets.Bool().tag(sync=True)
+    done = traitlets.Int(help="counts what Python answered").tag(sync=True)
+
+    def __init__(
+        self,
+        models: Mapping[str, Colorizer | Callable[[], Colorizer]],
+        picture: Tensor | np.ndarray | None = None,
+        *,
+        chosen: Sequence[str] | None = None,
+        name: str = "picture",
+    ):
+        names = list(models)
+        chosen = names[:1] if chosen is None else list(chosen)
+        if not names or not set(chosen) <= set(names):
+            raise ValueError(f"chosen {chosen} must be among the models {names}")
+        self._models = dict(models)
+        self._draws: dict[tuple[str, int], Tensor] = {}
+        self._L: Tensor | None = None
+        super().__init__(offered=names, chosen=chosen, name=name)
+        if picture is not None:
+            self._set_picture(as_picture(picture))
+        self._answer()
+        self.observe(lambda change: self._serve(), names="request")
+
+    def _serve(self) -> None:
+        """Do what the reader asked for: open what is new, and answer."""
+        try:
+            if self.path:
+                file = Path(self.path).expanduser()
+                label, self.path = file.name, ""
+                self._open(file.read_bytes(), label)
+            elif self.upload:
+                data, self.upload = self.upload, b""  # taken once; it need not come back
+                self._open(data, self.upload_name)
+        except (ValueError, OSError) as error:
+            self._tell(str(error), failed=True)
+            return
+        self._answer()
+
+    def _open(self, data: bytes, label: str) -> None:
+        self._set_picture(from_uint8(read_upload(data, label))[None])
+        self.name = label
+
+    def _set_picture(self, rgb: Tensor) -> None:
+        longer = max(rgb.shape[-2:])
+        if longer > LONGEST:
+            size = [max(1, round(side * LONGEST / longer)) for side in rgb.shape[-2:]]
+            rgb = torch.nn.functional.interpolate(
+                rgb, size, mode="bilinear", antialias=True, align_corners=False
+            )
+        self._L = lightness(rgb)
+        self._draws = {}
+        self.gray = picture_png((self._L / 100).expand(-1, 3, -1, -1))
+
+    def _answer(self) -> None:
+        """Colour the picture with every chosen model, and send what came out."""
+        if self._L is None:
+            self._tell("Choose a photograph, or give its path.")
+            return
+        try:
+            answers = [self._of(name) for name in self.offered if name in self.chosen]
+        except (ValueError, OSError, RuntimeError) as error:  # a model that cannot be loaded or run
+            self._tell(f"Not coloured: {error}", failed=True)
+            return
+        height, width = self._L.shape[-2:]
+        self._tell(f"{self.name}: {width} x {height} pixels.", answers=answers)
+
+    def _of(self, name: str) -> dict[str, Any]:
+        """One model's entry of ``answers``."""
+        draws = self._drawn(name)  # (n, 2, H, W)
+        rgb = join(self._L, self.saturation * draws[:1])
+        answer = {
+            "name": name,
+            "png": picture_png(rgb),
+            "file": f"{Path(self.name).stem or 'picture'}-{name}.png",
+            "spread": None,
+            "told": "One answer, always the same.",
+        }
+        if len(draws) > 1:
+            # Distance of each draw to their mean, as a root mean square over the draws.
+            spread = (draws - draws.mean(dim=0)).square().sum(dim=1).mean(dim=0).sqrt()
+            told = (
+                f"Draw of seed {self.seed}. {len(draws)} draws spread by {spread.mean():.1f} in "
+                "ab; the map is bright where they differ most."
+            )
+            answer |= {"spread": _map_png(spread), "told": told}
+        return answer
+
+    def _drawn(self, name: str) -> Tensor:
+        """Chroma (n, 2, H, W) of a model's draws, or (1, 2, H, W) of its one answer."""
+        model = self._models[name]
+        if not hasattr(model, "colorize"):
+            model = self._models[name] = model()
+        draws = 1 if getattr(model, "deterministic", True) else DRAWS
+        key = (name, self.seed if draws > 1 else 0)
+        if key not in self._draws:
+            if draws == 1:
+                rgb = model.colorize(self._L)
+            else:
+                generator = torch.Generator().manual_seed(self.seed)
+                rgb = model.sample(self._L, draws, generator)[:, 0]
+            self._draws = {k: v for k, v in self._draws.items() if k[0] != name}
+            self._draws[key] = rgb_to_lab(rgb)[:, 1:]
+        return self._draws[key]
+
+    def _tell(self, text: str, failed: bool = False, answers: list | None = None) -> None:
+        with self.hold_sync():
+            if answers is not None:
+                self.answers = answers
+            self.status, self.failed = text, failed
+            self.done += 1
+
+    def __repr__(self) -> str:
+        return f"Studio({self.name}, {', '.join(self.chosen) or 'no model'})"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
+        """The live widget; for pages without a kernel, gray and the first answer beside it."""
+        data, metadata = super()._repr_mimebundle_(**kwargs)
+        if self._L is None or not self.answers:
+            return data, metadata
+        first = self.answers[0]
+        pictures = [
+            from_uint8(np.asarray(Image.open(io.BytesIO(png)))) for png in (self.gray, first["png"])
+        ]
+        alt = f"Left, {self.name} in gray; right, coloured by {first['name']}."
+        return with_still(data, metadata, torch.cat(pictures, dim=-1)[None], alt)
+
+
+def _map_png(spread: Tensor) -> bytes:
+    """A spread (H, W) in CIE units as a picture, dark to bright, safe for colour-blind readers."""
+    levels = (spread / MOST_SPREAD).clamp(0, 1).numpy()
+    rgb = torch.from_numpy(colormaps["cividis"](levels)[..., :3]).movedim(-1, 0)
+    return picture_png(rgb[None].float())

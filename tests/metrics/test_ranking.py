@@ -1,0 +1,106 @@
+"""Leaders and ties, and the table in each of its forms."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+import numpy as np
+import pytest
+
+from colorlab.metrics import METRICS, Evaluation, bootstrap
+from colorlab.metrics.ranking import sees_truth, standing
+
+N = 40
+
+
+@pytest.fixture
+def table():
+    """Hard and easy pictures; ``b`` is always a little worse than ``a``, ``c`` at random."""
+    random = np.random.default_rng(0)
+    hard = random.uniform(5, 40, N)
+    values = {
+        "gray": hard + 6,
+        "a": hard,
+        "b": hard + 0.5 + random.normal(0, 0.2, N),
+        "c": hard + random.normal(0, 3, N),
+        "c:best8": hard - 4,
+        "oracle64": hard / 10,
+    }
+    return Evaluation(
+        rows=[
+            {"model": m, "ssim": None, "de76": bootstrap(v)._asdict(), "colorfulness": None}
+            for m, v in values.items()
+        ],
+        per_picture={m: {"de76": v} for m, v in values.items()},
+        names=tuple(map(str, range(N))),
+        provenance={},
+    )
+
+
+def test_a_tie_is_read_off_the_pairs_and_not_off_the_bars(table):
+    best, tied = standing(table, "de76")
+    a, b = (table.interval(m, "de76") for m in "ab")
+    assert b.low < a.high, "the bars of a and b overlap nearly whole"
+    assert (best, tied) in [("a", ("c",)), ("c", ("a",))], "and still b is behind on every picture"
+
+
+def test_rows_that_see_the_truth_lead_only_when_asked(table):
+    assert standing(table, "de76", among=table.models).best == "oracle64"
+    seen = [name for name in ("unet_vae:best8", "levin200", "guided10", "oracle64")]
+    assert all(map(sees_truth, seen))
+    assert not any(map(sees_truth, ("gray", "unet", "unet:mean8", "unet:sample", "lut")))
+
+
+def test_what_has_no_better_end_has_no_leader(table):
+    assert standing(table, "colorfulness") is None
+    assert standing(table, "ssim") is None, "not measured"
+    assert standing(table, "de76", among=()) is None
+    with pytest.raises(KeyError, match="nonsense"):
+        standing(table, "de76", among=["nonsense"])
+
+
+def test_higher_is_better_where_the_metric_says_so(table):
+    flipped = Evaluation(
+        rows=[{"model": row["model"], "psnr": row["de76"]} for row in table.rows],
+        per_picture={m: {"psnr": v["de76"]} for m, v in table.per_picture.items()},
+        names=table.names,
+        provenance={},
+    )
+    assert METRICS["psnr"].better == "higher"
+    assert standing(flipped, "psnr") == ("gray", ())
+
+
+def test_marks_and_facts_in_markdown(table):
+    facts = {"a": {"weights": 7, "made | of": "x"}, "b": {"weights": 9}}
+    head, rule, *rows = table.to_markdown(facts, ties=True).splitlines()
+    cells = {row.split(" | ")[0].strip("| "): row for row in rows if row.startswith("|")}
+    assert head.endswith("| weights | made \\| of |")
+    assert rule.count("---:") == 5
+    assert sum("▲" in row for row in cells.values()) == 1
+    best = next(name for name, row in cells.items() if "**▲" in row)
+    other = {"a": "c", "c": "a"}[best]
+    assert "≈" in cells[other] and "≈" not in cells["b"]
+    assert cells["a"].endswith("| 7 | x |") and cells["b"].endswith("| 9 |  |")
+    plain = table.to_markdown()
+    assert "▲" not in plain and "≈" not in plain
+
+
+def test_csv_holds_every_digit_and_the_facts(table):
+    facts = {"a": {"weights": 7, "device": 'a "GPU", big'}}
+    rows = list(csv.DictReader(io.StringIO(table.to_csv(facts))))
+    assert [row["model"] for row in rows] == list(table.models)
+    for row in rows:
+        assert float(row["de76_low"]) == table.interval(row["model"], "de76").low
+        assert row["ssim_mean"] == ""
+    assert rows[1]["weights"] == "7" and rows[0]["weights"] == ""
+    assert rows[1]["device"] == 'a "GPU", big'
+
+
+def test_html_escapes_what_it_is_given_and_marks_one_best(table):
+    html = table.to_html({"a": {"<script>": "<b>&"}}, ties=True)
+    assert "<script>" not in html and "&lt;b&gt;&amp;" in html
+    assert html.count('class="best"') == 1
+    assert len(re.findall('class="sees"', html)) == 2
+    assert "class" not in table._repr_html_(), "the plain form has no marks"

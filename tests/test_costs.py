@@ -1,0 +1,60 @@
+"""What the cards say a model cost."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import colorlab
+from colorlab import checkpoints, costs
+from colorlab.layers import count_parameters
+from colorlab.models import build
+
+
+@pytest.fixture
+def unet(tmp_path):
+    first = {"trained_on": {"pictures": 12}, "steps": 30, "seconds": 90, "device": "CPU, 1 threads"}
+    second = {**first, "steps": 5, "seconds": 33, "device": "one GPU", "started_from": first}
+    model = build("unet", size=64)
+    return checkpoints.save(model, "photos", second, tmp_path), model
+
+
+def test_stages_count_together(unet):
+    file, model = unet
+    cost = costs.training_cost(str(file))
+    assert cost["steps"] == 35
+    assert cost["training minutes"] == 2
+    assert cost["trained on"] == "CPU, 1 thread, then one GPU"
+    assert cost["parameters"] == count_parameters(model)
+
+
+def test_released_models_weigh_what_they_load():
+    for name in ("resnet", "unet_vae", "diffusion"):
+        assert costs.training_cost(name)["parameters"] == count_parameters(colorlab.load(name))
+
+
+def test_draws_cost_what_their_model_does_and_gray_nothing(unet):
+    rows = costs.released_costs(["gray", "unet_vae", "unet_vae:best8", "lut", str(unet[0])])
+    assert set(rows) == {"unet_vae", "unet_vae:best8", "lut", str(unet[0])}
+    assert rows["unet_vae"] == rows["unet_vae:best8"]
+    assert set(rows["lut"]) == {"parameters"}
+
+
+def test_the_world_decides_which_card_is_read():
+    photos, scenes = (costs.training_cost("unet", world) for world in ("photos", "scenes"))
+    assert photos["steps"] != scenes["steps"]
+    assert costs.training_cost("unet-ab-scenes") == scenes
+
+
+def test_time_is_the_median_of_the_repeats_without_the_first(monkeypatch):
+    clock = iter([0.0, 9.0, 10.0, 11.0, 20.0, 22.0])
+    monkeypatch.setattr(costs.time, "perf_counter", lambda: next(clock))
+    seen = []
+
+    class Model:
+        def colorize(self, L):
+            seen.append(tuple(L.shape))
+            return torch.zeros(1, 3, 8, 8)
+
+    assert costs.milliseconds(Model(), size=8, repeats=3) == 2000
+    assert seen == [(1, 1, 8, 8)] * 4, "one to warm up"
