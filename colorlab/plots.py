@@ -93,7 +93,7 @@ def pictures(columns: Mapping[str, Tensor | np.ndarray], width: float = 9.0) -> 
             ax = axes[row, column]
             ax.set_axis_off()
             if row == 0:
-                ax.set_title(title, fontsize=11)
+                ax.set_title(title, fontsize=min(11, 11 * cell))  # narrow columns, small titles
             if values.ndim == 4:
                 ax.imshow(to_uint8(values[row]))
             else:
