@@ -61,3 +61,10 @@ def few_pictures() -> Pictures:
     coarse = random.integers(0, 256, (12, 4, 4, 3), dtype=np.uint8)
     rgb = coarse.repeat(8, axis=1).repeat(8, axis=2)
     return Pictures(rgb, tuple(f"picture {i}" for i in range(12)), "0" * 64, "test:few")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On several cores the long files come first, so that no core waits at the end for one."""
+    if not getattr(config, "workerinput", None):
+        return
+    items.sort(key=lambda item: (item.path.parent.name != "browser", item.path.suffix != ".ipynb"))

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -249,7 +250,10 @@ def test_a_run_ended_by_a_polite_signal_can_be_resumed(fault, tiny_photos, tmp_p
     words = [sys.executable, "-m", "colorlab", *command(tiny_photos, out, *SAVING)]
     words[words.index("--steps") + 1] = "100000"
     with fault("training", "Ctrl-C"):
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        # Whoever starts tests in the background of a shell lets them ignore Ctrl-C.
+        heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(words, preexec_fn=heard, **quiet)
         try:
             while process.poll() is None and not (out / "state.pt").exists():
                 time.sleep(0.02)
