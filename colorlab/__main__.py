@@ -35,15 +35,22 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return args.run(args)
     except (ValueError, OSError, FloatingPointError, ImportError) as error:
-        print(f"colorlab: {error}", file=sys.stderr)
+        _say(error)
         return 2
     except KeyboardInterrupt:
-        print("colorlab: stopped; what was saved is kept", file=sys.stderr)
+        _say("stopped; what was saved is kept")
         return 130
 
 
 def _one_line(message, category, filename, lineno, file=None, line=None) -> None:
-    print(f"colorlab: {message}", file=sys.stderr)
+    _say(message)
+
+
+def _say(what: object) -> None:
+    # A file's name is in it, and may hold what would command the terminal.
+    from colorlab.data.opening import shown  # after the command: help needs no PIL
+
+    print(f"colorlab: {shown(what, most=2000)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

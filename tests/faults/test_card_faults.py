@@ -9,8 +9,10 @@ import os
 import pytest
 import torch
 from forging import GROUP, refused, resealed
+from PIL import Image
 
 from colorlab import cards, checkpoints
+from colorlab.__main__ import main
 from colorlab.models import build
 
 
@@ -223,3 +225,17 @@ def test_a_save_that_fails_overwrites_nothing(fault, files, place, tmp_path, mon
         with pytest.raises(ValueError, match="not finite"):
             checkpoints.save(model, "scenes", {}, tmp_path)
         assert file.read_bytes() == files[0]
+
+
+def test_a_name_that_commands_the_terminal(fault, files, tmp_path, capsys):
+    with fault(GROUP, "card: a name that commands the terminal"):
+        file = tmp_path / "\x1b[31m\nred\u202e.safetensors"
+        file.write_bytes(files[0])
+        file.with_suffix(".json").write_bytes(b"{")
+        picture = tmp_path / "gray.png"
+        Image.new("L", (32, 32)).save(picture)
+        words = ("colorize", str(picture), "-o", str(tmp_path / "out"), "--model", str(file))
+        assert main(list(words)) == 2
+        told = capsys.readouterr().err
+        assert told.endswith("\n") and told[:-1].isprintable()
+        assert r"\x1b[31m\nred\u202e.json is not a model card" in told
