@@ -68,7 +68,10 @@ def main() -> int:
     for file in sorted((NOTEBOOKS / "solutions").glob("*.ipynb")):
         place = NOTEBOOKS / file.name
         lesson = json.loads(place.read_text("utf-8"))
-        found = differences(lesson, json.loads(file.read_text("utf-8")))
+        try:
+            found = differences(lesson, json.loads(file.read_text("utf-8")))
+        except ValueError as error:
+            sys.exit(f"{file.name}: {error}")
         for cell, right in found:
             print(f"{file.name}: {source(cell).strip().splitlines()[0]}")
             cell.update(source=right.splitlines(keepends=True), outputs=[], execution_count=None)

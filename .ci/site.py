@@ -1,4 +1,7 @@
-"""Build the web site from the lessons: ``python .ci/site.py build/site``; see site/README.md."""
+"""Build the web site from the lessons: ``python .ci/site.py build/site``; see site/README.md.
+
+A link within the site that leads nowhere is an error, too.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from links import broken
 from slides import without_kernel
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,6 +24,8 @@ html[data-theme="dark"] .cell_output img { background: white; border-radius: 4px
 .cell_output table { display: block; overflow-x: auto; }
 div.math { overflow-x: auto; overflow-y: hidden; }
 main table { display: block; overflow-x: auto; }
+main p, main li { overflow-wrap: break-word; }
+main :not(pre) > code, main code .pre { white-space: normal; overflow-wrap: anywhere; }
 """
 
 
@@ -37,6 +43,19 @@ def copy(folder: Path) -> None:
     (folder / "_static" / "site.css").write_text(STYLE, "utf-8")
 
 
+def mathjax(folder: Path) -> Path:
+    """The folder of MathJax's scripts, which ``npm`` puts below ``folder`` once.
+
+    Raises:
+        subprocess.CalledProcessError: npm cannot reach its registry.
+    """
+    if not (folder / "node_modules").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        options = ("--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1")
+        subprocess.run(("npm", "install", *options, MATHJAX), cwd=folder, check=True)
+    return folder / "node_modules" / "mathjax" / "es5"
+
+
 def main() -> int:
     """Do what the module says."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -44,20 +63,18 @@ def main() -> int:
     folder = parser.parse_args().folder.resolve()
     shutil.rmtree(folder / "source", ignore_errors=True)
     copy(folder / "source")
-    npm = folder / "npm"
-    if not (npm / "node_modules").exists():
-        npm.mkdir(parents=True, exist_ok=True)
-        command = ("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", MATHJAX)
-        subprocess.run(command, cwd=npm, check=True)
-    scripts = npm / "node_modules" / "mathjax" / "es5"
-    shutil.copytree(scripts, folder / "source" / "_static" / "mathjax", dirs_exist_ok=True)
+    scripts = mathjax(folder / "npm")
+    # Not in _static: Jupyter Book loads every script that it finds there into every page.
+    shutil.copytree(scripts, folder / "source" / "scripts" / "mathjax")
     book = (Path(sys.executable).with_name("jupyter-book"), "build", folder / "source")
-    status = subprocess.run((*book, "--path-output", folder)).returncode
     html = folder / "html"
     shutil.rmtree(html, ignore_errors=True)
-    if status == 0:
-        shutil.move(folder / "_build" / "html", html)
-    return status
+    if status := subprocess.run((*book, "--path-output", folder)).returncode:
+        return status
+    shutil.move(folder / "_build" / "html", html)
+    nowhere = broken(html)
+    print("\n".join([*nowhere, f"{len(nowhere)} broken links"]))
+    return int(bool(nowhere))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@
 
 The rules: the title with what will be learned; a new slide at each heading; Markdown, short code
 and printed results share a slide while they fit; a figure stands alone or under a short lead-in,
-without the code that drew it. Long code and tables, sliders, exercises, references: left out.
+without the code that drew it. A question that asks for a guess does not share a slide with its
+answer. Set-up, long code and tables, sliders, exercises, references: left out.
 
 Decks need reveal.js, MathJax, RequireJS and jQuery. `npm`, where DIR/library lacks them, gets them.
 """
@@ -31,6 +32,7 @@ SMALL_FIGURE = 7  # beside printed lines, see STYLE
 LONGEST_CODE = 13
 WIDTH = 95  # characters a line
 OUTPUT_ONLY = "slide-output-only"
+GUESS = re.compile(r"\*before you (run|go on|move|look)", re.I)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 LIBRARY = ("reveal.js@4.6.1", "mathjax@2.7.9", "requirejs@2.3.7", "jquery@3.7.1")
 STYLE = """<style>
@@ -51,6 +53,9 @@ STYLE = """<style>
 .reveal .jp-OutputArea-child ~ .jp-OutputArea-child img { max-height: 280px; }
 .reveal .jp-OutputArea-output pre {
   font-size: 15px; line-height: 1.3; box-shadow: none; white-space: pre; width: 100%;
+}
+.reveal .jp-RenderedMarkdown pre {
+  font-size: 17px; line-height: 1.35; box-shadow: none; white-space: pre-wrap; width: 100%;
 }
 .reveal .MathJax_Display { margin: 0.4em 0; }
 </style>
@@ -90,7 +95,7 @@ def text_lines(markdown: str) -> int:
             in_math = not in_math
             total += 0.8
         elif in_math or "$$" in line:
-            total += 1.8
+            total += 1.8 + 1.2 * (r"\underbrace" in line)
         elif line.startswith("#"):
             total += 1.7
         elif line.startswith("|"):
@@ -117,25 +122,24 @@ def height(cell: dict) -> int:
 
 def planned(notebook: dict) -> Iterator[tuple[str, bool]]:
     """For each cell the slide type, and whether only its output is shown."""
-    used, exercises, seen_code = 0, False, False
+    used, exercises, begun, asked = 0, False, False, False
     for i, cell in enumerate(notebook["cells"]):
         text, output_only = source(cell), False
         heading = re.match(r"(#+) (?:\d+\. )?(\w+)", text)
         if heading and heading[1] == "##":
-            exercises = heading[2] in ("Exercises", "Further")
+            exercises, begun = heading[2] in ("Exercises", "Further"), True
         if cell["cell_type"] == "markdown":
             if exercises or text.startswith("<details"):
                 yield "skip", False
                 continue
-            lines = text_lines(text)
+            lines, asked = text_lines(text), bool(GUESS.search(text))
             start = "slide" if heading and len(heading[1]) < 3 else "subslide"
             fits = i == 1 or (not heading and used + lines <= LIMIT)
         else:
-            first, seen_code = not seen_code, True
             long = text.count("\n") + 1 > LONGEST_CODE
             shown = kinds(cell) - {WIDGET, "text/plain"}
             silent = long or kinds(cell) or re.search(r"^assert ", text, re.M)
-            if first or exercises or (not shown and silent):
+            if not begun or exercises or (not shown and silent):
                 yield "skip", False
                 continue
             lines, code = output_lines(cell), text.count("\n") + 1
@@ -144,7 +148,8 @@ def planned(notebook: dict) -> Iterator[tuple[str, bool]]:
             if lines > LIMIT and not has_figure(cell):
                 yield "skip", False
                 continue
-            start, fits = "subslide", used + lines <= LIMIT
+            start, fits = "subslide", used + lines <= LIMIT and not (asked and shown)
+            asked = asked and not shown
         used = used + lines if fits else lines
         yield ("-" if fits else start), output_only
 

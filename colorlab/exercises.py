@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 Condition = bool | Callable[[], bool]
+
+MISSING = (
+    "{name} is not there. If it is spelled right, a cell above makes it: choose "
+    "Run > Run All Above Selected Cell, then run this cell again"
+)
 
 
 def check(*claims: tuple[Condition, str]) -> bool:
@@ -28,9 +34,37 @@ def check(*claims: tuple[Condition, str]) -> bool:
         try:
             holds = condition() if callable(condition) else condition
         except Exception as error:
-            wrong, holds = f"{wrong} ({type(error).__name__}: {error})", False
+            wrong = _advice(error) or f"{wrong} ({type(error).__name__}: {error})"
+            holds = False
         if not bool(holds):
             print(f"Not yet: {wrong}.")
             return False
     print("Correct.")
     return True
+
+
+def explain_missing_names() -> None:
+    """From now on a NameError in a notebook also says which menu entry helps.
+
+    A cell that runs before those above it ends in a NameError, and students read that as a fault
+    of the lesson. Outside IPython nothing changes.
+    """
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return
+    if (shell := get_ipython()) is not None:
+        shell.set_custom_exc((NameError,), _with_advice)
+
+
+def _advice(error: Exception) -> str:
+    """What helps against a name that no cell has made yet; nothing for any other error."""
+    name = error.name if isinstance(error, NameError) else None  # None: a local without a value
+    return MISSING.format(name=name) if name else ""
+
+
+def _with_advice(shell: Any, kind: type, error: NameError, trace: Any, tb_offset: Any = None):
+    """Show the traceback as ever, with one sentence below it."""
+    if advice := _advice(error):
+        error.add_note(f"{advice}.")
+    shell.showtraceback((kind, error, trace), tb_offset=tb_offset)

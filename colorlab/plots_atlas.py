@@ -100,3 +100,31 @@ def agreement(
                 ax.text(j, i, f"{value:.2f}", ha="center", va="center", color=color, fontsize=10)
     figure.colorbar(image, ax=axes[0, -1], shrink=0.8, label="rank correlation")
     return figure
+
+
+def rank_grid(
+    ranks: Mapping[str, Sequence[int]], rows: Sequence[str], width: float = 7.0
+) -> Figure:
+    """The rank that each metric gives each row, written into a grid; 1 is the best.
+
+    Args:
+        ranks: metric -> rank of each row.
+        rows: names from top to bottom.
+        width: of the figure, in inches.
+
+    Raises:
+        ValueError: not one rank a row.
+    """
+    grid = np.array([list(column) for column in ranks.values()]).T  # (rows, metrics)
+    if grid.shape != (len(rows), len(ranks)):
+        raise ValueError(f"want {len(rows)} ranks a metric, got {grid.shape[:1]}")
+    figure, axes = new_figure(width, 0.3 * len(rows) + 0.7)
+    ax = axes[0, 0]
+    ax.imshow(grid, cmap="cividis_r", aspect="auto", vmin=1, vmax=len(rows))
+    for (row, column), value in np.ndenumerate(grid):
+        color = "white" if value > len(rows) / 2 else "black"
+        ax.text(column, row, value, ha="center", va="center", color=color, fontsize=11)
+    ax.set_xticks(range(len(ranks)), list(ranks))
+    ax.set_yticks(range(len(rows)), rows)
+    ax.tick_params(length=0)
+    return figure

@@ -17,7 +17,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 # Imports run one way: a module may import from layers before it only.
 ORDER = [
-    {"color", "color_bins", "parallel", "progress", "checks", "files", "resizing"},
+    {"color", "color_bins", "parallel", "progress", "checks", "files", "resizing", "bands"},
     {
         "data",
         "layers",
@@ -35,7 +35,7 @@ ORDER = [
     {"metrics", "models"},
     {"averaging", "trainer", "runs", "cards", "weights"},
     {"training", "checkpoints"},
-    {"costs", "recipes", "turing"},
+    {"costs", "recipes", "throughput", "turing"},
     {"plots", "plots_atlas", "plots_diversity", "plots_known", "canvas", "exercises", "panels"},
     {"before_after", "turing_widget", "studio"},
     {"widgets"},

@@ -8,16 +8,20 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from colorlab import checkpoints
-from colorlab.color import from_uint8, lightness, to_uint8
+from colorlab.bands import lightness_of
+from colorlab.color import to_uint8
 from colorlab.data.listing import SUFFIXES, is_picture_name
 from colorlab.data.opening import shown
 from colorlab.data.reading import read_rgb
 from colorlab.files import DISK_FULL, make_folder, write_whole
+from colorlab.models import Colorizer
 from colorlab.progress import progress_bar
 
 
@@ -44,8 +48,7 @@ def run(args: argparse.Namespace) -> int:
         warnings.filterwarnings("ignore", module=r"PIL\b")
         for file, output in zip(progress_bar(files, unit="picture"), outputs, strict=True):
             try:
-                L = lightness(from_uint8(read_rgb(file))[None].to(args.device))
-                save_picture(to_uint8(model.colorize(L))[0], output)
+                save_picture(colored(model, file, args.device), output)
                 done += 1
             except (ValueError, OSError) as error:
                 failed.append(_line(file, str(error)))
@@ -62,6 +65,25 @@ def run(args: argparse.Namespace) -> int:
     for line in failed:
         _say(line)
     return 1 if failed else 0
+
+
+def colored(model: Any, file: Path, device: torch.device | str = "cpu") -> np.ndarray:
+    """Colour a picture file at its own size: (H, W, 3) uint8.
+
+    Of a large picture, only its lightness stands in memory as floats.
+
+    Args:
+        model: what :func:`colorlab.checkpoints.load` gives.
+        file: the picture.
+        device: where the model is.
+
+    Raises:
+        ValueError, OSError: as :func:`colorlab.data.reading.read_rgb`.
+    """
+    L = lightness_of(read_rgb(file), device)
+    if isinstance(model, Colorizer):
+        return model.colorize_8bit(L)[0]
+    return to_uint8(model.colorize(L))[0]
 
 
 def list_inputs(inputs: list[Path]) -> list[Path]:

@@ -12,10 +12,11 @@ import torch
 
 from colorlab import checkpoints
 from colorlab.classical import FITTED, TABLES, Gray, LevinHints, Oracle, count_colors
-from colorlab.costs import released_costs
+from colorlab.costs import released_costs, stages
 from colorlab.data import Pictures, load
+from colorlab.data.scenes import scene_set
 from colorlab.files import write_text
-from colorlab.metrics import BestOf, MeanOf, evaluate, evaluate_diversity
+from colorlab.metrics import BestOf, MeanOf, evaluate, evaluate_diversity, evaluate_known
 from colorlab.models import MODELS
 from colorlab.trainer import pick_device
 
@@ -64,6 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pairwise-lpips", action="store_true", help="with --diversity: LPIPS between draws, slow"
     )
+    parser.add_argument(
+        "--known",
+        type=int,
+        metavar="N",
+        help="of scenes: measure N draws a scene against the stated colours instead",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table to FILE too")
     parser.add_argument(
         "--csv",
@@ -91,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--limit must be at least 1, got {args.limit}")
     if args.pairwise_lpips and args.diversity is None:
         raise ValueError("--pairwise-lpips is a column of --diversity N; give both")
+    if args.known is not None and (world != "scenes" or args.diversity is not None):
+        raise ValueError("--known N is for --data scenes, and not together with --diversity")
     for option, file in (("json", args.json), ("csv", args.csv), ("markdown", args.markdown)):
         if file is not None and file.is_dir():
             raise IsADirectoryError(f"--{option} {file} is a folder; name a file in it")
@@ -102,7 +111,11 @@ def run(args: argparse.Namespace) -> int:
         "code_version": checkpoints.code_version(),
         "command": _command(args),
     }
-    if args.diversity is None:
+    if args.known is not None:
+        scenes = scene_set(len(pictures), pictures.size, args.split)
+        provenance["training"] = _training(names, world, args.checkpoints)
+        result = evaluate_known(rows, scenes, args.known, device=device, provenance=provenance)
+    elif args.diversity is None:
         result = evaluate(
             rows, pictures, batch_size=args.batch_size, device=device, provenance=provenance
         )
@@ -222,10 +235,27 @@ def _training_split(data: str) -> Pictures | None:
 
 
 def _released(name: str, world: str, device: torch.device, folder: Path | None) -> tuple[Any, str]:
-    where = {} if name.endswith(".safetensors") or name.count("-") > 1 else {"world": world}
-    file = checkpoints.find(name, folder=folder, **where)
+    file = _file(name, world, folder)
     card = checkpoints.read_card(file)
     return checkpoints.load(str(file), device=device), f"{file.name}, sha256 {card['sha256']}"
+
+
+def _file(name: str, world: str, folder: Path | None) -> Path:
+    where = {} if name.endswith(".safetensors") or name.count("-") > 1 else {"world": world}
+    return checkpoints.find(name, folder=folder, **where)
+
+
+def _training(names: list[str], world: str, folder: Path | None) -> dict[str, list[dict]]:
+    """How each network was trained, from its card: its runs, the newest first."""
+    told = ("model", "steps", "seconds", "device", "seed", "trained_on")
+    return {
+        name: [
+            {key: run[key] for key in told if key in run}
+            for run in stages(checkpoints.read_card(_file(name, world, folder)))
+        ]
+        for name in names
+        if _is_trained(name)
+    }
 
 
 def _device(name: str) -> torch.device:
@@ -246,4 +276,6 @@ def _command(args: argparse.Namespace) -> str:
     if args.diversity is not None:
         words += ["--diversity", str(args.diversity)]
         words += ["--pairwise-lpips"] * args.pairwise_lpips
+    if args.known is not None:
+        words += ["--known", str(args.known)]
     return shlex.join(words)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from colorlab import checkpoints, data, parallel
+from colorlab import checkpoints, data, parallel, throughput
 from colorlab.cards import check_config
 from colorlab.commands import evaluate, train_all
 from colorlab.layers import count_parameters
@@ -87,6 +87,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="begin with these weights, of this model or of a part of it; default: random",
     )
     parser.add_argument(
+        "--peak-tflops",
+        type=float,
+        metavar="N",
+        help="of one GPU in bfloat16, to tell the share that is used (default: by its name)",
+    )
+    parser.add_argument(
         "--limit", type=int, metavar="N", help="the first N training pictures; scenes: any number"
     )
 
@@ -133,6 +139,10 @@ def _train_one(args: argparse.Namespace) -> int:
         f"best validation Delta-E {history.best_score:.2f} at step {history.best_step}, "
         f"{(time.monotonic() - start) / 60:.1f} minutes"
     )
+    peak = args.peak_tflops or throughput.peak_tflops(describe_device(device))
+    if peak or device.type == "cuda":
+        flops = throughput.step_flops(model, train, config, history.precision)
+        say(f"{throughput.Throughput.of(config, flops, history.seconds, peak)}")
     return 0
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ from torch import Tensor
 from colorlab.color import downsample_chroma, from_uint8, rgb_to_lab
 from colorlab.data.pictures import Pictures
 from colorlab.data.quick import LabCache
+from colorlab.data.resident import Box, ResidentPictures, fits, sent
 
 Augmentation = Literal["none", "flip", "crop"]
 SMALLEST_CROP = 0.5  # side of the smallest random crop, as a share of the picture's side
@@ -51,8 +52,8 @@ def make_rgb(pictures: np.ndarray, device: torch.device | str = "cpu") -> Tensor
 
     Bytes travel, a quarter of the floats' size; colours are converted where they are used.
     """
-    eight = torch.from_numpy(np.array(pictures))  # a copy: memory maps are read-only
-    return from_uint8(eight.to(device, non_blocking=True))
+    eight = sent(np.array(pictures), torch.device(device))  # a copy: memory maps are read-only
+    return from_uint8(eight)
 
 
 def make_batch(pictures: np.ndarray, device: torch.device | str = "cpu") -> Batch:
@@ -84,10 +85,16 @@ def indices_at(step: int, count: int, batch_size: int, seed: int) -> np.ndarray:
     epochs = positions // count
     chosen = np.empty(batch_size, dtype=np.int64)
     for epoch in np.unique(epochs):
-        order = np.random.default_rng((seed, int(epoch))).permutation(count)
         here = epochs == epoch
-        chosen[here] = order[positions[here] % count]
+        chosen[here] = _order(seed, int(epoch), count)[positions[here] % count]
     return chosen
+
+
+@lru_cache(maxsize=2)  # a batch may span two epochs; to shuffle ten million outlasts a step
+def _order(seed: int, epoch: int, count: int) -> np.ndarray:
+    order = np.random.default_rng((seed, epoch)).permutation(count)
+    order.setflags(write=False)
+    return order
 
 
 class TrainingBatches:
@@ -101,7 +108,8 @@ class TrainingBatches:
             random square of 50 to 100 % of the side, resized to ``crop_size``. Colour is never
             changed: a jittered target teaches wrong colours.
         device: where the batches are made. On a CPU, L and ab of uncropped pictures are computed
-            once and kept in memory (:class:`colorlab.data.quick.LabCache`).
+            once and kept in memory (:class:`colorlab.data.quick.LabCache`). A GPU keeps the bytes
+            of a set that fits (:class:`colorlab.data.resident.ResidentPictures`).
         crop_size: side of the crops, a multiple of 32; 0 for the pictures' own. Half the side
             costs a quarter of the time a step.
         share: which pictures of each batch to make; all unless told. The others of the batch are
@@ -134,6 +142,9 @@ class TrainingBatches:
         self.share = share
         cached = self.device.type == "cpu" and augment != "crop"
         self.cache = LabCache(pictures) if cached else None
+        self.resident = (
+            ResidentPictures(pictures, self.device) if fits(pictures, self.device) else None
+        )
 
     def at(self, step: int) -> Batch:
         """The batch of ``step``, counted from 0."""
@@ -144,6 +155,9 @@ class TrainingBatches:
         chosen, mirrored, boxes = chosen[self.share], mirrored[self.share], boxes[self.share]
 
         def make_picture() -> Tensor:
+            if self.resident:
+                cut = boxes if self.augment == "crop" else None
+                return self.resident.batch(chosen, mirrored, cut, self.crop_size)
             eight = self.pictures.rgb[chosen]  # (N, S, S, 3)
             eight[mirrored] = eight[mirrored, :, ::-1]
             if self.augment == "crop":
@@ -155,7 +169,7 @@ class TrainingBatches:
         return batch_from_rgb(make_picture())
 
 
-def _random_boxes(random: np.random.Generator, count: int, whole: int) -> list[tuple[int, ...]]:
+def _random_boxes(random: np.random.Generator, count: int, whole: int) -> list[Box]:
     """Side, top and left of a random square of each of ``count`` pictures, pixels."""
     boxes = []
     for _ in range(count):
@@ -164,7 +178,7 @@ def _random_boxes(random: np.random.Generator, count: int, whole: int) -> list[t
     return boxes
 
 
-def _cut(eight: np.ndarray, boxes: list[tuple[int, ...]], size: int) -> np.ndarray:
+def _cut(eight: np.ndarray, boxes: list[Box], size: int) -> np.ndarray:
     """A square of each picture, resized, antialiased: (N, S, S, 3) to (N, size, size, 3).
 
     On bytes, which torch resizes in half the time that floats take.

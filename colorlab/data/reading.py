@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from PIL import ExifTags, Image, ImageCms
 
+from colorlab.bands import bands
 from colorlab.color import from_uint8, rgb_to_lab
 from colorlab.data.limits import MOST_BYTES, MOST_PIXELS
 from colorlab.data.opening import (
@@ -66,7 +67,7 @@ def read_rgb(
         label = shown(name or os.fspath(path))
         content = io.BytesIO(read_bytes(path, label, most_bytes))
     with decoded(content, label, most_pixels) as image:
-        return np.array(_to_srgb(_turn(image), label))
+        return _to_array(image, label)
 
 
 def read_upload(data: bytes, name: str, most_bytes: int = MOST_UPLOADED) -> np.ndarray:
@@ -153,24 +154,42 @@ def in_threads(work: Callable, items: Iterable, workers: int | None = None) -> I
                 future.cancel()
 
 
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+# EXIF's orientation to a view of the shown picture (H, W, 3) that has the rows of the stored one.
+_STORED = {
+    2: lambda shown: shown[:, ::-1],
+    3: lambda shown: shown[::-1, ::-1],
+    4: lambda shown: shown[::-1],
+    5: lambda shown: shown.transpose(1, 0, 2),
+    6: lambda shown: np.rot90(shown),
+    7: lambda shown: shown[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda shown: np.rot90(shown, -1),
 }
+_SIDEWAYS = (5, 6, 7, 8)
 
 
-def _turn(image: Image.Image) -> Image.Image:
-    """Turn as EXIF says. A damaged EXIF block says nothing: the pixels are still good."""
+def _to_array(image: Image.Image, name: str) -> np.ndarray:
+    """A decoded picture, turned as EXIF says, as (H, W, 3) uint8 sRGB.
+
+    Band by band, since each conversion makes a copy of what it gets.
+    """
+    width, height = image.size
+    turn = _orientation(image)
+    rgb = np.empty((width, height, 3) if turn in _SIDEWAYS else (height, width, 3), dtype=np.uint8)
+    stored = _STORED[turn](rgb) if turn else rgb
+    parts = bands(height, width)
+    for rows in parts:
+        band = image if len(parts) == 1 else image.crop((0, rows.start, width, rows.stop))
+        stored[rows] = np.asarray(_to_srgb(band, name))
+    return rgb
+
+
+def _orientation(image: Image.Image) -> int | None:
+    """A key of ``_STORED``. A damaged EXIF block says nothing: the pixels are still good."""
     try:
-        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+        said = image.getexif().get(ExifTags.Base.Orientation)
+        return said if said in _STORED else None
     except Exception:  # its parser, like a decoder, raises what it stumbles over
-        turn = None
-    return image if turn is None else image.transpose(turn)
+        return None
 
 
 def _to_srgb(image: Image.Image, name: str) -> Image.Image:

@@ -2,7 +2,8 @@
 
 Functions take two batches (N, 3, H, W) of sRGB in [0, 1] and return (N,), one
 number a picture. :func:`evaluate` runs the whole protocol. Taught in notebook 03.
-Several draws of a picture are (n, N, 3, H, W); :func:`evaluate_diversity` measures them.
+Several draws of a picture are (n, N, 3, H, W); :func:`evaluate_diversity` measures them, and
+:func:`evaluate_known` on scenes, whose colours are stated.
 """
 
 from colorlab.metrics.calibration import exact_coverage, in_prediction_set
@@ -19,6 +20,7 @@ from colorlab.metrics.diversity import ab_distance, best_of, energy_score, pairw
 from colorlab.metrics.diversity_evaluation import evaluate_diversity
 from colorlab.metrics.evaluation import Row, evaluate
 from colorlab.metrics.intervals import Interval, bootstrap, paired_difference
+from colorlab.metrics.known_evaluation import evaluate_known
 from colorlab.metrics.perceptual import LPIPSUnavailable, lpips
 from colorlab.metrics.protocol import METRICS, round_to_8_bit
 from colorlab.metrics.report import Evaluation
@@ -47,6 +49,7 @@ __all__ = [
     "energy_score",
     "evaluate",
     "evaluate_diversity",
+    "evaluate_known",
     "exact_coverage",
     "in_prediction_set",
     "lpips",

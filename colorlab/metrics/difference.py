@@ -110,11 +110,7 @@ def delta_e_map(x: Tensor, y: Tensor, formula: str = "00") -> Tensor:
     if formula not in _FORMULAS:
         raise ValueError(f"unknown Delta-E formula {formula!r}; known: {', '.join(_FORMULAS)}")
     check_pair(x, y)
-    difference = _FORMULAS[formula]
-    # One picture at a time: the many intermediate images then stay in the processor's cache.
-    return torch.stack(
-        [difference(rgb_to_lab(p), rgb_to_lab(q)) for p, q in zip(x, y, strict=True)]
-    )
+    return _map(to_lab(x), to_lab(y), formula)
 
 
 def delta_e(x: Tensor, y: Tensor, formula: str = "00") -> Tensor:
@@ -124,6 +120,22 @@ def delta_e(x: Tensor, y: Tensor, formula: str = "00") -> Tensor:
     against white.
     """
     return delta_e_map(x, y, formula).mean(dim=(-2, -1))
+
+
+def to_lab(x: Tensor) -> Tensor:
+    """Lab (N, 3, H, W) of sRGB (N, 3, H, W): what every formula starts from."""
+    return torch.stack([rgb_to_lab(picture) for picture in x])
+
+
+def between_labs(lab1: Tensor, lab2: Tensor, formula: str) -> Tensor:
+    """:func:`delta_e` of pictures that are Lab already, (N, 3, H, W) twice to (N,)."""
+    return _map(lab1, lab2, formula).mean(dim=(-2, -1))
+
+
+def _map(lab1: Tensor, lab2: Tensor, formula: str) -> Tensor:
+    difference = _FORMULAS[formula]
+    # One picture at a time: the many intermediate images then stay in the processor's cache.
+    return torch.stack([difference(p, q) for p, q in zip(lab1, lab2, strict=True)])
 
 
 def delta_e76(x: Tensor, y: Tensor) -> Tensor:

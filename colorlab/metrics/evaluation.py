@@ -87,21 +87,29 @@ def evaluate(
             measured = tuple(metric for metric in chosen if metric != "lpips")
             notes.append(str(reason))
 
-    per_picture: dict[str, dict[str, np.ndarray]] = {}
-    with progress_bar(total=len(models) * len(pictures), unit="picture", show=progress) as bar:
-        for name, model in models.items():
-            bar.set_description(name)
-            values: dict[str, list[Tensor]] = {metric: [] for metric in measured}
-            with seeded(seed, device):
-                for truth in batches(pictures, batch_size, device):
-                    generated = _colorize(name, model, truth)
-                    for metric in measured:
-                        values[metric].append(
-                            METRICS[metric].measure(generated, truth).double().cpu()
-                        )
-                    bar.update(len(truth))
-            per_picture[name] = {metric: torch.cat(v).numpy() for metric, v in values.items()}
-
+    values = {name: {metric: [] for metric in measured} for name in models}
+    with (
+        seeded(seed, device),
+        progress_bar(total=len(models) * len(pictures), unit="picture", show=progress) as bar,
+    ):
+        chances = dict.fromkeys(models, _chance(device))  # each row draws as if it were alone
+        for truth in batches(pictures, batch_size, device):
+            L, known = lightness(truth), _prepared(truth, measured)
+            for name, model in models.items():
+                bar.set_description(name)
+                _set_chance(chances[name], device)
+                generated = _colorize(name, model, L, truth)
+                chances[name] = _chance(device)
+                own = _prepared(generated, measured)
+                for metric in measured:
+                    how = METRICS[metric]
+                    compared = how.compare(own[how.prepare], known[how.prepare])
+                    values[name][metric].append(compared.double().cpu())
+                bar.update(len(truth))
+    per_picture = {
+        name: {metric: torch.cat(parts).numpy() for metric, parts in own.items()}
+        for name, own in values.items()
+    }
     return summarize(
         per_picture,
         chosen,
@@ -177,9 +185,13 @@ def batches(pictures: Pictures, size: int, device: torch.device) -> Iterator[Ten
         yield from_uint8(pictures.rgb[start : start + size]).to(device)
 
 
-def _colorize(name: str, model: Row, truth: Tensor) -> Tensor:
+def _prepared(rgb: Tensor, measured: Iterable[str]) -> dict[Any, Any]:
+    """Pictures as each metric compares them, once where two metrics want the same."""
+    return {how: how(rgb) for how in {METRICS[metric].prepare for metric in measured}}
+
+
+def _colorize(name: str, model: Row, L: Tensor, truth: Tensor) -> Tensor:
     """Colorize one batch and round it to 8 bit."""
-    L = lightness(truth)
     with torch.no_grad():
         known = getattr(model, "colorize_known", None)
         generated = model.colorize(L) if known is None else known(L, truth)
@@ -198,3 +210,15 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng(devices=[device] if on_gpu else []):
         torch.manual_seed(seed)
         yield
+
+
+def _chance(device: torch.device) -> tuple[Tensor, ...]:
+    """The state of torch's random numbers."""
+    on_gpu = (torch.cuda.get_rng_state(device),) if device.type == "cuda" else ()
+    return torch.get_rng_state(), *on_gpu
+
+
+def _set_chance(chance: tuple[Tensor, ...], device: torch.device) -> None:
+    torch.set_rng_state(chance[0])
+    if len(chance) > 1:
+        torch.cuda.set_rng_state(chance[1], device)

@@ -54,15 +54,50 @@ def lpips(x: Tensor, y: Tensor) -> Tensor:
     effectiveness of deep features as a perceptual metric", CVPR 2018.
     """
     check_pair(x, y)
+    return distance(features(x), features(y))
+
+
+def features(x: Tensor) -> list[list[Tensor]]:
+    """What LPIPS compares: AlexNet's five maps of each picture, of unit length at each place.
+
+    Half of the work, and the same for every model that is measured against one truth.
+
+    Args:
+        x: (N, 3, H, W) sRGB in [0, 1].
+
+    Returns:
+        For each 16 pictures, five maps (n, C, h, w).
+
+    Raises:
+        LPIPSUnavailable, ValueError: as :func:`lpips`.
+    """
     if min(x.shape[-2:]) < _SMALLEST:
         raise ValueError(f"LPIPS needs pictures of at least 31x31, got {tuple(x.shape)}")
     network = load_lpips(x.device)
     with torch.no_grad():
-        distances = [
-            network(p.float(), q.float(), normalize=True).flatten()  # (n, 1, 1, 1) to (n,)
-            for p, q in zip(x.split(_CHUNK), y.split(_CHUNK), strict=True)
+        return [
+            [_unit(m) for m in network.net(network.scaling_layer(2 * part.float() - 1))]
+            for part in x.split(_CHUNK)
         ]
-    return torch.cat(distances)
+
+
+def distance(x: list[list[Tensor]], y: list[list[Tensor]]) -> Tensor:
+    """LPIPS (N,) between two batches' :func:`features`; equation 1 of the paper."""
+    network = load_lpips(x[0][0].device)
+    with torch.no_grad():
+        return torch.cat(
+            [
+                sum(
+                    weigh((f - g).square()).mean(dim=(2, 3)).flatten()
+                    for weigh, f, g in zip(network.lins, maps, others, strict=True)
+                )
+                for maps, others in zip(x, y, strict=True)
+            ]
+        )
+
+
+def _unit(x: Tensor) -> Tensor:
+    return x / (x.square().sum(dim=1, keepdim=True).sqrt() + 1e-10)
 
 
 def load_lpips(device: torch.device | str = "cpu") -> nn.Module:

@@ -9,14 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
+from typing import Any
 
 from torch import Tensor
 
 from colorlab.metrics.colorfulness import colorfulness
-from colorlab.metrics.difference import delta_e00, delta_e76
-from colorlab.metrics.perceptual import lpips
+from colorlab.metrics.difference import between_labs, to_lab
+from colorlab.metrics.perceptual import distance, features
 from colorlab.metrics.structure import psnr, ssim
+
+
+def as_it_is(rgb: Tensor) -> Tensor:
+    """What a metric without preparation compares: the pictures."""
+    return rgb
 
 
 @dataclass(frozen=True)
@@ -35,16 +42,24 @@ class Column:
 
 @dataclass(frozen=True)
 class Metric(Column):
-    """A column that compares one generated picture with the truth."""
+    """A column that compares one generated picture with the truth.
 
-    measure: Callable[[Tensor, Tensor], Tensor]  # (generated, truth) -> (N,)
+    In two steps, so that the truth is prepared once, however many models are measured against it.
+    """
+
+    compare: Callable[[Any, Any], Tensor]  # (generated, truth), both prepared -> (N,)
+    prepare: Callable[[Tensor], Any] = as_it_is
+
+    def measure(self, generated: Tensor, truth: Tensor) -> Tensor:
+        """Two batches (N, 3, H, W), sRGB in [0, 1], to (N,)."""
+        return self.compare(self.prepare(generated), self.prepare(truth))
 
 
 METRICS: dict[str, Metric] = {
     "ssim": Metric("SSIM", 3, "higher", ssim),
-    "lpips": Metric("LPIPS", 3, "lower", lpips),
-    "de76": Metric("ΔE76", 1, "lower", delta_e76),
-    "de00": Metric("ΔE00", 1, "lower", delta_e00),
+    "lpips": Metric("LPIPS", 3, "lower", distance, features),
+    "de76": Metric("ΔE76", 1, "lower", partial(between_labs, formula="76"), to_lab),
+    "de00": Metric("ΔE00", 1, "lower", partial(between_labs, formula="00"), to_lab),
     "psnr": Metric("PSNR", 1, "higher", psnr),
     "colorfulness": Metric(
         "colourfulness", 1, "", lambda generated, truth: colorfulness(generated)
@@ -60,7 +75,18 @@ DIVERSITY: dict[str, Column] = {
     "pairwise_ab": Column("pairwise ab", 1, ""),
     "pairwise_lpips": Column("pairwise LPIPS", 3, ""),
 }
-COLUMNS: dict[str, Column] = DIVERSITY | METRICS  # every column that a table may have
+# Against the stated colours of the drawn world: see colorlab/metrics/known_world.py.
+KNOWN: dict[str, Column] = {
+    "to_best": Column("to its best answer", 1, "lower"),
+    "to_mean": Column("to the exact mean", 1, "lower"),
+    "energy_distance": Column("to the palette", 1, "lower"),
+    "total_variation": Column("palette off by", 2, "lower"),
+    "coverage": Column("colours covered", 2, "higher"),
+    "near_borders": Column("off near borders", 1, "lower"),
+    "inside": Column("inside", 1, "lower"),
+    "held": Column("truth in 90 % set", 2, ""),
+}
+COLUMNS: dict[str, Column] = DIVERSITY | KNOWN | METRICS  # every column that a table may have
 
 
 def round_to_8_bit(rgb: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 Two overlapping bars say little: some pictures are hard for every model. So a tie is read off the
 paired difference on the same pictures: its 95 % interval holds 0. Rows that see the truth
-(oracles, the best of several draws, hints) lead by right, so they take no part.
+(oracles, the drawn world itself, the best of several draws, hints) lead by right, so they take
+no part.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from colorlab.metrics.report import Evaluation
 
 # Names of rows that `colorlab evaluate` gives; see colorlab/commands/evaluate.py.
-_SEES_TRUTH = re.compile(r"oracle\d*|.*:best\d+|(levin|guided)\d+")
+_SEES_TRUTH = re.compile(r"oracle\d*|world|.*:best\d+|(levin|guided)\d+")
 
 
 class Standing(NamedTuple):

@@ -29,6 +29,7 @@ class Evaluation:
         names: the N pictures.
         provenance: data, versions, bootstrap, date: what it takes to repeat the table.
         notes: one line for each thing the reader should know, such as why a column says n/a.
+        details: what an evaluation found besides numbers a picture; told by its function.
     """
 
     rows: list[dict[str, Any]]
@@ -36,6 +37,7 @@ class Evaluation:
     names: tuple[str, ...] = field(repr=False)
     provenance: dict[str, Any] = field(repr=False)
     notes: tuple[str, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -118,6 +120,8 @@ class Evaluation:
                 for model, metrics in self.per_picture.items()
             },
         }
+        if self.details:
+            content["details"] = self.details
         # Indented where a person reads, one line where only a program does.
         parts = {
             key: json.dumps(
@@ -155,6 +159,7 @@ class Evaluation:
                 names=tuple(content.get("names", ())),
                 provenance=content["provenance"],
                 notes=tuple(content.get("notes", ())),
+                details=content.get("details", {}),
             )
         except (
             KeyError,

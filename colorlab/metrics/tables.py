@@ -131,8 +131,9 @@ def _cells(
 
 def _marks(evaluation: Evaluation) -> dict[tuple[str, str], str]:
     marks = {}
-    for metric in evaluation.metrics:
-        stands = standing(evaluation, metric)
+    paired = set.intersection(*(set(values) for values in evaluation.per_picture.values()))
+    for metric in evaluation.metrics:  # no pairs, no ties: then no mark
+        stands = standing(evaluation, metric) if metric in paired else None
         if stands is not None:
             marks |= {(row, metric): TIED for row in stands.tied} | {(stands.best, metric): BEST}
     return marks

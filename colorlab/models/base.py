@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from colorlab.bands import bands, enlarged_rows
 from colorlab.checks import check_lightness
-from colorlab.color import downsample_chroma, join, rgb_to_lab
+from colorlab.color import downsample_chroma, join, rgb_to_lab, to_uint8
 from colorlab.data.loaders import Batch
 from colorlab.losses import regression_loss
 from colorlab.resizing import resize_to_area
@@ -90,11 +92,27 @@ class Colorizer(nn.Module):
         Raises:
             ValueError: wrong shape, or values that are not lightness in [0, 100].
         """
+        return self.finish(L, self._single_answer(L))
+
+    @torch.inference_mode()
+    def colorize_8bit(self, L: Tensor) -> np.ndarray:
+        """As :meth:`colorize`, rounded to (N, H, W, 3) uint8: a quarter of the memory.
+
+        A large picture never stands in memory as floats, see :mod:`colorlab.bands`.
+        """
+        answer = self._single_answer(L)
+        picture = np.empty((len(L), *L.shape[-2:], 3), dtype=np.uint8)
+        for rows, band in self._finished_bands(L, answer):
+            picture[:, rows] = to_uint8(band)
+        return picture
+
+    def _single_answer(self, L: Tensor) -> Tensor:
+        """The answer at working size, in evaluation mode."""
         check_lightness(L)
         was_training = self.training
         self.eval()
         try:
-            return self.finish(L, self.answer(self.resize(L)))
+            return self.answer(self.resize(L))
         finally:
             self.train(was_training)
 
@@ -179,6 +197,22 @@ class Colorizer(nn.Module):
 
     def finish(self, L: Tensor, answer: Tensor) -> Tensor:
         """Turn an answer at working size into pictures (N, 3, H, W) of the size of L."""
+        if len(bands(*L.shape[-2:])) == 1:
+            return self._finish(L, answer)
+        picture = L.new_empty((len(L), 3, *L.shape[-2:]))
+        for rows, band in self._finished_bands(L, answer):
+            picture[..., rows, :] = band
+        return picture
+
+    def _finished_bands(self, L: Tensor, answer: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """The picture as rows and (N, 3, R, W): a small one whole, a large one in bands."""
+        height, width = L.shape[-2:]
+        parts = bands(height, width)
+        for rows in parts:
+            here = answer if len(parts) == 1 else enlarged_rows(answer, height, rows)
+            yield rows, self._finish(L[..., rows, :], here)
+
+    def _finish(self, L: Tensor, answer: Tensor) -> Tensor:
         if self.config.target == "ab":
             return join(L, answer)
         if answer.shape[-2:] != L.shape[-2:]:

@@ -158,6 +158,26 @@ def test_diversity_is_printed_and_written(unet, folder, capsys, tmp_path):
     assert table.provenance["command"].endswith("--limit 2 --diversity 3")
 
 
+def test_scenes_are_measured_against_their_colours(tmp_path, capsys):
+    file = tmp_path / "table.json"
+    words = ["--data", "scenes", "--models", "gray", "--limit", 2, "--known", 2, "--json", file]
+    assert _run(*words) == 0
+    assert "draws of the world itself" in capsys.readouterr().out
+    table = Evaluation.read(file)
+    assert table.models == ("gray", "world")
+    assert table.provenance["command"].endswith("--limit 2 --known 2")
+    assert table.provenance["data"]["pictures"] == 2
+
+
+def test_a_table_of_scenes_tells_how_its_networks_were_trained(tmp_path):
+    told = {"steps": 7, "seconds": 3, "device": "CPU, 1 thread", "seed": 5}
+    begun = checkpoints.save(build("unet", size=64), "scenes", told, tmp_path / "first")
+    told |= {"steps": 9, "started_from": checkpoints.read_card(begun)}
+    checkpoints.save(build("unet", size=64), "scenes", told, tmp_path)
+    (now, before) = command._training(["gray", "unet"], "scenes", tmp_path)["unet"]
+    assert (now["steps"], before["steps"], now["seed"], now["model"]) == (9, 7, 5, "unet")
+
+
 def test_released_stands_for_the_networks_of_the_world(monkeypatch):
     stems = ["resnet-ab-photos", "unet-ab-photos", "unet-ab-scenes", "unet-rgb-photos"]
     monkeypatch.setattr(checkpoints, "released", lambda folder=None: stems)
@@ -173,6 +193,7 @@ def test_released_stands_for_the_networks_of_the_world(monkeypatch):
         (["--models", ","], ValueError, "nothing to measure"),
         (["--limit", "0"], ValueError, "--limit"),
         (["--pairwise-lpips"], ValueError, "--diversity N"),
+        (["--known", "9"], ValueError, "--known N is for --data scenes"),
         (["--csv", "."], IsADirectoryError, "--csv .* is a folder"),
         (["--markdown", "."], IsADirectoryError, "--markdown .* is a folder"),
         (["--diversity", "1"], ValueError, "at least 2 draws"),

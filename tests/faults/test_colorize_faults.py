@@ -83,7 +83,7 @@ def test_a_picture_too_large_for_the_memory(error, folder, weights, monkeypatch,
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(colorize, "lightness", fail)
+    monkeypatch.setattr(colorize, "lightness_of", fail)
     if "bug" in str(error):
         with pytest.raises(RuntimeError, match="a bug"):
             colour(weights, folder)

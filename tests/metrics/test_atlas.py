@@ -11,7 +11,7 @@ from skimage.color import deltaE_cie76, deltaE_ciede94
 
 from colorlab.color import from_uint8, lab_to_rgb, rgb_to_lab
 from colorlab.metrics.atlas import REGIONS, atlas, difference_parts, error_share
-from colorlab.plots_atlas import agreement, error_atlas
+from colorlab.plots_atlas import agreement, error_atlas, rank_grid
 
 # ColorChecker patches as 8-bit sRGB, as C. S. McCamy's chart is published for screens.
 PATCHES = {
@@ -154,3 +154,12 @@ def test_agreement_writes_every_number():
     written = [text.get_text() for text in figure.axes[0].texts]
     assert written == ["1.00", "-0.25", "-0.25", "1.00"]
     assert [ax.get_title() for ax in figure.axes[:2]] == ["pictures", "models"]
+
+
+def test_a_grid_of_ranks_writes_every_rank():
+    figure = rank_grid({"SSIM": [2, 1, 3], "LPIPS": [1, 3, 2]}, ["gray", "unet", "blur"])
+    (ax,) = figure.axes
+    assert [text.get_text() for text in ax.texts] == ["2", "1", "1", "3", "3", "2"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["gray", "unet", "blur"]
+    with pytest.raises(ValueError, match="want 2 ranks a metric"):
+        rank_grid({"SSIM": [2, 1, 3]}, ["gray", "unet"])

@@ -1,7 +1,9 @@
-"""Notebook 11: no measured number is typed, and its pictures are not those of the private set."""
+"""Notebook 11: no measured number is typed, its tables are those of the released weights, and its
+pictures are not those of the private set."""
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -12,6 +14,7 @@ from colorlab.metrics.protocol import COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "notebooks" / "11_comparison.ipynb"
+RESULTS = sorted((ROOT / "data" / "results").glob("*.json"))
 NUMBER = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.])")
 
 
@@ -23,7 +26,7 @@ def cells(kind: str) -> list[str]:
 def measured() -> set[str]:
     """Every mean of a kept table, as a person would type it."""
     found = set()
-    for file in (ROOT / "data" / "results").glob("*.json"):
+    for file in RESULTS:
         for row in json.loads(file.read_text("utf-8"))["rows"]:
             for name, value in row.items():
                 if isinstance(value, dict) and value.get("mean") is not None:
@@ -43,9 +46,51 @@ def test_the_scan_finds_what_is_typed():
     assert not typed("version 1.2.3 of x0.917y", {"1.2", "2.3", "0.917"})
 
 
+def written(code: str) -> list[str]:
+    """Words in a cell of code that a reader sees: its strings, with room for what is computed."""
+    strings = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Constant)]
+    return [node.value for node in strings if isinstance(node.value, str)]
+
+
+def test_strings_of_code_are_read_and_formats_are_not():
+    code = 'show(f"off by {x:.2f} of 61.3", alt="it is 0.9")\ny = 12.5'
+    assert {" of 61.3", "it is 0.9"} <= set(written(code))
+    assert not any("12.5" in text for text in written(code))
+
+
 @pytest.mark.parametrize("text", cells("markdown"), ids=lambda text: text[:40])
 def test_no_number_of_a_results_file_is_typed(text):
     assert not typed(text, measured())
+
+
+def test_nor_in_what_the_code_writes():
+    numbers = measured()
+    found = {n for code in cells("code") for text in written(code) for n in typed(text, numbers)}
+    assert not found
+
+
+@pytest.mark.parametrize("file", RESULTS, ids=lambda file: file.stem)
+def test_a_kept_table_tells_where_it_is_from_and_is_of_the_released_weights(file):
+    provenance = json.loads(file.read_text("utf-8"))["provenance"]
+    assert provenance["command"].startswith("colorlab evaluate ")
+    assert len(provenance["data"]["sha256"]) == 64
+    for origin in provenance["rows"].values():
+        found = re.search(r"([\w-]+)\.safetensors, sha256 (\w{64})", origin)
+        card = ROOT / "data" / "checkpoints" / f"{found[1]}.json" if found else None
+        if card is not None and card.exists():
+            assert json.loads(card.read_text("utf-8"))["sha256"] == found[2], origin
+
+
+def test_every_network_of_the_scenes_table_tells_how_it_was_trained():
+    content = json.loads((ROOT / "data" / "results" / "scenes-test.json").read_text("utf-8"))
+    training = content["provenance"]["training"]
+    assert {"resnet", "unet", "vae", "unet_vae", "gan", "unet_gan", "diffusion"} <= set(training)
+    for runs in training.values():
+        assert all(run["steps"] and run["seconds"] and run["device"] for run in runs)
+        assert all(len(run["trained_on"]["sha256"]) == 64 for run in runs)
+    assert len(content["names"]) == 512
+    for values in content["per_picture"].values():
+        assert all(len(column) == 512 for column in values.values())
 
 
 def test_its_widgets_and_figures_show_no_private_photographs():

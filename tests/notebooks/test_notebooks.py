@@ -61,6 +61,8 @@ def test_no_error_and_no_noise_is_kept(file):
         for output in cell["outputs"]:
             assert output["output_type"] != "error"
             assert output.get("name") != "stderr"
+            plain = "".join(output.get("data", {}).get("text/plain", ""))
+            assert "0%|" not in plain, "a progress bar that is kept stands at nothing for ever"
 
 
 @every_executed

@@ -35,6 +35,15 @@ def test_every_figure_is_on_a_slide(file):
         assert cell["id"] in shown or not SLIDES.has_figure(cell), SLIDES.source(cell)[:200]
 
 
+@every_notebook
+def test_no_slide_shows_the_answer_beside_the_question(file):
+    for cells in SLIDES.slides(read(file)):
+        asked = [i for i, cell in enumerate(cells) if SLIDES.GUESS.search(SLIDES.source(cell))]
+        if asked and cells[asked[-1]]["cell_type"] == "markdown":
+            below = cells[asked[-1] + 1 :]
+            assert not any(cell.get("outputs") for cell in below), SLIDES.source(cells[asked[-1]])
+
+
 def test_marking_changes_neither_source_nor_outputs():
     cell = {"cell_type": "code", "source": ["f()\n"], "outputs": [{"text": ["1\n"]}]}
     notebook = {"cells": [{**cell, "metadata": {"tags": ["nbval-ignore-output"]}}, {**cell}]}

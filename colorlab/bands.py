@@ -1,0 +1,62 @@
+"""Large pictures, a band of rows at a time: floats of a whole one would fill the memory.
+
+Colour arithmetic takes some forty times the bytes of an 8-bit picture, if it is done at once. It
+looks at one pixel at a time, so bands give the same answer. A picture of up to ``MOST_PIXELS`` is
+one band.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from colorlab.color import from_uint8, lightness
+
+MOST_PIXELS = 2**20
+"""Of a band: its arithmetic then takes about 150 MB."""
+
+
+def bands(height: int, width: int) -> list[slice]:
+    """Cut a picture into bands of whole rows, of ``MOST_PIXELS`` at most or of one row."""
+    step = max(1, MOST_PIXELS // width)
+    return [slice(top, min(top + step, height)) for top in range(0, height, step)]
+
+
+def lightness_of(eight: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
+    """Lightness of an 8-bit picture of any size.
+
+    Args:
+        eight: (H, W, 3) uint8 sRGB.
+        device: where to compute and keep it.
+
+    Returns:
+        (1, 1, H, W) in [0, 100], as :func:`colorlab.color.lightness` gives it.
+    """
+    height, width = eight.shape[:2]
+    L = torch.empty(1, 1, height, width, device=device)
+    for rows in bands(height, width):
+        L[..., rows, :] = lightness(from_uint8(torch.from_numpy(eight[rows])[None].to(device)))
+    return L
+
+
+def enlarged_rows(x: Tensor, height: int, rows: slice) -> Tensor:
+    """Some rows of ``x``, bilinearly resized in height only.
+
+    Equals those rows of ``F.interpolate(x, (height, w), mode="bilinear")``, within rounding.
+
+    Args:
+        x: (N, C, h, w).
+        height: H, that ``x`` as a whole would get.
+        rows: which of the H rows.
+
+    Returns:
+        (N, C, R, w), R the number of rows.
+    """
+    least = x.shape[-2]
+    # Places are centres of pixels; half a row in from the edge, the edge itself goes on.
+    at = (torch.arange(rows.start, rows.stop, dtype=torch.float64) + 0.5) * (least / height) - 0.5
+    above = at.clamp_(0, least - 1).floor().long()
+    below = (above + 1).clamp_max_(least - 1)
+    weight = (at - above).to(x)[:, None]  # (R, 1)
+    return torch.lerp(x[..., above.to(x.device), :], x[..., below.to(x.device), :], weight)

@@ -1,0 +1,83 @@
+"""How much of a GPU a training run uses: arithmetic counted, not estimated, against the peak.
+
+The share is that of Chowdhery et al. 2022, "PaLM", appendix B (model FLOPs utilization): what the
+step must compute, over what the GPU could have computed in that time. Data, normalization and
+optimizer take time and count for nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from dataclasses import dataclass
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from colorlab import parallel
+from colorlab.data.pictures import Pictures
+from colorlab.models.base import Colorizer
+from colorlab.trainer import Precision, TrainConfig, Trainer
+
+# TFLOP/s in bfloat16 without sparsity, from NVIDIA's data sheets. The first name found counts.
+PEAKS = {
+    "H200": 989.0,
+    "H100 PCIe": 756.0,
+    "H100 NVL": 835.0,
+    "H100": 989.0,
+    "A100": 312.0,
+    "L40S": 362.0,
+    "L4": 121.0,
+}
+
+
+def peak_tflops(name: str) -> float | None:
+    """The bfloat16 peak of a GPU by its name, TFLOP/s; None for one that is not listed."""
+    found = (peak for known, peak in PEAKS.items() if re.search(rf"\b{known}\b", name))
+    return next(found, None)
+
+
+def step_flops(
+    model: Colorizer, pictures: Pictures, config: TrainConfig, precision: Precision
+) -> int:
+    """Floating-point operations of one training step of all processes, forward and backward.
+
+    Convolutions, matrix products and attention of the networks count, a multiplication and an
+    addition as two; nothing else does. A copy of the model is run.
+    """
+    trial = Trainer(copy.deepcopy(model), pictures, config)
+    batch = trial.batches.at(0)
+    counter = FlopCounterMode(display=False)
+    with torch.random.fork_rng(), counter:
+        for player in trial.players:
+            with torch.autocast(trial.device.type, torch.bfloat16, precision == "bfloat16"):
+                terms = player.loss(batch)
+            sum(terms.values()).backward()
+    return counter.get_total_flops() * parallel.size()
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """What a run reached, over its whole time, validation included.
+
+    Attributes:
+        pictures: a second, all processes together.
+        tflops: a second, counted, all processes together.
+        share: of the peak of all processes, or None where no peak is known.
+    """
+
+    pictures: float
+    tflops: float
+    share: float | None
+
+    @classmethod
+    def of(cls, config: TrainConfig, flops: int, seconds: float, peak: float | None) -> Throughput:
+        """From the steps of ``config``, the ``flops`` of one, and the ``peak`` of one process."""
+        rate = config.steps / seconds
+        tflops = rate * flops / 1e12
+        share = tflops / (peak * parallel.size()) if peak else None
+        return cls(rate * config.batch_size, tflops, share)
+
+    def __str__(self) -> str:
+        text = f"{self.pictures:.0f} pictures/s, {self.tflops:.2f} TFLOP/s"
+        return text if self.share is None else f"{text}, {self.share:.1%} of the peak"

@@ -1,0 +1,68 @@
+"""Lessons open elsewhere too: links to Colab and Binder, and a cell that fetches colorlab."""
+
+from __future__ import annotations
+
+import copy
+import re
+
+import pytest
+from course import NOTEBOOKS, cells, every_notebook, read, source, tool
+
+BADGES = tool("badges")
+ADDRESS = "https://github.com/someone/colours"
+
+
+@every_notebook
+def test_a_lesson_has_its_set_up_and_its_links(file):
+    lesson = read(file)
+    BADGES.put(lesson, file.stem, BADGES.repository())
+    assert lesson == read(file), "python .ci/badges.py --write puts them in"
+
+
+@every_notebook
+def test_the_set_up_prints_nothing_where_colorlab_is_installed(file):
+    assert cells(file, "code")[0]["outputs"] == []
+
+
+def test_the_set_up_is_the_same_in_all_lessons():
+    assert len({source(cells(file, "code")[0]) for file in NOTEBOOKS}) == 1
+
+
+@every_notebook
+def test_links_open_this_very_lesson(file):
+    row = BADGES.row(ADDRESS, file.stem)
+    colab, binder = re.findall(r"\]\((\S+)\)", row)
+    name = f"notebooks/{file.stem}.ipynb"
+    assert colab.endswith(f"/github/someone/colours/blob/main/{name}")
+    assert binder.endswith(f"/gh/someone/colours/main?labpath={name.replace('/', '%2F')}")
+
+
+def test_with_an_address_lessons_get_links_and_a_clone():
+    file = NOTEBOOKS[5]
+    lesson = read(file)
+    BADGES.put(lesson, file.stem, f"{ADDRESS}.git")
+    once = copy.deepcopy(lesson)
+    front, set_up = map(source, lesson["cells"][1:3])
+    assert front.count(BADGES.ROW) == 1
+    assert f"!git clone --quiet --depth 1 {ADDRESS}.git\n" in set_up
+    assert "%cd -q colours/notebooks\n" in set_up
+    BADGES.put(lesson, file.stem, f"{ADDRESS}.git")
+    assert lesson == once, "a second time changes nothing"
+    BADGES.put(lesson, file.stem, BADGES.repository())
+    assert lesson == read(file), "what was put in can be taken out"
+
+
+def test_an_address_that_colab_cannot_open_is_an_error():
+    with pytest.raises(ValueError, match=r"https://example\.org/a/b.*is not of the form"):
+        BADGES.row("https://example.org/a/b", "05_unet")
+
+
+def test_a_new_cell_keeps_the_order_of_execution():
+    lesson = read(NOTEBOOKS[5])
+    del lesson["cells"][2]
+    BADGES.put(lesson, NOTEBOOKS[5].stem, BADGES.repository())
+    code = [cell for cell in lesson["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    for cell in code:
+        counts = {o["execution_count"] for o in cell["outputs"] if "execution_count" in o}
+        assert counts <= {cell["execution_count"]}

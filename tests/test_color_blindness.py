@@ -1,0 +1,164 @@
+"""Figures under deuteranopia, the commonest colour blindness: what colour tells stays told.
+
+Every pair of colours that carry meaning in one panel must be apart by at least 10 CIEDE2000 as a
+reader without green-sensitive cones sees them, or be told apart without colour: by marker, line
+style or hatch. 10 is far above a just noticeable difference, about 1.
+
+Source of the simulation: Machado, Oliveira and Fernandes 2009, "A physiologically-based model for
+simulation of color vision deficiency", IEEE TVCG 15(6), table 1 (deuteranomaly, severity 1.0).
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+from matplotlib.lines import Line2D
+
+from colorlab import plots, plots_atlas, plots_diversity
+from colorlab.color import linear_to_srgb, rgb_to_lab, srgb_to_linear
+from colorlab.data.scenes import PALETTES
+from colorlab.metrics import Evaluation, ciede2000
+from colorlab.metrics.atlas import atlas
+from colorlab.runs import History
+
+APART = 10.0
+DEUTERANOPIA = torch.tensor(
+    [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ]
+)
+
+
+def seen(color) -> torch.Tensor:
+    """A colour of matplotlib as Lab (3, 1, 1), as a reader with deuteranopia sees it."""
+    linear = DEUTERANOPIA @ srgb_to_linear(torch.tensor(to_rgb(color)))  # on linear light
+    return rgb_to_lab(linear_to_srgb(linear.clamp(0, 1)).view(3, 1, 1))
+
+
+def apart(one, other) -> float:
+    return ciede2000(seen(one), seen(other)).item()
+
+
+def without_colour(artist) -> tuple:
+    """Marker, line style, open or filled, hatch: what tells artists apart in black and white."""
+    if isinstance(artist, Line2D):
+        return artist.get_marker(), artist.get_linestyle(), artist.get_markerfacecolor() == "white"
+    if hasattr(artist, "patches"):  # bars
+        return (artist.patches[0].get_hatch(),)
+    if hasattr(artist, "lines"):  # dots with intervals
+        return (artist.lines[0].get_marker(),)
+    return ()
+
+
+def color_of(artist):
+    if hasattr(artist, "patches"):
+        return artist.patches[0].get_facecolor()[:3]
+    if hasattr(artist, "lines"):
+        return artist.lines[0].get_color()
+    return artist.get_color()
+
+
+def confused(ax) -> list[tuple[str, str, float]]:
+    """Pairs of the legend that neither colour nor shape tells apart."""
+    handles, labels = ax.get_legend_handles_labels()
+    return [
+        (a, b, apart(color_of(one), color_of(other)))
+        for (one, a), (other, b) in combinations(zip(handles, labels, strict=True), 2)
+        if without_colour(one) == without_colour(other)
+        and apart(color_of(one), color_of(other)) < APART
+    ]
+
+
+def test_the_simulation_confuses_red_with_green_and_nothing_with_blue():
+    assert apart("#a06020", "#6a7a20") < 10 < apart("#a06020", "#2060a0")
+    torch.testing.assert_close(DEUTERANOPIA.sum(dim=1), torch.ones(3), atol=1e-5, rtol=0)
+    assert apart("gray", "gray") == 0
+
+
+def test_the_test_finds_a_pair_that_only_colour_tells_apart():
+    _, axes = plots.new_figure()
+    axes[0, 0].plot([0, 1], color="#a06020", label="brown")
+    axes[0, 0].plot([0, 1], color="#6a7a20", label="olive")
+    assert [pair[:2] for pair in confused(axes[0, 0])] == [("brown", "olive")]
+    axes[0, 0].lines[1].set_marker("s")
+    assert confused(axes[0, 0]) == []
+
+
+def test_the_colours_of_the_lessons_stay_apart_but_for_green_and_gray():
+    close = {pair for pair in combinations(plots.PALETTE, 2) if apart(*pair) < APART}
+    assert close == {("#009E73", "#7F7F7F")}, "the two that only their markers tell apart"
+
+
+def test_each_colour_has_its_own_marker():
+    assert len(set(plots.MARKERS)) == len(plots.MARKERS) == len(plots.PALETTE)
+
+
+def test_the_parts_of_the_atlas_have_hatches_and_colours_of_their_own():
+    parts = plots_atlas._PARTS.values()
+    assert len({hatch for _, hatch in parts}) == len(parts)
+    for (one, _), (other, _) in combinations(parts, 2):
+        assert apart(one, other) >= APART
+
+
+@pytest.mark.parametrize("part", [0.0, 0.25, 0.5, 0.75])
+def test_the_scale_of_error_maps_grows_lighter(part):
+    scale = matplotlib.colormaps["cividis"]
+    low, high = (seen(scale(part + step)[:3])[0].item() for step in (0, 0.25))
+    assert high > low + 10
+
+
+def _atlases() -> dict:
+    generator = torch.Generator().manual_seed(0)
+    pictures = torch.rand(9, 1, 3, 16, 16, generator=generator)
+    return {f"model {i}": atlas(pictures[0], pictures[i + 1]) for i in range(8)}
+
+
+def _run() -> History:
+    rows = [{"step": s, "a": 1.0, "b": 2.0, "c": 3.0, "score": 4.0} for s in (1, 2)]
+    return History(rows=rows)
+
+
+def _diversity() -> Evaluation:
+    cell = {"mean": 4.0, "low": 3.0, "high": 5.0}
+    rows = [
+        {"model": name, "de76_one": cell, "de76_mean": cell, "pairwise_ab": cell}
+        for name in ("vae", "unet_vae", "diffusion")
+    ]
+    return Evaluation(rows, {}, ("a",), {"draws": 5})
+
+
+FIGURES = {
+    "history": lambda: plots.history(_run(), {"gray": 9.0, "UNet": 7.0, "oracle": 2.0}),
+    "error atlas": lambda: plots_atlas.error_atlas(_atlases()),
+    "diversity": lambda: plots_diversity.distortion_diversity(_diversity()),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_what_a_legend_names_is_told_apart(name):
+    panels = FIGURES[name]().axes
+    assert any(ax.get_legend_handles_labels()[0] for ax in panels)
+    for ax in panels:
+        assert confused(ax) == []
+
+
+def test_the_colours_of_things_carry_their_names():
+    # Red and green balloons look alike here. Their colours are the subject: a name must stand by.
+    palette = PALETTES["balloon"]
+    row = {
+        "kind": "balloon",
+        "names": palette.names,
+        "prob": palette.prob,
+        "things": 9,
+        "frequency": np.array(palette.prob),
+    }
+    figure = plots_diversity.palette_bars({"model": [row]})
+    written = " ".join(text.get_text() for text in figure.axes[0].texts)
+    assert all(name in written for name in palette.names)
