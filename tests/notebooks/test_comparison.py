@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 
 from colorlab.metrics.protocol import COLUMNS
 
@@ -48,7 +49,8 @@ def test_the_scan_finds_what_is_typed():
 
 def written(code: str) -> list[str]:
     """Words in a cell of code that a reader sees: its strings, with room for what is computed."""
-    strings = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Constant)]
+    python = TransformerManager().transform_cell(code)  # %pip and the like become calls
+    strings = [node for node in ast.walk(ast.parse(python)) if isinstance(node, ast.Constant)]
     return [node.value for node in strings if isinstance(node.value, str)]
 
 
