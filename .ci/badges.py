@@ -11,13 +11,13 @@ no links, and the set-up cell cannot fetch the project by itself.
 
 from __future__ import annotations
 
-import argparse
-import json
 import re
 import sys
 import tomllib
 from pathlib import Path
 from urllib.parse import quote
+
+import lessons
 
 ROOT = Path(__file__).resolve().parents[1]
 ROW = "| **Run it elsewhere** |"
@@ -105,24 +105,14 @@ def put(notebook: dict, stem: str, address: str) -> None:
 
 def main() -> int:
     """Do what the module says."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--write", action="store_true", help="change the lessons")
-    parser.add_argument("names", nargs="*", help="for example 05; all lessons unless told")
-    options = parser.parse_args()
-    differ = 0
-    for file in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
-        if options.names and file.stem[:2] not in options.names:
-            continue
-        before = file.read_text("utf-8")
-        notebook = json.loads(before)
-        put(notebook, file.stem, repository())
-        after = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
-        if after != before:
-            differ += 1
-            print(f"{file.name}: set-up {'written' if options.write else 'differs'}")
-        if options.write:
-            file.write_text(after, "utf-8")
-    return int(differ > 0 and not options.write)
+    options = lessons.arguments(__doc__.split("\n", 1)[0], "change the lessons").parse_args()
+    address = repository()
+    return lessons.rewrite(
+        lessons.chosen(options.names),
+        lambda notebook, stem: put(notebook, stem, address),
+        options.write,
+        "set-up",
+    )
 
 
 if __name__ == "__main__":

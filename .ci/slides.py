@@ -14,8 +14,6 @@ Decks need reveal.js, MathJax, RequireJS and jQuery. `npm`, where DIR/library la
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import re
 import subprocess
@@ -24,7 +22,8 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+import lessons
+
 LIMIT = 18  # lines of text on a slide
 LEAD_IN = 5  # lines that leave room for a figure
 FIGURE = LIMIT - LEAD_IN
@@ -245,28 +244,18 @@ def deck(file: Path, folder: Path) -> Path:
 
 def main() -> int:
     """Do what the module says."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--write", action="store_true", help="set the metadata")
+    parser = lessons.arguments(__doc__.split("\n", 1)[0], "set the metadata")
     parser.add_argument("--deck", type=Path, metavar="DIR", help="make the decks in this folder")
-    parser.add_argument("names", nargs="*", help="for example 05; all lessons unless told")
     options = parser.parse_args()
-    differ = 0
-    for file in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
-        if options.names and file.stem[:2] not in options.names:
-            continue
-        before = file.read_text("utf-8")
-        notebook = json.loads(before)
-        mark(notebook)
-        after = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
-        if after != before:
-            differ += 1
-            print(f"{file.name}: slide metadata {'set' if options.write else 'differ'}")
-        if options.write:
-            file.write_text(after, "utf-8")
-        if options.deck:
-            library(options.deck / "library")
+    files = lessons.chosen(options.names)
+    status = lessons.rewrite(
+        files, lambda notebook, _: mark(notebook), options.write, "slide metadata"
+    )
+    if options.deck:
+        library(options.deck / "library")
+        for file in files:
             print(deck(file, options.deck))
-    return int(differ > 0 and not options.write)
+    return status
 
 
 if __name__ == "__main__":

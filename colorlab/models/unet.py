@@ -30,9 +30,9 @@ class UNetConfig:
     Attributes:
         target: "ab" keeps the input's lightness; "rgb" predicts the whole picture.
         size: side of the training pictures; other sizes are brought to about this area.
-        fold: pixels a side that become one place of the finest map, 4 or 8. Scenes at 128x128
-            use 4; photographs at 256x256 use 8, and cost the same. The answer has a quarter of
-            the size either way.
+        fold: pixels a side that become one place of the finest map, 4 or 8. The released weights
+            have 4; pictures of 256x256 with 8 cost what those of 128x128 cost with 4. The answer
+            has a quarter of the size either way.
         widths: channels of the finest map and of each map half as large, at 1/4, 1/8, 1/16 and
             1/32 of the picture with a fold of 4. The finest maps are
             narrow: half of the arithmetic is there, and most of the parameters are not.

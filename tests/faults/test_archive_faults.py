@@ -70,7 +70,7 @@ GOOD = archive()
 HARMFUL = {
     "climbs out": (archive([("../evil.jpg", jpeg(9))]), "unsafe member"),
     "climbs out in the middle": (archive([("a/../../evil.jpg", jpeg(9))]), "unsafe member"),
-    "an absolute path": (archive([("/tmp/evil.jpg", jpeg(9))]), "unsafe member"),
+    "an absolute path": (archive([("/evil.jpg", jpeg(9))]), "unsafe member"),
     "a drive of Windows": (archive([("C:\\evil.jpg", jpeg(9))]), "unsafe member"),
     "climbs out with backslashes": (archive([("..\\evil.jpg", jpeg(9))]), "unsafe member"),
     "one name twice": (archive([("val/0.jpg", jpeg(9))]), "two pictures named '0.jpg'"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -24,7 +25,9 @@ every_solution = pytest.mark.parametrize("file", SOLUTIONS, ids=lambda file: fil
 
 
 def tool(name: str) -> ModuleType:
-    """A script of ``.ci``, which is no package."""
+    """A script of ``.ci``, which is no package; some import their neighbours."""
+    if str(ROOT / ".ci") not in sys.path:
+        sys.path.append(str(ROOT / ".ci"))
     spec = importlib.util.spec_from_file_location(name, ROOT / ".ci" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

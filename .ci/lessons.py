@@ -1,0 +1,44 @@
+"""Change lessons in place, or say which would change: what badges.py and slides.py share."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+
+
+def arguments(about: str, write: str) -> argparse.ArgumentParser:
+    """The options that both have; ``about`` and ``write`` are told by --help."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--write", action="store_true", help=write)
+    parser.add_argument("names", nargs="*", help="for example 05; all lessons unless told")
+    return parser
+
+
+def chosen(names: list[str]) -> list[Path]:
+    """The lessons of these numbers, or all."""
+    files = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    return [file for file in files if not names or file.stem[:2] in names]
+
+
+def rewrite(files: list[Path], change: Callable[[dict, str], None], write: bool, what: str) -> int:
+    """Let ``change`` alter each notebook, given with its name; keep it if ``write``.
+
+    Returns:
+        How many differ from what they should be and were not written: an exit status.
+    """
+    differ = 0
+    for file in files:
+        before = file.read_text("utf-8")
+        notebook = json.loads(before)
+        change(notebook, file.stem)
+        after = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+        if after != before:
+            differ += 1
+            print(f"{file.name}: {what} {'written' if write else 'differs'}")
+            if write:
+                file.write_text(after, "utf-8")
+    return int(differ > 0 and not write)
