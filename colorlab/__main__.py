@@ -1,4 +1,4 @@
-"""The command line: ``colorlab train | evaluate | colorize | download``."""
+"""The command line: ``colorlab train | evaluate | colorize | download | ablate``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": "measure models beside gray, with intervals",
     "colorize": "colour pictures with released weights",
     "download": "fetch COCO val2017 and make the photo set of it",
+    "ablate": "measure what each part of the UNet's recipe is worth",
 }
 
 

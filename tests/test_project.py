@@ -35,7 +35,7 @@ ORDER = [
     {"metrics", "models"},
     {"averaging", "trainer", "runs", "cards", "weights"},
     {"training", "checkpoints"},
-    {"costs", "recipes", "throughput", "turing"},
+    {"ablation", "costs", "recipes", "throughput", "turing"},
     {"plots", "plots_atlas", "plots_diversity", "plots_known", "canvas", "exercises", "panels"},
     {"before_after", "turing_widget", "studio"},
     {"widgets"},
@@ -115,7 +115,7 @@ def test_one_concept_a_file(file):
 
 
 def test_commands_explain_themselves():
-    for name in ("", "train", "evaluate", "colorize", "download"):
+    for name in ("", "train", "evaluate", "colorize", "download", "ablate"):
         words = [sys.executable, "-m", "colorlab", *([name] if name else []), "--help"]
         done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT)
         assert "usage: colorlab" in done.stdout

@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import torch
 
 from colorlab import checkpoints, data, parallel, throughput
 from colorlab.cards import check_config
 from colorlab.commands import evaluate, train_all
+from colorlab.data.loaders import Augmentation
 from colorlab.layers import count_parameters
 from colorlab.losses import REGRESSION_LOSSES
 from colorlab.models import MODELS, build
@@ -67,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="another setting of the model, its value in JSON: --set fold=8",
     )
-    parser.add_argument("--augment", choices=("none", "flip", "crop"), default=default.augment)
+    parser.add_argument("--augment", choices=get_args(Augmentation), default=default.augment)
     parser.add_argument(
         "--crop-size", type=int, default=0, help="side of random crops (default: the pictures')"
     )
@@ -107,8 +109,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"name one model, {', '.join(MODELS)}; or give --all and a --budget")
     with parallel.team():
         if args.all:
-            measure = _command(evaluate.add_arguments, evaluate.run)
-            return train_all.run(args, _command(add_arguments, run), measure)
+            measure = as_function(evaluate.add_arguments, evaluate.run)
+            return train_all.run(args, as_function(add_arguments, run), measure)
         return _train_one(args)
 
 
@@ -146,7 +148,7 @@ def _train_one(args: argparse.Namespace) -> int:
     return 0
 
 
-def _command(declare: Callable, carry_out: Callable) -> train_all.Command:
+def as_function(declare: Callable, carry_out: Callable) -> train_all.Command:
     """A command as a function of its words."""
 
     def command(words: list[str]) -> int:

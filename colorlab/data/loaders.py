@@ -9,9 +9,9 @@ same batches, with no generator state to keep.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -23,8 +23,9 @@ from colorlab.data.pictures import Pictures
 from colorlab.data.quick import LabCache
 from colorlab.data.resident import Box, ResidentPictures, fits, sent
 
-Augmentation = Literal["none", "flip", "crop"]
+Augmentation = Literal["none", "flip", "crop", "tone"]
 SMALLEST_CROP = 0.5  # side of the smallest random crop, as a share of the picture's side
+STRONGEST_TONE = 0.35  # of the logarithm of a tone curve's exponent: 0.70 to 1.42
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,9 @@ class TrainingBatches:
         batch_size: pictures in a batch.
         seed: of the run.
         augment: ``"none"``; ``"flip"``, mirrored with probability a half; ``"crop"``, also a
-            random square of 50 to 100 % of the side, resized to ``crop_size``. Colour is never
-            changed: a jittered target teaches wrong colours.
+            random square of 50 to 100 % of the side, resized to ``crop_size``; ``"tone"``, also a
+            random tone curve on L, as of another exposure. The target is never changed: a
+            jittered one teaches wrong colours.
         device: where the batches are made. On a CPU, L and ab of uncropped pictures are computed
             once and kept in memory (:class:`colorlab.data.quick.LabCache`). A GPU keeps the bytes
             of a set that fits (:class:`colorlab.data.resident.ResidentPictures`).
@@ -129,8 +131,9 @@ class TrainingBatches:
         crop_size: int = 0,
         share: slice = slice(None),
     ) -> None:
-        if augment not in ("none", "flip", "crop"):
-            raise ValueError(f"augment must be 'none', 'flip' or 'crop', got {augment!r}")
+        if augment not in get_args(Augmentation):
+            choice = ", ".join(map(repr, get_args(Augmentation)))
+            raise ValueError(f"augment must be one of {choice}, got {augment!r}")
         if not len(pictures):
             raise ValueError("the training set is empty; check the folder or the split's name")
         self.pictures = pictures
@@ -140,7 +143,8 @@ class TrainingBatches:
         self.device = torch.device(device)
         self.crop_size = crop_size or pictures.size
         self.share = share
-        cached = self.device.type == "cpu" and augment != "crop"
+        self.cuts = augment in ("crop", "tone")
+        cached = self.device.type == "cpu" and not self.cuts
         self.cache = LabCache(pictures) if cached else None
         self.resident = (
             ResidentPictures(pictures, self.device) if fits(pictures, self.device) else None
@@ -152,21 +156,31 @@ class TrainingBatches:
         random = np.random.default_rng((self.seed, step, 1))
         mirrored = random.random(self.batch_size) < (0.0 if self.augment == "none" else 0.5)
         boxes = _random_boxes(random, self.batch_size, self.pictures.size)
+        tones = random.uniform(-STRONGEST_TONE, STRONGEST_TONE, self.batch_size)
         chosen, mirrored, boxes = chosen[self.share], mirrored[self.share], boxes[self.share]
 
         def make_picture() -> Tensor:
             if self.resident:
-                cut = boxes if self.augment == "crop" else None
+                cut = boxes if self.cuts else None
                 return self.resident.batch(chosen, mirrored, cut, self.crop_size)
             eight = self.pictures.rgb[chosen]  # (N, S, S, 3)
             eight[mirrored] = eight[mirrored, :, ::-1]
-            if self.augment == "crop":
+            if self.cuts:
                 eight = _cut(eight, boxes, self.crop_size)
             return make_rgb(eight, self.device)
 
         if self.cache:
             return Batch(*self.cache.batch(chosen, mirrored), make_picture)
-        return batch_from_rgb(make_picture())
+        batch = batch_from_rgb(make_picture())
+        if self.augment == "tone":
+            return replace(batch, L=_toned(batch.L, np.exp(tones[self.share])))
+        return batch
+
+
+def _toned(L: Tensor, exponents: np.ndarray) -> Tensor:
+    """L (N, 1, H, W) in [0, 100] under a tone curve each: black and white stay where they are."""
+    exponents = torch.as_tensor(exponents, dtype=L.dtype, device=L.device).view(-1, 1, 1, 1)
+    return 100 * (L / 100).clamp(0, 1) ** exponents
 
 
 def _random_boxes(random: np.random.Generator, count: int, whole: int) -> list[Box]:
