@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 from skimage.color import rgb2lab
 
 from colorlab.data.loaders import (
+    Augmentation,
     TrainingBatches,
     batch_from_rgb,
     batches_in_order,
@@ -46,7 +49,7 @@ def test_epochs_differ_and_so_do_seeds():
     assert not np.array_equal(first, indices_at(0, 100, 100, seed=1))
 
 
-@pytest.mark.parametrize("augment", ["none", "flip", "crop"])
+@pytest.mark.parametrize("augment", get_args(Augmentation))
 def test_a_step_is_a_pure_function(few_pictures, augment):
     once = TrainingBatches(few_pictures, 6, seed=1, augment=augment).at(7)
     torch.rand(10)  # the global generator must not matter
@@ -90,6 +93,20 @@ def test_crops_have_the_size_asked_for_and_colours_of_the_picture(few_pictures):
     values = batch.rgb.flatten(2)
     assert (values >= low[..., None]).all()
     assert (values <= high[..., None]).all()
+
+
+def test_a_tone_curve_changes_the_input_alone(few_pictures):
+    plain = TrainingBatches(few_pictures, 8, augment="crop", crop_size=64).at(3)
+    toned = TrainingBatches(few_pictures, 8, augment="tone", crop_size=64).at(3)
+    assert torch.equal(toned.ab, plain.ab)
+    assert torch.equal(toned.rgb, plain.rgb)
+    inner = (plain.L > 1) & (plain.L < 99)
+    for before, after, here in zip(plain.L, toned.L, inner, strict=True):
+        exponents = (after[here] / 100).log() / (before[here] / 100).log()
+        assert exponents.std() < 1e-2 * exponents.mean(), "one curve a picture"
+        assert 0.70 < exponents.mean() < 1.42
+    means = (toned.L - plain.L).mean(dim=(1, 2, 3))
+    assert (means > 1).any() and (means < -1).any()
 
 
 def test_wrong_input_is_named(few_pictures):
