@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -17,15 +18,35 @@ from slides import without_kernel
 
 ROOT = Path(__file__).resolve().parents[1]
 MATHJAX = "mathjax@3.2.2"
-# Figures are drawn on white; wide tables and formulas scroll by themselves on a telephone.
+# Figures are drawn on white, and a dark page must not change their colours; wide tables and
+# formulas scroll by themselves on a telephone.
 STYLE = """
-html[data-theme="dark"] .cell_output img { background: white; border-radius: 4px; }
+html[data-theme="dark"] main .cell_output img:not(.only-dark, .dark-light) {
+  background: white; border-radius: 4px; filter: none; padding: 0;
+}
+html[data-theme="dark"] .bd-content div.cell_output .text_html:not(:has(table.dataframe)) {
+  background: none; color: inherit; padding: 0;
+}
 .cell_output img { max-width: 100%; height: auto; }
-.cell_output table { display: block; overflow-x: auto; }
-div.math { overflow-x: auto; overflow-y: hidden; }
-main table { display: block; overflow-x: auto; }
+main div.math { overflow-x: auto; overflow-y: hidden; }
+main :is(table, .table) {
+  display: block; overflow-x: auto; width: fit-content; max-width: 100%; margin-left: 0;
+}
+main .cell_output table { font-size: 0.8em; }
+main .cell_output :is(th, td) { padding: 0.2rem 0.5rem; }
+main .cell_output :is(tbody th, tbody th ~ td) { white-space: nowrap; }
+main table.table > thead:not(:has(th > p:not(:empty))) { display: none; }  /* without a word */
 main p, main li { overflow-wrap: break-word; }
 main :not(pre) > code, main code .pre { white-space: normal; overflow-wrap: anywhere; }
+main td code, main td code .pre { overflow-wrap: break-word; }
+main .cell pre { font-size: 13px; }
+main .cell_output pre { font-size: 12px; padding: 0.6rem; }
+main div:is(.highlight-default, .highlight-sh) pre { white-space: pre-wrap; }
+main h3 { font-size: 1.4rem; }
+html { --pst-sidebar-secondary: 14rem; }
+@media (min-width: 720px) {
+  main thead:not(:has(th > p:not(:empty))) + tbody td:first-child { white-space: nowrap; }
+}
 """
 
 
@@ -41,6 +62,16 @@ def copy(folder: Path) -> None:
     for file in (*lessons.glob("*.md"), *(ROOT / "site").glob("_*.yml")):
         shutil.copyfile(file, folder / file.name)
     (folder / "_static" / "site.css").write_text(STYLE, "utf-8")
+
+
+def once(html: Path) -> None:
+    """Leave a script that pages hold twice, and that declares constants, in each of them once."""
+    script = re.compile(r" *<script>const THEBE_JS_URL.*?</script>\n", re.S)
+    for file in html.rglob("*.html"):
+        page = file.read_text("utf-8")
+        for again in script.findall(page)[1:]:
+            page = page.replace(again, "", 1)
+        file.write_text(page, "utf-8")
 
 
 def mathjax(folder: Path) -> Path:
@@ -72,6 +103,7 @@ def main() -> int:
     if status := subprocess.run((*book, "--path-output", folder)).returncode:
         return status
     shutil.move(folder / "_build" / "html", html)
+    once(html)
     nowhere = broken(html)
     print("\n".join([*nowhere, f"{len(nowhere)} broken links"]))
     return int(bool(nowhere))

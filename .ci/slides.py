@@ -27,9 +27,12 @@ import lessons
 LIMIT = 18  # lines of text on a slide
 LEAD_IN = 5  # lines that leave room for a figure
 FIGURE = LIMIT - LEAD_IN
-SMALL_FIGURE = 7  # beside printed lines, see STYLE
+SMALL_FIGURE = 7  # beside printed lines
+HEIGHT, SMALL_HEIGHT = 440, 280  # of both in pixels, as in STYLE
+LINE = 28  # pixels that a free line adds to the only figure of a slide
 LONGEST_CODE = 13
 WIDTH = 95  # characters a line
+PRINTED = 112  # printed characters a line, before their type gets smaller
 OUTPUT_ONLY = "slide-output-only"
 GUESS = re.compile(r"\*before you (run|go on|move|look)", re.I)
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -37,26 +40,36 @@ LIBRARY = ("reveal.js@4.6.1", "mathjax@2.7.9", "requirejs@2.3.7", "jquery@3.7.1"
 STYLE = """<style>
 .reveal .slides { text-align: left; }
 .reveal .slides section { padding: 0 40px; box-sizing: border-box; }
-:root { --jp-content-font-size1: 21px; --jp-code-font-size: 17px; --jp-cell-prompt-width: 0px; }
+:root { --jp-content-font-size1: 21px; --jp-code-font-size: 16px; --jp-cell-prompt-width: 0px; }
 .reveal .jp-InputPrompt, .reveal .jp-OutputPrompt { display: none; }
 .reveal h1 { font-size: 44px; margin: 0.3em 0; text-transform: none; }
 .reveal h2 { font-size: 32px; margin: 0.2em 0; text-transform: none; }
 .reveal h3 { font-size: 25px; margin: 0.2em 0; text-transform: none; }
 .reveal p, .reveal li { line-height: 1.35; margin: 0.45em 0; }
 .reveal table { font-size: 19px; }
+.reveal table:has(th:nth-child(9)) { font-size: 13px; }
+.reveal thead:not(:has(th:not(:empty))) { display: none; }  /* a head without a word */
+.reveal thead:not(:has(th:not(:empty))) + tbody td:first-child { white-space: nowrap; }
+.reveal blockquote {
+  width: auto; margin: 0.5em 0; padding: 0 0.8em; box-shadow: none; border-left: 4px solid silver;
+}
 .reveal .jp-OutputArea-output img {
   width: 92%; height: auto; max-height: 440px; object-fit: contain; object-position: left;
   margin: 4px 0;
 }
 .reveal .jp-OutputArea-child:has(~ .jp-OutputArea-child) img,
 .reveal .jp-OutputArea-child ~ .jp-OutputArea-child img { max-height: 280px; }
-.reveal .jp-OutputArea-output pre {
-  font-size: 15px; line-height: 1.3; box-shadow: none; white-space: pre; width: 100%;
+.reveal div.jp-OutputArea-output { padding-left: 0; }
+.reveal div.jp-OutputArea-output > pre {
+  font-size: 17px; line-height: 1.25; white-space: pre-wrap; width: 100%; box-sizing: border-box;
 }
+.reveal .celltag_wide div.jp-OutputArea-output > pre { font-size: 15px; }
 .reveal .jp-RenderedMarkdown pre {
   font-size: 17px; line-height: 1.35; box-shadow: none; white-space: pre-wrap; width: 100%;
 }
 .reveal .MathJax_Display { margin: 0.4em 0; }
+.reveal .controls { font-size: 6px; }
+.reveal .slide-number { left: 8px; right: auto; }
 </style>
 """
 
@@ -78,9 +91,14 @@ def output_lines(cell: dict) -> int:
     printed = sum("".join(o["text"]).strip("\n").count("\n") + 1 for o in outputs if "text" in o)
     data = [o.get("data", {}) for o in outputs]
     markup = "".join("".join(d.get("text/html", d.get("text/markdown", ""))) for d in data)
-    rows = 1.4 * (markup.count("<tr") or markup.count("\n|"))
+    rows = 1.4 * (markup.count("<tr") or sum(table_rows(markup, 185)))
     small = math.ceil(0.8 * (printed + rows))  # their type is smaller
     return small + (0 if not has_figure(cell) else SMALL_FIGURE if small else FIGURE)
+
+
+def table_rows(markdown: str, width: int) -> list[int]:
+    """For each row of Markdown's tables, over how many lines of this width its cells break."""
+    return [math.ceil(len(row) / width) for row in re.findall(r"^\|.*", markdown, re.M)]
 
 
 def text_lines(markdown: str) -> int:
@@ -98,7 +116,7 @@ def text_lines(markdown: str) -> int:
         elif line.startswith("#"):
             total += 1.7
         elif line.startswith("|"):
-            total += 1.2 * math.ceil(len(line) / 125)
+            total += 1.2 * sum(table_rows(line, 125))
         elif line.strip():
             total += math.ceil(len(line) / WIDTH)
         else:
@@ -178,7 +196,7 @@ def slides(notebook: dict) -> list[list[dict]]:
 
 
 def without_kernel(notebook: dict) -> None:
-    """Leave out outputs that need a kernel, and give pictures their alt text, in place."""
+    """Leave out outputs that need a kernel, give pictures their alt text, join prints; in place."""
     for cell in notebook["cells"]:
         if cell["cell_type"] != "code":
             continue
@@ -187,6 +205,11 @@ def without_kernel(notebook: dict) -> None:
         for output in outputs:
             data = output.get("data", {})
             pictures = {"image/png", "image/jpeg"} & set(data)
+            # What was printed in one go may be kept in pieces.
+            before = cell["outputs"][-1] if cell["outputs"] else {}
+            if "text" in output and output.get("name") == before.get("name"):
+                before["text"] = "".join(before["text"]) + "".join(output["text"])
+                continue
             # A progress bar or a slider is nothing without a kernel; a canvas has a picture too.
             if WIDGET in data and not pictures:
                 continue
@@ -198,6 +221,19 @@ def without_kernel(notebook: dict) -> None:
                     "text/html": f'<img alt="{alt}" src="data:{kind};base64,{bytes_}">'
                 }
             cell["outputs"].append(output)
+
+
+def enlarged(notebook: dict) -> list[tuple[dict, int]]:
+    """The pictures that stand alone on a slide, each with the height in pixels that is free."""
+    found = []
+    for slide in slides(notebook):
+        cells = [cell for cell in slide if has_figure(cell)]
+        pictures = [o for cell in cells for o in cell["outputs"] if has_figure({"outputs": [o]})]
+        if len(pictures) == 1:
+            height_now = SMALL_HEIGHT if len(cells[0]["outputs"]) > 1 else HEIGHT
+            spare = max(0, LIMIT - sum(height(cell) for cell in slide))
+            found.append((pictures[0], height_now + LINE * spare))
+    return found
 
 
 def library(folder: Path) -> None:
@@ -235,9 +271,21 @@ def deck(file: Path, folder: Path) -> Path:
         mermaid_js_url="data:text/javascript,export default {initialize() {}}",  # no diagrams
     )
     notebook = nbformat.read(file, 4)
+    for cell in notebook.cells:
+        printed = "".join("".join(o.get("text", "")) for o in cell.get("outputs", []))
+        if any(len(line) > PRINTED for line in printed.split("\n")):
+            cell.metadata.setdefault("tags", []).append("wide")
+    pictures = enlarged(notebook)
     without_kernel(notebook)
+    for output, pixels in pictures:
+        image = output["data"]["text/html"]
+        output["data"]["text/html"] = image.replace(
+            "<img", f'<img style="max-height: {pixels}px"', 1
+        )
     html, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": file.stem}})
     place = folder / f"{file.stem}.slides.html"
+    # A formula that may break takes the whole width of its table.
+    html = html.replace("automatic: true", "automatic: false")
     place.write_text(html.replace("</head>", STYLE + "</head>", 1), "utf-8")
     return place
 
