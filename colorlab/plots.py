@@ -56,7 +56,7 @@ def compressed(picture: PilImage.Image) -> tuple[bytes, str]:
     rounded = np.minimum((np.asarray(picture, dtype=np.uint16) + 2) // 4 * 4, 255).astype(np.uint8)
     lossless, lossy = io.BytesIO(), io.BytesIO()
     PilImage.fromarray(rounded).save(lossless, format="PNG", optimize=True)
-    picture.save(lossy, format="JPEG", quality=90, subsampling=0, optimize=True)
+    picture.save(lossy, format="JPEG", quality=85, subsampling=0, optimize=True)
     if len(lossy.getvalue()) < _WORTH_A_LOSS * len(lossless.getvalue()):
         return lossy.getvalue(), "jpeg"
     return _with_palette(rounded) or lossless.getvalue(), "png"
