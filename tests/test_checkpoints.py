@@ -31,6 +31,18 @@ def test_what_is_saved_comes_back(saved):
     assert not loaded.training
 
 
+def test_eight_bits_halve_the_file_and_come_back_within_a_sixteenth(saved, tmp_path):
+    model, file = saved
+    small = checkpoints.save(model, "scenes", {"seed": 0}, tmp_path / "small", eight_bit=True)
+    assert small.stat().st_size < 0.6 * file.stat().st_size
+    loaded = checkpoints.load(str(small))
+    for key, value in model.state_dict().items():
+        # Three bits behind the leading one, so half a step is 1/16; near 0 steps are 1/512.
+        torch.testing.assert_close(loaded.state_dict()[key], value, rtol=1 / 16, atol=1 / 1024)
+    L = 100 * torch.rand(1, 1, 64, 64)
+    assert (loaded.colorize(L) - model.colorize(L)).abs().max() < 0.1
+
+
 @pytest.mark.parametrize("name", ["unet-ab-scenes", "{file}"])
 def test_names_by_which_it_is_found(saved, name):
     _, file = saved

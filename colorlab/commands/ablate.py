@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", default="photos", help="photos (default), or a folder with train")
     parser.add_argument("--split", default="val", help="to measure on (default: val)")
     parser.add_argument("--size", type=int, default=64, help="side of the pictures (64)")
-    parser.add_argument("--steps", type=int, default=2250, help="batches of 64 a row (2250)")
+    parser.add_argument("--steps", type=int, default=900, help="batches of 64 a row (900)")
     parser.add_argument("--only", metavar="ROWS", help="these rows and the base, by commas")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda")
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")

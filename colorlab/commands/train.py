@@ -50,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     length.add_argument("--steps", type=int, help="batches (default: 10 epochs)")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--weights", type=Path, help="folder of the weights (default: --out)")
+    parser.add_argument(
+        "--eight-bit", action="store_true", help="store matrices and kernels in 8 bits, not 16"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--seed", type=int, default=default.seed)
     parser.add_argument("--batch-size", type=int, default=default.batch_size)
@@ -69,7 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="another setting of the model, its value in JSON: --set fold=8",
     )
-    parser.add_argument("--augment", choices=get_args(Augmentation), default=default.augment)
+    parser.add_argument(
+        "--augment", choices=get_args(Augmentation), help=f"default: {default.augment}"
+    )
     parser.add_argument(
         "--crop-size", type=int, default=0, help="side of random crops (default: the pictures')"
     )
@@ -134,7 +139,7 @@ def _train_one(args: argparse.Namespace) -> int:
     if args.start:
         told["started_from"] = checkpoints.read_card(checkpoints.find(args.start))
     if parallel.rank() == 0:
-        file = checkpoints.save(model, world, told, args.weights or args.out)
+        file = checkpoints.save(model, world, told, args.weights or args.out, args.eight_bit)
         say(f"weights in {file}")
     parallel.wait()  # the next network may begin with these weights
     say(
@@ -199,7 +204,7 @@ def make_config(args: argparse.Namespace, model: Colorizer, train: data.Pictures
         learning_rate=args.learning_rate,
         weight_decay=args.weight_decay,
         ema=args.ema,
-        augment=args.augment,
+        augment=args.augment or TrainConfig.augment,
         crop_size=args.crop_size,
         validate_every=args.validate_every,
         seed=args.seed,

@@ -34,8 +34,10 @@ def stages(args: argparse.Namespace) -> list[tuple[Recipe, float, list[str]]]:
     planned = []
     for recipe in recipes:
         minutes = args.budget * recipe.share / parts
-        words = [recipe.model, "--target", recipe.target, "--minutes", f"{minutes:.4f}", *shared]
-        words += ["--out", run_folder(args.out, recipe), *recipe.options]
+        words = [recipe.model, "--target", recipe.target, "--minutes", f"{minutes:.4f}"]
+        words += [*recipe.options, *shared, "--out", run_folder(args.out, recipe)]
+        if recipe.target == "rgb":  # the reference's recipes: nobody colours photographs with them
+            words.append("--eight-bit")
         if recipe.start:
             (base,) = (one for one in recipes if one.row == recipe.start)
             words += ["--start", weights(args, base)]

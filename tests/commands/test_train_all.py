@@ -50,6 +50,16 @@ def test_every_recipe_is_a_command_that_makes_its_model(recipe, tmp_path):
     assert model.config.target == recipe.target
 
 
+def test_what_is_asked_for_wins_over_the_recipe(tmp_path):
+    for asked, augment in (((), "tone"), (("--augment", "none"), "none")):
+        args = arguments(
+            "--all", "--only", "unet,unet-rgb", "--budget", 1, "--out", tmp_path, *asked
+        )
+        planned = {recipe.row: arguments(*words) for recipe, _, words in train_all.stages(args)}
+        assert planned["unet"].augment == augment
+        assert [planned[row].eight_bit for row in ("unet", "unet-rgb")] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
