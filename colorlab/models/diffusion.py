@@ -59,6 +59,9 @@ class DiffusionConfig:
             more draws let the weak signal of early times be heard, and with it the rare colours.
         unconditional: share of draws that train without L, for guidance.
         guidance: 1 for the model's own frequencies; see :func:`colorlab.samplers.guided`.
+        temperature: factor on the noise that a draw begins with. Below 1 draws keep to likelier
+            colours, which differ less and are paler; guidance above 1 makes them strong again.
+            1 for the model's own frequencies.
         sampler: "euler" or "heun"; "ddim" with the other formulation.
         steps: of a draw.
     """
@@ -80,6 +83,7 @@ class DiffusionConfig:
     draws: int = 4
     unconditional: float = 0.05
     guidance: float = 1.0
+    temperature: float = 1.0
     sampler: str = "euler"
     steps: int = 10
 
@@ -91,7 +95,7 @@ class DiffusionConfig:
         ):
             if (value := getattr(self, name)) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
-        for name in ("shift", "scale", "floor", "draws", "steps"):
+        for name in ("shift", "scale", "floor", "draws", "steps", "temperature"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         if not 0 <= self.unconditional < 1:
@@ -200,13 +204,14 @@ class Diffusion(Colorizer):
             seen: see :meth:`look`, of N pictures.
             noise: see :meth:`noise`.
             hints: known answers (N, C, h, w) and where they are known, (N, 1, h, w) in [0, 1].
-            settings: in place of the config's: ``steps``, ``guidance``, ``sampler``, ``shift``.
+            settings: in place of the config's: ``steps``, ``guidance``, ``temperature``,
+                ``sampler``, ``shift``.
         """
         config = dataclasses.replace(self.config, **settings)
         group = max(1, AT_ONCE // noise.shape[1])
         answers = [
             self._walk(seen.repeat(len(some)), some.flatten(0, 1), hints, config)
-            for some in noise.split(group)
+            for some in (config.temperature * noise).split(group)
         ]
         return self.from_units(torch.cat(answers).view_as(noise))
 

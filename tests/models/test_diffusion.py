@@ -204,6 +204,20 @@ def test_guidance_and_steps_change_a_draw():
             assert (model.denoise(seen, noise, **settings) - plain).abs().max() > 1e-2, settings
 
 
+def test_without_noise_all_draws_are_one_and_a_low_temperature_lies_between():
+    model, L = stirred(), picture().L
+    with torch.no_grad():
+        seen, noise = model.look(L), model.noise(L, 2, seeded())
+        apart = {
+            temperature: (draws[0] - draws[1]).abs().mean().item()
+            for temperature in (1e-9, 0.5, 1.0)
+            for draws in [model.denoise(seen, noise, temperature=temperature)]
+        }
+    assert apart[1e-9] < 1e-5 < apart[0.5] < apart[1.0]
+    with pytest.raises(ValueError, match="temperature must be positive, got 0"):
+        build("diffusion", temperature=0.0)
+
+
 def test_hints_are_kept_and_the_rest_is_drawn():
     model, batch = stirred(steps=4), picture()
     mask = torch.zeros(2, 1, 16, 16)
