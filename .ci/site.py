@@ -22,7 +22,7 @@ MATHJAX = "mathjax@3.2.2"
 # formulas scroll by themselves on a telephone.
 STYLE = """
 html[data-theme="dark"] main .cell_output img:not(.only-dark, .dark-light) {
-  background: white; border-radius: 4px; filter: none; padding: 0;
+  background: white; border-radius: 4px; filter: none; padding: 6px;
 }
 html[data-theme="dark"] .bd-content div.cell_output .text_html:not(:has(table.dataframe)) {
   background: none; color: inherit; padding: 0;
@@ -41,13 +41,28 @@ main :not(pre) > code, main code .pre { white-space: normal; overflow-wrap: anyw
 main td code, main td code .pre { overflow-wrap: break-word; }
 main .cell pre { font-size: 13px; }
 main .cell_output pre { font-size: 12px; padding: 0.6rem; }
+main .tag_message .cell_output pre { white-space: pre-wrap; }
 main div:is(.highlight-default, .highlight-sh) pre { white-space: pre-wrap; }
 main h3 { font-size: 1.4rem; }
 html { --pst-sidebar-secondary: 14rem; }
+@media (max-width: 719px) {  /* the box of a formula that fits ends where its line ends */
+  main span.math {
+    display: inline-block; max-width: 100%; overflow-x: auto; overflow-y: hidden;
+    vertical-align: bottom;
+  }
+}
 @media (min-width: 720px) {
   main thead:not(:has(th > p:not(:empty))) + tbody td:first-child { white-space: nowrap; }
 }
 """
+
+
+def mark_messages(notebook: dict) -> None:
+    """Tag exercises that say what is missing: a sentence may wrap, a table must not; in place."""
+    for cell in notebook["cells"]:
+        printed = "".join("".join(o.get("text", "")) for o in cell.get("outputs", []))
+        if printed.startswith("Not yet: "):
+            cell["metadata"].setdefault("tags", []).append("message")
 
 
 def copy(folder: Path) -> None:
@@ -58,6 +73,7 @@ def copy(folder: Path) -> None:
     for file in (*lessons.glob("*.ipynb"), *lessons.glob("solutions/*.ipynb")):
         notebook = json.loads(file.read_text("utf-8"))
         without_kernel(notebook)
+        mark_messages(notebook)
         (folder / file.relative_to(lessons)).write_text(json.dumps(notebook), "utf-8")
     for file in (*lessons.glob("*.md"), *(ROOT / "site").glob("_*.yml")):
         shutil.copyfile(file, folder / file.name)

@@ -7,7 +7,8 @@
 The rules: the title with what will be learned; a new slide at each heading; Markdown, short code
 and printed results share a slide while they fit; a figure stands alone or under a short lead-in,
 without the code that drew it. A question that asks for a guess does not share a slide with its
-answer. Set-up, long code and tables, sliders, exercises, references: left out.
+answer. A slider is the figure that it stands at. Set-up, long code and tables, exercises,
+references: left out. So are links to what does not lie beside the decks.
 
 Decks need reveal.js, MathJax, RequireJS and jQuery. `npm`, where DIR/library lacks them, gets them.
 """
@@ -35,6 +36,10 @@ WIDTH = 95  # characters a line
 PRINTED = 112  # printed characters a line, before their type gets smaller
 OUTPUT_ONLY = "slide-output-only"
 GUESS = re.compile(r"\*before you (run|go on|move|look)", re.I)
+# The end of a text that announces code.
+ANNOUNCED = re.compile(r"\s*\bIn (code|\w+ lines):\s*$")
+# A link to a file of the course, not a picture.
+LINK = re.compile(r"(?<!!)\[([^]\n]+)\]\((?!\w+:|#)([^)\s]+)\)")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 LIBRARY = ("reveal.js@4.6.1", "mathjax@2.7.9", "requirejs@2.3.7", "jquery@3.7.1")
 STYLE = """<style>
@@ -46,7 +51,7 @@ STYLE = """<style>
 .reveal h2 { font-size: 32px; margin: 0.2em 0; text-transform: none; }
 .reveal h3 { font-size: 25px; margin: 0.2em 0; text-transform: none; }
 .reveal p, .reveal li { line-height: 1.35; margin: 0.45em 0; }
-.reveal table { font-size: 19px; }
+.reveal table { font-size: 19px; margin-left: 0; }
 .reveal table:has(th:nth-child(9)) { font-size: 13px; }
 .reveal thead:not(:has(th:not(:empty))) { display: none; }  /* a head without a word */
 .reveal thead:not(:has(th:not(:empty))) + tbody td:first-child { white-space: nowrap; }
@@ -149,9 +154,10 @@ def planned(notebook: dict) -> Iterator[tuple[str, bool]]:
             if exercises or text.startswith("<details"):
                 yield "skip", False
                 continue
-            lines, asked = text_lines(text), bool(GUESS.search(text))
+            lines = text_lines(text)
             start = "slide" if heading and len(heading[1]) < 3 else "subslide"
-            fits = i == 1 or (not heading and used + lines <= LIMIT)
+            fits = i == 1 or (not heading and not asked and used + lines <= LIMIT)
+            asked = bool(GUESS.search(text))
         else:
             long = text.count("\n") + 1 > LONGEST_CODE
             shown = kinds(cell) - {WIDGET, "text/plain"}
@@ -210,7 +216,7 @@ def without_kernel(notebook: dict) -> None:
             if "text" in output and output.get("name") == before.get("name"):
                 before["text"] = "".join(before["text"]) + "".join(output["text"])
                 continue
-            # A progress bar or a slider is nothing without a kernel; a canvas has a picture too.
+            # A progress bar is nothing without a kernel; a slider and a canvas keep a picture.
             if WIDGET in data and not pictures:
                 continue
             for kind in pictures:
@@ -221,6 +227,27 @@ def without_kernel(notebook: dict) -> None:
                     "text/html": f'<img alt="{alt}" src="data:{kind};base64,{bytes_}">'
                 }
             cell["outputs"].append(output)
+
+
+def only_what_is_there(notebook: dict) -> None:
+    """Leave out words that announce code the deck hides, and links to other files; in place."""
+    cells = notebook["cells"]
+    for i, cell in enumerate(cells):
+        if cell["cell_type"] != "markdown":
+            continue
+        text = source(cell)
+        after = cells[i + 1]["metadata"] if i + 1 < len(cells) else {}
+        hidden = after.get("slideshow", {}).get("slide_type") == "skip"
+        if hidden or OUTPUT_ONLY in after.get("tags", []):
+            text = ANNOUNCED.sub("", text)
+        cell["source"] = LINK.sub(beside, text)
+
+
+def beside(link: re.Match[str]) -> str:
+    """A lesson's link leads to its deck; of other links to files only the words stay."""
+    words, place = link.groups()
+    lesson = re.fullmatch(r"(\d\d_\w+)\.ipynb", place)
+    return f"[{words}]({lesson[1]}.slides.html)" if lesson else words
 
 
 def enlarged(notebook: dict) -> list[tuple[dict, int]]:
@@ -276,6 +303,7 @@ def deck(file: Path, folder: Path) -> Path:
         if any(len(line) > PRINTED for line in printed.split("\n")):
             cell.metadata.setdefault("tags", []).append("wide")
     pictures = enlarged(notebook)
+    only_what_is_there(notebook)
     without_kernel(notebook)
     for output, pixels in pictures:
         image = output["data"]["text/html"]

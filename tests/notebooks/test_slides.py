@@ -41,7 +41,34 @@ def test_no_slide_shows_the_answer_beside_the_question(file):
         asked = [i for i, cell in enumerate(cells) if SLIDES.GUESS.search(SLIDES.source(cell))]
         if asked and cells[asked[-1]]["cell_type"] == "markdown":
             below = cells[asked[-1] + 1 :]
-            assert not any(cell.get("outputs") for cell in below), SLIDES.source(cells[asked[-1]])
+            assert not any(
+                cell["cell_type"] == "markdown" or cell.get("outputs") for cell in below
+            ), SLIDES.source(cells[asked[-1]])
+
+
+def test_a_text_after_a_question_begins_a_slide():
+    texts = ("# Title", "# About", "> **Before you go on:** which?", "The mean.")
+    cells = [{"cell_type": "markdown", "source": [text], "metadata": {}} for text in texts]
+    SLIDES.mark({"cells": cells})
+    kinds = [cell["metadata"]["slideshow"]["slide_type"] for cell in cells]
+    assert kinds[2:] == ["-", "subslide"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("The mean of all. In six lines:", "The mean of all."),
+        ("The mean. Here they are:", "The mean. Here they are:"),
+        ("[glossary](glossary.md)", "glossary"),
+        ("[03](03_measuring_color.ipynb)", "[03](03_measuring_color.slides.html)"),
+        ("[paper](https://doi.org/1) ![a](a.png)", "[paper](https://doi.org/1) ![a](a.png)"),
+    ],
+)
+def test_a_deck_announces_and_links_only_what_is_there(text, shown):
+    hidden = {"cell_type": "code", "metadata": {"slideshow": {"slide_type": "skip"}}}
+    cell = {"cell_type": "markdown", "metadata": {}, "source": [text]}
+    SLIDES.only_what_is_there({"cells": [cell, hidden]})
+    assert cell["source"] == shown
 
 
 def test_marking_changes_neither_source_nor_outputs():
