@@ -48,13 +48,25 @@ def run(args: argparse.Namespace) -> int:
         train_one(words(args, change))
     result = compare(files, pictures, args.device)
     abouts = {change.name: change.about for change in chosen} | {FLIPPED: FLIPPED_ABOUT}
-    result = dataclasses.replace(result, details=result.details | {"about": abouts})
+    result = dataclasses.replace(
+        result,
+        details=result.details | {"about": abouts},
+        provenance=result.provenance | {"command": _command(args), "rows": abouts},
+    )
     print(result.table())
     if args.json is not None:
         # Differences in pairs stand in the details: values of each picture would be 400 kB.
         dataclasses.replace(result, per_picture={}, names=()).to_json(args.json)
         print(f"written to {args.json}")
     return 0
+
+
+def _command(args: argparse.Namespace) -> str:
+    """The command that repeats the table; where its runs lie does not matter."""
+    only = ["--only", f'"{args.only}"'] if args.only else []
+    shared = ["--data", Path(args.data).name, "--split", args.split, "--size", args.size]
+    words = ["colorlab ablate", *shared, "--steps", args.steps, *only, "--precision"]
+    return " ".join(map(str, [*words, args.precision, "--out", "runs/ablation"]))
 
 
 def choose(only: str | None) -> list[Change]:

@@ -74,7 +74,7 @@ def test_nor_in_what_the_code_writes():
 @pytest.mark.parametrize("file", RESULTS, ids=lambda file: file.stem)
 def test_a_kept_table_tells_where_it_is_from_and_is_of_the_released_weights(file):
     provenance = json.loads(file.read_text("utf-8"))["provenance"]
-    assert provenance["command"].startswith("colorlab evaluate ")
+    assert provenance["command"].startswith(("colorlab evaluate ", "colorlab ablate "))
     assert len(provenance["data"]["sha256"]) == 64
     for origin in provenance["rows"].values():
         found = re.search(r"([\w-]+)\.safetensors, sha256 (\w{64})", origin)
