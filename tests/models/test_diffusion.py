@@ -100,7 +100,8 @@ def test_the_single_answer_is_a_draw_and_always_the_same():
     with torch.no_grad():
         drawn = model.answer(L)
         assert (drawn - model(L)).abs().max() > 1
-        assert torch.equal(model.answer(L[:1].expand(2, -1, -1, -1))[1], drawn[0])
+        again = model.answer(L[:1].expand(2, -1, -1, -1))[1]  # another place in a batch rounds anew
+        torch.testing.assert_close(again, drawn[0], atol=1e-2, rtol=1e-3)
 
 
 def test_samples_keep_lightness():
