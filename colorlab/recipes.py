@@ -38,7 +38,7 @@ class Recipe:
         return self.model if self.target == "ab" else f"{self.model}-{self.target}"
 
 
-_CROPS = ("--augment", "crop")  # which 3,600 pictures need most, see the ablation in lesson 11
+_CROPS = ("--augment", "crop")  # as the released weights, see data/README.md
 _DRAWN = ("sample", "mean8", "best8")
 RECIPES = (
     Recipe("resnet", share=4, options=("--loss", "huber", *_CROPS)),
@@ -72,7 +72,7 @@ RECIPES = (
         "diffusion",
         share=6,
         start="unet",
-        options=(*_CROPS, "--batch-size", "8", "--learning-rate", "5e-3"),
+        options=(*_CROPS, "--batch-size", "8", "--learning-rate", "5e-3", "--set", "reach=12"),
         draws=_DRAWN,
     ),
     Recipe("classifier", share=4, start="unet", options=(*_CROPS, "--learning-rate", "1e-3")),

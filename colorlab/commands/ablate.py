@@ -50,7 +50,6 @@ def run(args: argparse.Namespace) -> int:
     abouts = {change.name: change.about for change in chosen} | {FLIPPED: FLIPPED_ABOUT}
     result = dataclasses.replace(
         result,
-        details=result.details | {"about": abouts},
         provenance=result.provenance | {"command": _command(args), "rows": abouts},
     )
     print(result.table())

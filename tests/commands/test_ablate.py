@@ -89,7 +89,8 @@ def test_a_table_is_made_once_and_goes_on(folder, tmp_path, capsys):
         one = differences["de76"]
         assert one["mean"] == pytest.approx(means[name] - means[BASE])
         assert one["low"] <= one["mean"] <= one["high"]
-    assert set(result.details["about"]) == set(result.models)
+    assert set(result.provenance["rows"]) == set(result.models)
+    assert result.provenance["command"].startswith("colorlab ablate --data ")
     assert result.provenance["data"]["source"].endswith("val")
 
     capsys.readouterr()
