@@ -124,8 +124,9 @@ def test_the_yardstick_has_its_54_million_parameters():
 
 
 def test_a_training_step_against_pix2pix(benchmark):
-    precision = {fold: fastest_precision(unet(fold), pictures(), CONFIG)[0] for fold in RATIOS}
-    ours = [our_step(fold, precision[fold]) for fold in RATIOS]
+    # Asked of the quick one alone: where a processor lacks bfloat16, trying it takes a minute.
+    precision = fastest_precision(unet(8), pictures(), CONFIG)[0]
+    ours = [our_step(fold, precision) for fold in RATIOS]
     *our_seconds, their_seconds = in_turns(*ours, their_step(), rounds=2)
     benchmark.pedantic(ours[-1], rounds=2)
     their_rate = THEIR_BATCH / their_seconds
@@ -134,9 +135,9 @@ def test_a_training_step_against_pix2pix(benchmark):
     benchmark.extra_info |= {"pix2pix_megabytes": megabytes(their_step)}
     for fold, rate in rates.items():
         benchmark.extra_info |= {
-            f"fold_{fold}": f"{rate:.1f} pictures/s in {precision[fold]}",
+            f"fold_{fold}": f"{rate:.1f} pictures/s in {precision}",
             f"fold_{fold}_ratio": round(rate / their_rate, 1),
-            f"fold_{fold}_megabytes": megabytes(our_step, fold, precision[fold]),
+            f"fold_{fold}_megabytes": megabytes(our_step, fold, precision),
         }
     print(f"\ntraining: {benchmark.extra_info}")
     assert all(rates[fold] / their_rate >= least for fold, least in RATIOS.items())

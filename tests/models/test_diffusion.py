@@ -219,6 +219,23 @@ def test_without_noise_all_draws_are_one_and_a_low_temperature_lies_between():
         build("diffusion", temperature=0.0)
 
 
+def test_noise_that_follows_lightness_is_what_draws_begin_with_and_what_training_sees():
+    batch = picture(2)
+    L = batch.L.clone()
+    L[..., :32], L[..., 32:] = 20.0, 90.0
+    model = stirred(reach=100.0, tones=10.0)
+    noise = model.noise(L, 400, seeded())[:, 0, :, 3]  # (400, 2, 16)
+    within, across = ((noise[..., 2] * noise[..., k]).mean().item() for k in (6, 9))
+    assert within > 0.8
+    assert abs(across) < 0.2
+    (player,) = model.players()
+    torch.manual_seed(0)
+    follows = player.loss(dataclasses.replace(batch, L=L))["velocity"]
+    torch.manual_seed(0)
+    model.config = dataclasses.replace(model.config, tones=0.0)
+    assert player.loss(dataclasses.replace(batch, L=L))["velocity"] != follows
+
+
 def test_hints_are_kept_and_the_rest_is_drawn():
     model, batch = stirred(steps=4), picture()
     mask = torch.zeros(2, 1, 16, 16)
@@ -289,6 +306,7 @@ def test_a_fold_of_8_draws_at_the_same_size():
         {"steps": 0},
         {"unconditional": 1.0},
         {"shift": -2.0},
+        {"tones": -1.0},
     ],
 )
 def test_wrong_settings_are_told(wrong):
