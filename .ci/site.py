@@ -58,10 +58,15 @@ html { --pst-sidebar-secondary: 14rem; }
 
 
 def mark_messages(notebook: dict) -> None:
-    """Tag exercises that say what is missing: a sentence may wrap, a table must not; in place."""
+    """Tag cells that print sentences: a sentence may wrap, a table must not; in place.
+
+    A table holds two spaces in a row, or an indented line; what exercises miss is a sentence.
+    """
     for cell in notebook["cells"]:
         printed = "".join("".join(o.get("text", "")) for o in cell.get("outputs", []))
-        if printed.startswith("Not yet: "):
+        if printed.startswith("Not yet: ") or (
+            printed and not re.search(r"  |^ |\t", printed, re.M)
+        ):
             cell["metadata"].setdefault("tags", []).append("message")
 
 

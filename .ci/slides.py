@@ -1,46 +1,34 @@
-"""Slide decks from the lessons: which cells are on a slide, and the decks themselves.
+"""Slide decks from the lessons, which run without a network; see slide_plan.py for the rules.
 
     python .ci/slides.py              say which lessons' slide metadata differ; exit status 1 if any
     python .ci/slides.py --write      set the metadata, after a lesson was executed anew
-    python .ci/slides.py --deck DIR   make DIR/NN_name.slides.html, which run without a network
+    python .ci/slides.py --deck DIR   make DIR/NN_name.slides.html
 
-The rules: the title with what will be learned; a new slide at each heading; Markdown, short code
-and printed results share a slide while they fit; a figure stands alone or under a short lead-in,
-without the code that drew it. A question that asks for a guess does not share a slide with its
-answer. A slider is the figure that it stands at. Set-up, long code and tables, exercises,
-references: left out. So are links to what does not lie beside the decks.
+Links to what does not lie beside the decks are left out, and so are outputs that need a kernel.
 
 Decks need reveal.js, MathJax, RequireJS and jQuery. `npm`, where DIR/library lacks them, gets them.
 """
 
 from __future__ import annotations
 
-import math
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
 import lessons
+from slide_plan import LIMIT, OUTPUT_ONLY, WIDGET, has_figure, height, mark, slides, source
 
-LIMIT = 18  # lines of text on a slide
-LEAD_IN = 5  # lines that leave room for a figure
-FIGURE = LIMIT - LEAD_IN
-SMALL_FIGURE = 7  # beside printed lines
-HEIGHT, SMALL_HEIGHT = 440, 280  # of both in pixels, as in STYLE
+HEIGHT, SMALL_HEIGHT = 440, 280  # of a figure alone or beside print, in pixels, as in STYLE
 LINE = 28  # pixels that a free line adds to the only figure of a slide
-LONGEST_CODE = 13
-WIDTH = 95  # characters a line
 PRINTED = 112  # printed characters a line, before their type gets smaller
-OUTPUT_ONLY = "slide-output-only"
-GUESS = re.compile(r"\*before you (run|go on|move|look)", re.I)
 # The end of a text that announces code.
 ANNOUNCED = re.compile(r"\s*\bIn (code|\w+ lines):\s*$")
 # A link to a file of the course, not a picture.
 LINK = re.compile(r"(?<!!)\[([^]\n]+)\]\((?!\w+:|#)([^)\s]+)\)")
-WIDGET = "application/vnd.jupyter.widget-view+json"
+MOVING = ("FigureSlider", "BeforeAfter")  # widgets whose still is one of many
+MOVES = '<p class="moves">(In the notebook this picture moves.)</p>'
 LIBRARY = ("reveal.js@4.6.1", "mathjax@2.7.9", "requirejs@2.3.7", "jquery@3.7.1")
 STYLE = """<style>
 .reveal .slides { text-align: left; }
@@ -52,7 +40,8 @@ STYLE = """<style>
 .reveal h3 { font-size: 25px; margin: 0.2em 0; text-transform: none; }
 .reveal p, .reveal li { line-height: 1.35; margin: 0.45em 0; }
 .reveal table { font-size: 19px; margin-left: 0; }
-.reveal table:has(th:nth-child(9)) { font-size: 13px; }
+.reveal table:has(th:nth-child(9)) { font-size: 17px; }
+.reveal table.colorlab-table { font-size: 15px; }
 .reveal thead:not(:has(th:not(:empty))) { display: none; }  /* a head without a word */
 .reveal thead:not(:has(th:not(:empty))) + tbody td:first-child { white-space: nowrap; }
 .reveal blockquote {
@@ -64,6 +53,7 @@ STYLE = """<style>
 }
 .reveal .jp-OutputArea-child:has(~ .jp-OutputArea-child) img,
 .reveal .jp-OutputArea-child ~ .jp-OutputArea-child img { max-height: 280px; }
+.reveal .moves { font-size: 17px; margin: 0; }
 .reveal div.jp-OutputArea-output { padding-left: 0; }
 .reveal div.jp-OutputArea-output > pre {
   font-size: 17px; line-height: 1.25; white-space: pre-wrap; width: 100%; box-sizing: border-box;
@@ -79,126 +69,9 @@ STYLE = """<style>
 """
 
 
-def source(cell: dict) -> str:
-    """The text of a cell, which nbformat keeps as a list of lines."""
-    return "".join(cell["source"])
-
-
-def kinds(cell: dict) -> set[str]:
-    """The MIME types of a code cell's outputs; printed text is ``stream``."""
-    outputs = cell.get("outputs", [])
-    return {kind for o in outputs for kind in o.get("data", {"stream": None})}
-
-
-def output_lines(cell: dict) -> int:
-    """About how many lines the outputs of a code cell take on a slide."""
-    outputs = cell.get("outputs", [])
-    printed = sum("".join(o["text"]).strip("\n").count("\n") + 1 for o in outputs if "text" in o)
-    data = [o.get("data", {}) for o in outputs]
-    markup = "".join("".join(d.get("text/html", d.get("text/markdown", ""))) for d in data)
-    rows = 1.4 * (markup.count("<tr") or sum(table_rows(markup, 185)))
-    small = math.ceil(0.8 * (printed + rows))  # their type is smaller
-    return small + (0 if not has_figure(cell) else SMALL_FIGURE if small else FIGURE)
-
-
-def table_rows(markdown: str, width: int) -> list[int]:
-    """For each row of Markdown's tables, over how many lines of this width its cells break."""
-    return [math.ceil(len(row) / width) for row in re.findall(r"^\|.*", markdown, re.M)]
-
-
-def text_lines(markdown: str) -> int:
-    """About how many lines Markdown takes on a slide."""
-    total, in_math = 0.0, False
-    plain = re.sub(r"\]\([^)]*\)", "]", markdown)
-    plain = re.sub(r"(?<!\$)\$([^$\n]+)\$(?!\$)", lambda m: m[1][: len(m[1]) // 2], plain)
-    plain = re.sub(r"(?<=[^\n|$])\n(?=[^\n\s*|#>$`\d-])", " ", plain)  # one line a paragraph
-    for line in plain.split("\n"):
-        if "$$" in line and line.count("$$") == 1:
-            in_math = not in_math
-            total += 0.8
-        elif in_math or "$$" in line:
-            total += 1.8 + 1.2 * (r"\underbrace" in line)
-        elif line.startswith("#"):
-            total += 1.7
-        elif line.startswith("|"):
-            total += 1.2 * sum(table_rows(line, 125))
-        elif line.strip():
-            total += math.ceil(len(line) / WIDTH)
-        else:
-            total += 0.4
-    return math.ceil(total)
-
-
-def has_figure(cell: dict) -> bool:
-    """Whether a picture is among a cell's outputs."""
-    return bool({"image/png", "image/jpeg"} & kinds(cell))
-
-
-def height(cell: dict) -> int:
-    """About how many lines a cell takes on a slide, by its metadata."""
-    if cell["cell_type"] == "markdown":
-        return text_lines(source(cell))
-    code = 0 if OUTPUT_ONLY in cell["metadata"].get("tags", []) else source(cell).count("\n") + 1
-    return code + output_lines(cell)
-
-
-def planned(notebook: dict) -> Iterator[tuple[str, bool]]:
-    """For each cell the slide type, and whether only its output is shown."""
-    used, exercises, begun, asked = 0, False, False, False
-    for i, cell in enumerate(notebook["cells"]):
-        text, output_only = source(cell), False
-        heading = re.match(r"(#+) (?:\d+\. )?(\w+)", text)
-        if heading and heading[1] == "##":
-            exercises, begun = heading[2] in ("Exercises", "Further"), True
-        if cell["cell_type"] == "markdown":
-            if exercises or text.startswith("<details"):
-                yield "skip", False
-                continue
-            lines = text_lines(text)
-            start = "slide" if heading and len(heading[1]) < 3 else "subslide"
-            fits = i == 1 or (not heading and not asked and used + lines <= LIMIT)
-            asked = bool(GUESS.search(text))
-        else:
-            long = text.count("\n") + 1 > LONGEST_CODE
-            shown = kinds(cell) - {WIDGET, "text/plain"}
-            silent = long or kinds(cell) or re.search(r"^assert ", text, re.M)
-            if not begun or exercises or (not shown and silent):
-                yield "skip", False
-                continue
-            lines, code = output_lines(cell), text.count("\n") + 1
-            output_only = bool(shown - {"stream"}) or long or bool(shown and lines + code > LIMIT)
-            lines += 0 if output_only else code
-            if lines > LIMIT and not has_figure(cell):
-                yield "skip", False
-                continue
-            start, fits = "subslide", used + lines <= LIMIT and not (asked and shown)
-            asked = asked and not shown
-        used = used + lines if fits else lines
-        yield ("-" if fits else start), output_only
-
-
-def mark(notebook: dict) -> None:
-    """Set ``slideshow.slide_type`` of every cell, and the tag of cells shown without code."""
-    for cell, (slide_type, output_only) in zip(
-        notebook["cells"], list(planned(notebook)), strict=True
-    ):
-        metadata = cell["metadata"]
-        metadata["slideshow"] = {"slide_type": slide_type}
-        tags = [tag for tag in metadata.pop("tags", []) if tag != OUTPUT_ONLY]
-        if tags := tags + [OUTPUT_ONLY] * output_only:
-            metadata["tags"] = tags
-
-
-def slides(notebook: dict) -> list[list[dict]]:
-    """The cells of each slide, by their metadata."""
-    deck: list[list[dict]] = []
-    for cell in notebook["cells"]:
-        kind = cell["metadata"].get("slideshow", {}).get("slide_type", "-")
-        if kind in ("slide", "subslide"):
-            deck.append([])
-        if kind != "skip" and deck:
-            deck[-1].append(cell)
-    return deck
+def moves(data: dict) -> bool:
+    """Whether the data of an output are a widget that shows another picture when it is moved."""
+    return WIDGET in data and "".join(data.get("text/plain", "")).startswith(MOVING)
 
 
 def without_kernel(notebook: dict) -> None:
@@ -223,9 +96,8 @@ def without_kernel(notebook: dict) -> None:
                 # Converters know no alt text of a picture output, but leave HTML alone.
                 alt = escape(output["metadata"].get(kind, {}).get("alt", ""), quote=True)
                 bytes_ = "".join(data[kind]).strip()
-                output["data"] = {
-                    "text/html": f'<img alt="{alt}" src="data:{kind};base64,{bytes_}">'
-                }
+                html = f'<img alt="{alt}" src="data:{kind};base64,{bytes_}">'
+                output["data"] = {"text/html": html + MOVES if moves(data) else html}
             cell["outputs"].append(output)
 
 
@@ -258,7 +130,7 @@ def enlarged(notebook: dict) -> list[tuple[dict, int]]:
         pictures = [o for cell in cells for o in cell["outputs"] if has_figure({"outputs": [o]})]
         if len(pictures) == 1:
             height_now = SMALL_HEIGHT if len(cells[0]["outputs"]) > 1 else HEIGHT
-            spare = max(0, LIMIT - sum(height(cell) for cell in slide))
+            spare = max(0, LIMIT - sum(height(cell) for cell in slide)) - moves(pictures[0]["data"])
             found.append((pictures[0], height_now + LINE * spare))
     return found
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from colorlab.metrics import Evaluation
 
 _BAR_LIGHTNESS = 68.0  # palette colours are drawn at this L: black text reads on all of them
-_LETTER = 0.019  # width of a letter, as a share of a bar: what does not fit is not written
+_LETTER = 0.022  # width of a letter, as a share of a bar: what does not fit is not written
 
 
 def distortion_diversity(evaluation: Evaluation, width: float = 9.0) -> Figure:
@@ -151,7 +151,7 @@ def _segment(ax, place: int, left: float, share: float, name: str, **style) -> N
     fits = [text for text in (f"{name} {percent}", percent) if _LETTER * (len(text) + 1) <= share]
     if fits:
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1} if "hatch" in style else None
-        middle = {"ha": "center", "va": "center", "fontsize": 8.5}
+        middle = {"ha": "center", "va": "center", "fontsize": 10}
         ax.text(left + share / 2, place, fits[0], bbox=box, **middle)
 
 

@@ -20,6 +20,8 @@ _CROSS = {"s": 130, "marker": "x", "color": "black", "linewidths": 2.0, "zorder"
 _DOT = {"s": 12, "color": "white", "edgecolors": "black", "linewidths": 0.6, "zorder": 5}
 _ANSWERS = 4  # shown of one thing
 _AROUND = 6  # pixels of the scene about it
+_EXTENT = 100.0  # of the a-axis, in CIE units: vivid answers reach beyond the palettes
+_SHARE = 0.8  # of it that the b-axis reaches
 
 
 def painted_colours(
@@ -54,39 +56,41 @@ def painted_colours(
     lines = ceil(len(captions) / columns)
     figure, axes = new_figure(
         width,
-        lines * 1.62 * width / columns + 0.5,
+        lines * (1.12 * width / columns + 0.43) + 0.35,
         nrows=2 * lines,
         ncols=columns,
-        height_ratios=(4, 1) * lines,
+        height_ratios=(_ANSWERS * _SHARE, 1) * lines,
     )
+    figure.get_layout_engine().set(h_pad=0.04, w_pad=0.02, hspace=0, wspace=0)
     for ax in axes.flat:
         ax.set_axis_off()
     scene, index = details["things"][thing]
     for k, (model, caption) in enumerate(captions.items()):
         top, below = axes[2 * (k // columns) : 2 * (k // columns) + 2, k % columns]
         top.set_axis_on()
-        ab_plane(top)
+        ab_plane(top, extent=_EXTENT)
         dots = torch.tensor(details["ab"][model]).flatten(0, 1)
         top.scatter(*(prob @ stated), label="their mean: the best answer under L2", **_CROSS)
-        top.scatter(*stated.T, s=1000 * prob, label="a stated colour", **_RING)
+        top.scatter(*stated.T, s=700 * prob, label="a stated colour", **_RING)
         top.scatter(*dots.T, label=f"one {details['kind']} in one answer", **_DOT)
-        top.set_title(f"{model}\n{caption}", fontsize=9)
+        top.set_title(f"{model}\n{caption}", fontsize=10)
         top.set(xticks=[], yticks=[], xlabel="", ylabel="")
+        top.set_ylim(-_SHARE * _EXTENT, _SHARE * _EXTENT)
         answers = filled(scenes, scene, index, details["ab"][model][thing][:_ANSWERS])
         below.imshow(_strip(answers))
     for name, share, place in zip(palette.names, prob.tolist(), stated.tolist(), strict=True):
         axes[0, 0].annotate(
             f"{name} {share:.0%}",
             place,
-            (0, -12 - 9 * share),
+            (0, -8 - 6 * share),
             textcoords="offset points",
             ha="center",
             va="top",
-            fontsize=8,
+            fontsize=10,
         )
     handles, labels = axes[0, 0].get_legend_handles_labels()
     legend = figure.legend(
-        handles, labels, frameon=False, loc="outside lower center", ncols=3, fontsize=9
+        handles, labels, frameon=False, loc="outside lower center", ncols=3, fontsize=11
     )
     for handle in legend.legend_handles:
         handle.set_sizes([50])

@@ -25,6 +25,7 @@ ORDER = [
         "choices",
         "flow",
         "noise",
+        "tonal_noise",
         "samplers",
         "losses",
         "adversarial",

@@ -27,12 +27,12 @@ MARKS = (
     f"{BEST} best of the rows that do not see the truth; {TIED} ties with it: the 95 % interval "
     "of the paired difference holds 0"
 )
-_STYLE = (
+_STYLE = (  # specific enough to win against the tables of a web site
     "<style>.colorlab-table {font-size: 15px; font-variant-numeric: tabular-nums}"
-    ".colorlab-table :is(td, th) {padding: 3px 8px; white-space: nowrap}"
-    ".colorlab-table td {text-align: right} .colorlab-table th:first-child {text-align: left}"
-    ".colorlab-table .best {font-weight: 700}"
-    ".colorlab-table .sees {font-style: italic}</style>"
+    "table.colorlab-table tr :is(td, th) {padding: 2px 4px; white-space: nowrap}"
+    "table.colorlab-table tbody tr:first-child th {white-space: normal; vertical-align: bottom}"
+    ".colorlab-table :is(td, th) {text-align: right} .colorlab-table th:first-child"
+    " {text-align: left}</style>"
 )
 
 
@@ -94,18 +94,19 @@ def as_html(evaluation: Evaluation, facts: Facts | None = None, ties: bool = Fal
     """An HTML table for a notebook; all text is escaped.
 
     Arguments and errors as :func:`as_markdown`. With ``ties``, the best of a column is bold, and
-    rows that see the truth are in italics.
+    rows that see the truth are in italics: by elements, since a notebook that is not trusted
+    takes styles away.
     """
     marks = _marks(evaluation) if ties else {}
     head, *body = _cells(evaluation, facts, marks)
     rows = ["<tr>" + "".join(f"<th>{escape(cell)}</th>" for cell in head) + "</tr>"]
     keys = [*evaluation.metrics, *_headings(facts)]
     for name, line in zip(evaluation.models, body, strict=True):
-        sees = ' class="sees"' if ties and sees_truth(name) else ""
-        parts = [f"<th{sees}>{escape(line[0])}</th>"]
-        for key, cell in zip(keys, line[1:], strict=True):
-            best = ' class="best"' if marks.get((name, key)) == BEST else ""
-            parts.append(f"<td{best}>{escape(cell)}</td>")
+        row = escape(line[0])
+        parts = [f"<th><em>{row}</em></th>" if ties and sees_truth(name) else f"<th>{row}</th>"]
+        for key, cell in zip(keys, map(escape, line[1:]), strict=True):
+            best = marks.get((name, key)) == BEST
+            parts.append(f"<td><b>{cell}</b></td>" if best else f"<td>{cell}</td>")
         rows.append(f"<tr>{''.join(parts)}</tr>")
     footer = "<br>".join(map(escape, [*_footer(evaluation), *([MARKS] if ties else [])]))
     opening = f'{_STYLE}<table class="colorlab-table">' if ties else "<table>"

@@ -7,49 +7,49 @@ import copy
 import pytest
 from course import every_notebook, read, tool
 
-SLIDES = tool("slides")
+PLAN, SLIDES = tool("slide_plan"), tool("slides")
 
 
 @every_notebook
 def test_slide_metadata_follow_the_rules(file):
     notebook = read(file)
     marked = copy.deepcopy(notebook)
-    SLIDES.mark(marked)
+    PLAN.mark(marked)
     assert marked == notebook, "python .ci/slides.py --write sets them"
 
 
 @every_notebook
 def test_the_title_comes_first_and_no_slide_holds_too_much(file):
-    deck = SLIDES.slides(read(file))
-    assert SLIDES.source(deck[0][0]).startswith("# ")
+    deck = PLAN.slides(read(file))
+    assert PLAN.source(deck[0][0]).startswith("# ")
     for cells in deck:
-        lines = sum(map(SLIDES.height, cells))
-        assert lines <= SLIDES.LIMIT, f"{lines} lines from {SLIDES.source(cells[0])[:60]!r}"
+        lines = sum(map(PLAN.height, cells))
+        assert lines <= PLAN.LIMIT, f"{lines} lines from {PLAN.source(cells[0])[:60]!r}"
 
 
 @every_notebook
 def test_every_figure_is_on_a_slide(file):
     notebook = read(file)
-    shown = [cell["id"] for cells in SLIDES.slides(notebook) for cell in cells]
+    shown = [cell["id"] for cells in PLAN.slides(notebook) for cell in cells]
     for cell in notebook["cells"]:
-        assert cell["id"] in shown or not SLIDES.has_figure(cell), SLIDES.source(cell)[:200]
+        assert cell["id"] in shown or not PLAN.has_figure(cell), PLAN.source(cell)[:200]
 
 
 @every_notebook
 def test_no_slide_shows_the_answer_beside_the_question(file):
-    for cells in SLIDES.slides(read(file)):
-        asked = [i for i, cell in enumerate(cells) if SLIDES.GUESS.search(SLIDES.source(cell))]
+    for cells in PLAN.slides(read(file)):
+        asked = [i for i, cell in enumerate(cells) if PLAN.GUESS.search(PLAN.source(cell))]
         if asked and cells[asked[-1]]["cell_type"] == "markdown":
             below = cells[asked[-1] + 1 :]
             assert not any(
                 cell["cell_type"] == "markdown" or cell.get("outputs") for cell in below
-            ), SLIDES.source(cells[asked[-1]])
+            ), PLAN.source(cells[asked[-1]])
 
 
 def test_a_text_after_a_question_begins_a_slide():
     texts = ("# Title", "# About", "> **Before you go on:** which?", "The mean.")
     cells = [{"cell_type": "markdown", "source": [text], "metadata": {}} for text in texts]
-    SLIDES.mark({"cells": cells})
+    PLAN.mark({"cells": cells})
     kinds = [cell["metadata"]["slideshow"]["slide_type"] for cell in cells]
     assert kinds[2:] == ["-", "subslide"]
 
@@ -71,11 +71,27 @@ def test_a_deck_announces_and_links_only_what_is_there(text, shown):
     assert cell["source"] == shown
 
 
+def test_what_is_tagged_is_left_out():
+    cells = [{"cell_type": "markdown", "source": ["# Title"], "metadata": {}} for _ in range(2)]
+    cells[1]["metadata"] = {"tags": [PLAN.NO_SLIDE]}
+    PLAN.mark({"cells": cells})
+    assert cells[1]["metadata"] == {"slideshow": {"slide_type": "skip"}, "tags": [PLAN.NO_SLIDE]}
+
+
+@pytest.mark.parametrize(("widget", "told"), [("FigureSlider(a)", 1), ("Studio(a)", 0)])
+def test_a_still_tells_that_it_moves(widget, told):
+    data = {PLAN.WIDGET: {}, "image/png": "iVBO", "text/plain": [widget]}
+    output = {"output_type": "execute_result", "metadata": {}, "data": data}
+    cell = {"cell_type": "code", "source": [], "outputs": [output]}
+    SLIDES.without_kernel({"cells": [cell]})
+    assert cell["outputs"][0]["data"]["text/html"].count(SLIDES.MOVES) == told
+
+
 def test_marking_changes_neither_source_nor_outputs():
     cell = {"cell_type": "code", "source": ["f()\n"], "outputs": [{"text": ["1\n"]}]}
     notebook = {"cells": [{**cell, "metadata": {"tags": ["nbval-ignore-output"]}}, {**cell}]}
     notebook["cells"][1]["metadata"] = {}
-    SLIDES.mark(notebook)
+    PLAN.mark(notebook)
     assert all({key: c[key] for key in cell} == cell for c in notebook["cells"])
     assert notebook["cells"][0]["metadata"] == {
         "slideshow": {"slide_type": "skip"},
@@ -95,4 +111,4 @@ def test_marking_changes_neither_source_nor_outputs():
     ],
 )
 def test_lines_of_a_text(markdown, lines):
-    assert SLIDES.text_lines(markdown) == lines
+    assert PLAN.text_lines(markdown) == lines
