@@ -72,7 +72,10 @@ RECIPES = (
         "diffusion",
         share=6,
         start="unet",
-        options=(*_CROPS, "--batch-size", "8", "--learning-rate", "5e-3", "--set", "reach=12"),
+        options=(
+            *(*_CROPS, "--batch-size", "8", "--learning-rate", "5e-3"),
+            *("--set", "reach=40", "--set", "tones=60"),
+        ),
         draws=_DRAWN,
     ),
     Recipe("classifier", share=4, start="unet", options=(*_CROPS, "--learning-rate", "1e-3")),

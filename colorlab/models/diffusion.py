@@ -4,9 +4,10 @@ A conditional rectified flow (Liu et al. 2023; Esser et al. 2024) on standardise
 UNet looks at L once and stays as it is; a light network then runs at every step. It predicts the
 clean chroma, from which the velocity follows (Li and He 2025, "Back to basics: let denoising
 generative models denoise"): what is asked of it is smooth, so a small network leaves no grain, and
-at pure noise the answer is the mean, which the UNet knows already. ``formulation="ddpm"`` is
-v-prediction with zero terminal SNR (Salimans and Ho 2022; Lin et al. 2024): other times, other
-weights, the same network. Built in notebook 10.
+at pure noise the answer is the mean, which the UNet knows already. The noise is correlated, as
+chroma is; on photographs it follows the lightness too. ``formulation="ddpm"`` is v-prediction with
+zero terminal SNR (Salimans and Ho 2022; Lin et al. 2024): other times, other weights, the same
+network. Built in notebook 10.
 """
 
 from __future__ import annotations
