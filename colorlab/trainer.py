@@ -166,16 +166,26 @@ class Trainer:
 
 
 def measure_speed(
-    model: Colorizer, pictures: Pictures, config: TrainConfig, precision: Precision
+    model: Colorizer,
+    pictures: Pictures,
+    config: TrainConfig,
+    precision: Precision,
+    known: float = 0.0,
 ) -> float:
-    """Pictures per second of a training step, on a copy of the model that is thrown away."""
+    """Pictures per second of a training step, on a copy of the model that is thrown away.
+
+    Where one process trains alone, it stops at the first step, after one that warms up, of less
+    than half the speed ``known`` of another precision: some processors take ten times as long.
+    """
     trial = Trainer(copy.deepcopy(model), pictures, config)
     times = []
-    for _ in range(4):
+    for turn in range(4):
         start = time.perf_counter()
         terms = trial.advance(precision)
         sum(terms.values()).item()  # a GPU answers when it is done
         times.append(time.perf_counter() - start)
+        if turn and parallel.size() == 1 and config.batch_size / times[-1] < known / 2:
+            break
     # The first step also builds kernels and moments; the fastest of the others is the step
     # that nothing else on the machine disturbed.
     return config.batch_size / min(times[1:])
@@ -191,7 +201,7 @@ def fastest_precision(
     tried = ("float32", "bfloat16") if config.precision == "auto" else (config.precision,)
     speeds = {}
     for precision in tried:  # the mean over the processes, so that all choose alike
-        speed = measure_speed(model, pictures, config, precision)
+        speed = measure_speed(model, pictures, config, precision, max(speeds.values(), default=0))
         speeds[precision] = parallel.mean(
             torch.tensor(speed, device=pick_device(config.device))
         ).item()

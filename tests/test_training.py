@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 from colorlab.averaging import Average
 from colorlab.data.pictures import Pictures
 from colorlab.models import Player, build
-from colorlab.trainer import TrainConfig, Trainer, learning_rate_factor
+from colorlab.trainer import TrainConfig, Trainer, fastest_precision, learning_rate_factor
 from colorlab.training import fit, validate
 
 FEW = TrainConfig(steps=12, batch_size=4, precision="float32", validate_every=5, device="cpu")
@@ -193,6 +194,22 @@ def test_precision_is_measured_and_kept(few_pictures):
     config = TrainConfig(steps=2, batch_size=2)
     history = fit(small_unet(), few_pictures, None, config, progress=False)
     assert history.precision in ("float32", "bfloat16")
+
+
+@pytest.mark.parametrize("slow", ["bfloat16", "float32"])
+def test_a_hopeless_precision_is_given_up_after_two_steps(few_pictures, monkeypatch, slow):
+    tried = []
+
+    def advance(trial, precision):
+        tried.append(precision)
+        time.sleep(0.2 if precision == slow else 0.01)
+        return {"loss": torch.zeros(())}
+
+    monkeypatch.setattr(Trainer, "advance", advance)
+    best, _ = fastest_precision(small_unet(), few_pictures, TrainConfig(batch_size=2))
+    assert best != slow
+    assert tried.count(slow) == (2 if slow == "bfloat16" else 4), "float32 has nothing to beat"
+    assert tried.count(best) == 4
 
 
 @pytest.mark.parametrize(
