@@ -110,7 +110,7 @@ def planned(notebook: dict) -> Iterator[tuple[str, bool]]:
         else:
             long = text.count("\n") + 1 > LONGEST_CODE
             shown = kinds(cell) - {WIDGET, "text/plain"}
-            silent = long or kinds(cell) or re.search(r"^assert ", text, re.M)
+            silent = long or kinds(cell) or re.search(r"^\s*assert ", text, re.M)
             if not begun or exercises or (not shown and silent):
                 yield "skip", False
                 continue

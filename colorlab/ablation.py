@@ -24,11 +24,14 @@ class Change:
         name: of the row, and of the folder of its run.
         about: what is different, in words.
         options: of ``colorlab train``, after those of :data:`RECIPE`, which they override.
+        first: options of a training that comes first and takes a third of the steps; the rest
+            starts from its weights.
     """
 
     name: str
     about: str
     options: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
 
 
 # A seventh of the pictures that the released UNet's first run saw, each of a quarter of the area.
@@ -45,6 +48,7 @@ CHANGES = (
     Change("no augmentation", "each picture whole, as it is", ("--augment", "none")),
     Change("flips only", "each picture whole, half of them mirrored", ("--augment", "flip")),
     Change("tone curves", "also a random tone curve on L", ("--augment", "tone")),
+    Change("masked start", "a third of the steps with half of L hidden", (), ("--augment", "mask")),
     Change("mse", "mean squared error", ("--loss", "mse")),
     Change("l1", "mean absolute error, channel by channel", ("--loss", "l1")),
     Change("no averaging", "the weights of the last step", ("--ema", "0")),

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from colorlab.__main__ import main
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
@@ -115,11 +117,18 @@ def test_one_concept_a_file(file):
     assert len(file.read_text("utf-8").splitlines()) <= 290
 
 
-def test_commands_explain_themselves():
-    for name in ("", "train", "evaluate", "colorize", "download", "ablate"):
-        words = [sys.executable, "-m", "colorlab", *([name] if name else []), "--help"]
-        done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT)
-        assert "usage: colorlab" in done.stdout
+def test_the_package_runs_as_a_program():
+    words = [sys.executable, "-m", "colorlab", "--help"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "usage: colorlab" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "colorize", "download", "ablate"])
+def test_commands_explain_themselves(name, capsys):
+    with pytest.raises(SystemExit) as left:
+        main([name, "--help"])
+    assert left.value.code == 0
+    assert f"usage: colorlab {name}" in capsys.readouterr().out
 
 
 def test_no_file_is_too_large():

@@ -35,17 +35,17 @@ def run(args: argparse.Namespace) -> int:
     """Train what is not finished, measure all of it, print the table, write the file."""
     chosen = choose(args.only)
     pictures = data.load(args.data, args.split, args.size)
-    world = "scenes" if args.data == "scenes" else "photos"
     train_one = train.as_function(train.add_arguments, train.run)
     files = {}
     for i, change in enumerate(chosen, start=1):
-        files[change.name] = file = args.out / change.name / f"unet-ab-{world}.safetensors"
+        files[change.name] = file = args.out / change.name / _weights(args)
         if file.exists():
             checkpoints.load(str(file))  # a damaged file is told of here, not skipped over
             print(f"{i} of {len(chosen)}: {change.name} is there")
             continue
         print(f"{i} of {len(chosen)}: {change.name}")
-        train_one(words(args, change))
+        for stage in stages(args, change):
+            train_one(stage)
     result = compare(files, pictures, args.device)
     abouts = {change.name: change.about for change in chosen} | {FLIPPED: FLIPPED_ABOUT}
     result = dataclasses.replace(
@@ -83,12 +83,28 @@ def choose(only: str | None) -> list[Change]:
     return [change for change in CHANGES if change.name in names]
 
 
-def words(args: argparse.Namespace, change: Change) -> list[str]:
-    """The words of the ``colorlab train`` that makes a row."""
-    shared = ["--data", args.data, "--size", args.size, "--steps", args.steps, "--resume"]
+def stages(args: argparse.Namespace, change: Change) -> list[list[str]]:
+    """The words of the ``colorlab train`` that makes a row, after those of a first training."""
+    out = args.out / change.name
+    if not change.first:
+        return [_words(args, out, args.steps, change.options)]
+    begun, steps = out / "first", max(1, args.steps // 3)
+    start = ("--start", str(begun / _weights(args)))
+    return [
+        _words(args, begun, steps, (*change.options, *change.first)),
+        _words(args, out, args.steps - steps, (*change.options, *start)),
+    ]
+
+
+def _weights(args: argparse.Namespace) -> str:
+    return f"unet-ab-{'scenes' if args.data == 'scenes' else 'photos'}.safetensors"
+
+
+def _words(args: argparse.Namespace, out: Path, steps: int, options: tuple[str, ...]) -> list[str]:
+    shared = ["--data", args.data, "--size", args.size, "--steps", steps, "--resume"]
     shared += ["--device", args.device, "--precision", args.precision]
-    shared += ["--validate-every", args.steps, "--out", args.out / change.name]
-    return list(map(str, ["unet", *shared, *RECIPE, *change.options]))
+    shared += ["--validate-every", steps, "--out", out]
+    return list(map(str, ["unet", *shared, *RECIPE, *options]))
 
 
 def compare(files: dict[str, Path], pictures: data.Pictures, device: str) -> Evaluation:

@@ -23,9 +23,10 @@ from colorlab.data.pictures import Pictures
 from colorlab.data.quick import LabCache
 from colorlab.data.resident import Box, ResidentPictures, fits, sent
 
-Augmentation = Literal["none", "flip", "crop", "tone"]
+Augmentation = Literal["none", "flip", "crop", "tone", "mask"]
 SMALLEST_CROP = 0.5  # side of the smallest random crop, as a share of the picture's side
 STRONGEST_TONE = 0.35  # of the logarithm of a tone curve's exponent: 0.70 to 1.42
+MASK_GRID, HIDDEN = 8, 0.5  # cells a side, and the share of them that a mask hides
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,10 @@ class TrainingBatches:
         seed: of the run.
         augment: ``"none"``; ``"flip"``, mirrored with probability a half; ``"crop"``, also a
             random square of 50 to 100 % of the side, resized to ``crop_size``; ``"tone"``, also a
-            random tone curve on L, as of another exposure. The target is never changed: a
-            jittered one teaches wrong colours.
+            random tone curve on L, as of another exposure; ``"mask"``, crops of which half of
+            8x8 cells are hidden, L 50: a first task that only who knows things can solve (Pathak
+            et al. 2016, "Context encoders"). The target is never changed: a jittered one teaches
+            wrong colours.
         device: where the batches are made. On a CPU, L and ab of uncropped pictures are computed
             once and kept in memory (:class:`colorlab.data.quick.LabCache`). A GPU keeps the bytes
             of a set that fits (:class:`colorlab.data.resident.ResidentPictures`).
@@ -143,7 +146,7 @@ class TrainingBatches:
         self.device = torch.device(device)
         self.crop_size = crop_size or pictures.size
         self.share = share
-        self.cuts = augment in ("crop", "tone")
+        self.cuts = augment in ("crop", "tone", "mask")
         cached = self.device.type == "cpu" and not self.cuts
         self.cache = LabCache(pictures) if cached else None
         self.resident = (
@@ -157,6 +160,7 @@ class TrainingBatches:
         mirrored = random.random(self.batch_size) < (0.0 if self.augment == "none" else 0.5)
         boxes = _random_boxes(random, self.batch_size, self.pictures.size)
         tones = random.uniform(-STRONGEST_TONE, STRONGEST_TONE, self.batch_size)
+        hidden = random.random((self.batch_size, 1, MASK_GRID, MASK_GRID)) < HIDDEN
         chosen, mirrored, boxes = chosen[self.share], mirrored[self.share], boxes[self.share]
 
         def make_picture() -> Tensor:
@@ -174,6 +178,8 @@ class TrainingBatches:
         batch = batch_from_rgb(make_picture())
         if self.augment == "tone":
             return replace(batch, L=_toned(batch.L, np.exp(tones[self.share])))
+        if self.augment == "mask":
+            return replace(batch, L=_masked(batch.L, hidden[self.share]))
         return batch
 
 
@@ -181,6 +187,12 @@ def _toned(L: Tensor, exponents: np.ndarray) -> Tensor:
     """L (N, 1, H, W) in [0, 100] under a tone curve each: black and white stay where they are."""
     exponents = torch.as_tensor(exponents, dtype=L.dtype, device=L.device).view(-1, 1, 1, 1)
     return 100 * (L / 100).clamp(0, 1) ** exponents
+
+
+def _masked(L: Tensor, hidden: np.ndarray) -> Tensor:
+    """L (N, 1, H, W), middle gray in the cells that ``hidden`` (N, 1, h, w) names."""
+    cells = torch.as_tensor(hidden, device=L.device).to(L.dtype)
+    return torch.where(F.interpolate(cells, L.shape[-2:], mode="nearest") > 0, 50.0, L)
 
 
 def _random_boxes(random: np.random.Generator, count: int, whole: int) -> list[Box]:

@@ -19,20 +19,32 @@ from colorlab.models import build
 
 
 def parsed(change):
-    """What `colorlab train` understands of a row's words."""
+    """What `colorlab train` understands of the words of a row's trainings."""
     parser = argparse.ArgumentParser()
     ablate.add_arguments(parser)
     mine = parser.parse_args(["--out", "runs"])
     parser = argparse.ArgumentParser()
     train.add_arguments(parser)
-    return vars(parser.parse_args(ablate.words(mine, change)))
+    return [vars(parser.parse_args(words)) for words in ablate.stages(mine, change)]
 
 
-@pytest.mark.parametrize("change", CHANGES[1:], ids=lambda change: change.name)
+ONE_TRAINING = [change for change in CHANGES[1:] if not change.first]
+
+
+@pytest.mark.parametrize("change", ONE_TRAINING, ids=lambda change: change.name)
 def test_a_row_differs_from_the_base_in_one_setting(change):
-    base, other = parsed(CHANGES[0]), parsed(change)
+    [base], [other] = parsed(CHANGES[0]), parsed(change)
     assert other.pop("out") != base.pop("out")
     assert len([name for name in base if base[name] != other[name]]) == 1
+
+
+def test_a_first_training_takes_of_the_row_s_own_steps():
+    [base] = parsed(CHANGES[0])
+    [change] = [change for change in CHANGES if change.first]
+    first, rest = parsed(change)
+    assert first["steps"] + rest["steps"] == base["steps"]
+    assert rest["start"] == str(first["out"] / "unet-ab-photos.safetensors")
+    assert (first["augment"], rest["augment"]) == ("mask", base["augment"])
 
 
 def test_rows_are_chosen_by_name_and_stand_beside_the_base():
@@ -76,12 +88,14 @@ def folder(tmp_path):
 
 def test_a_table_is_made_once_and_goes_on(folder, tmp_path, capsys):
     out, table = tmp_path / "out", tmp_path / "ablation.json"
-    words = ["ablate", "--data", str(folder), "--steps", "2", "--only", "mse"]
+    words = ["ablate", "--data", str(folder), "--steps", "6", "--only", "mse,masked start"]
     words += ["--precision", "float32", "--device", "cpu", "--out", str(out), "--json", str(table)]
     assert main(words) == 0
     first = table.read_bytes()
     result = Evaluation.read(table)
-    assert result.models == (BASE, "mse", FLIPPED)
+    assert result.models == (BASE, "masked start", "mse", FLIPPED)
+    two = checkpoints.read_card(out / "masked start" / "unet-ab-photos.safetensors")
+    assert (two["steps"], two["started_from"]["training"]["augment"]) == (4, "mask")
     changed = out / "mse" / "unet-ab-photos.safetensors"
     assert checkpoints.read_card(changed)["config"]["loss"] == "mse"
     means = {row["model"]: row["de76"]["mean"] for row in result.rows}

@@ -109,6 +109,17 @@ def test_a_tone_curve_changes_the_input_alone(few_pictures):
     assert (means > 1).any() and (means < -1).any()
 
 
+def test_a_mask_hides_half_of_the_input_cell_by_cell(few_pictures):
+    plain = TrainingBatches(few_pictures, 8, augment="crop", crop_size=64).at(3)
+    masked = TrainingBatches(few_pictures, 8, augment="mask", crop_size=64).at(3)
+    assert torch.equal(masked.ab, plain.ab)
+    hidden = (masked.L == 50).unflatten(-2, (8, 8)).unflatten(-1, (8, 8)).float().mean(dim=(3, 5))
+    assert ((hidden == 1) | (hidden < 0.1)).all(), "a cell is hidden whole or not at all"
+    assert 0.4 < (hidden == 1).float().mean() < 0.6
+    seen = masked.L != 50
+    assert torch.equal(masked.L[seen], plain.L[seen])
+
+
 def test_wrong_input_is_named(few_pictures):
     with pytest.raises(ValueError, match="'jitter'"):
         TrainingBatches(few_pictures, augment="jitter")
