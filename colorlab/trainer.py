@@ -174,8 +174,9 @@ def measure_speed(
 ) -> float:
     """Pictures per second of a training step, on a copy of the model that is thrown away.
 
-    Where one process trains alone, it stops at the first step, after one that warms up, of less
-    than half the speed ``known`` of another precision: some processors take ten times as long.
+    Where one process trains alone, it stops at a step of less than half the speed ``known`` of
+    another precision, or of a sixth if it is the first, which also builds kernels and moments:
+    some processors take ten times as long.
     """
     trial = Trainer(copy.deepcopy(model), pictures, config)
     times = []
@@ -184,11 +185,11 @@ def measure_speed(
         terms = trial.advance(precision)
         sum(terms.values()).item()  # a GPU answers when it is done
         times.append(time.perf_counter() - start)
-        if turn and parallel.size() == 1 and config.batch_size / times[-1] < known / 2:
+        hopeless = known / (2 if turn else 6)
+        if parallel.size() == 1 and config.batch_size / times[-1] < hopeless:
             break
-    # The first step also builds kernels and moments; the fastest of the others is the step
-    # that nothing else on the machine disturbed.
-    return config.batch_size / min(times[1:])
+    # The fastest of the steps that warmed up is the one that nothing on the machine disturbed.
+    return config.batch_size / min(times[1:] or times)
 
 
 def fastest_precision(
