@@ -13,7 +13,7 @@ from colorlab.classical.hints import LevinHints, random_hints
 from colorlab.classical.kriging import krige, levin_guided
 from colorlab.classical.scribbles import levin
 from colorlab.color import from_uint8, lightness, rgb_to_lab
-from colorlab.commands.evaluate import make_rows, row_names
+from colorlab.commands.rows import make_rows, row_names
 from colorlab.data.photos import skimage_photos
 from colorlab.metrics import delta_e76, evaluate
 

@@ -13,6 +13,7 @@ from PIL import Image
 from colorlab import checkpoints
 from colorlab.classical import FITTED
 from colorlab.commands import evaluate as command
+from colorlab.commands import rows as rows_of
 from colorlab.metrics import BestOf, Evaluation, MeanOf, perceptual
 from colorlab.models import build
 
@@ -48,7 +49,7 @@ def test_standing_rows_are_printed_and_written(folder, tmp_path, capsys):
     assert "absent" in printed
     assert "2 pictures" in printed
     content = json.loads(file.read_text(encoding="utf-8"))
-    assert [row["model"] for row in content["rows"]] == list(command.STANDING_ROWS)
+    assert [row["model"] for row in content["rows"]] == list(rows_of.STANDING_ROWS)
     assert all(row["lpips"] is None for row in content["rows"])
     facts = content["provenance"]
     assert "6 pictures" in facts["rows"]["lut"]
@@ -80,14 +81,14 @@ def test_data_without_training_split_takes_the_released_tables(
     released = tmp_path / "released"
     monkeypatch.setattr(checkpoints, "FOLDER", released)
     names = ["mean", "lut", *FITTED]
-    trained, origins = command.make_rows(names, str(folder), "photos", "cpu")
+    trained, origins = rows_of.make_rows(names, str(folder), "photos", "cpu")
     assert all("6 pictures" in origin for origin in origins.values())
     for row in trained.values():
         checkpoints.save(row, "photos", {}, released)
     for file in (folder / "train").iterdir():
         file.unlink()
     (folder / "train").rmdir()
-    rows, origins = command.make_rows(names, str(folder / "none"), "photos", "cpu")
+    rows, origins = rows_of.make_rows(names, str(folder / "none"), "photos", "cpu")
     L = torch.linspace(0, 100, 64 * 64).view(1, 1, 64, 64)
     for name in names:
         assert type(rows[name]) is type(trained[name])
@@ -98,12 +99,12 @@ def test_data_without_training_split_takes_the_released_tables(
 
 
 def test_rows_with_hints_know_how_many(folder):
-    rows, origins = command.make_rows(["levin20", "guided5"], str(folder), "photos", "cpu")
+    rows, origins = rows_of.make_rows(["levin20", "guided5"], str(folder), "photos", "cpu")
     assert (rows["levin20"].n, rows["levin20"].guided) == (20, False)
     assert (rows["guided5"].n, rows["guided5"].guided) == (5, True)
     assert "20 random pixels" in origins["levin20"]
     with pytest.raises(ValueError, match="levin0"):
-        command.row_names("levin0", "photos")
+        rows_of.row_names("levin0", "photos")
 
 
 @pytest.fixture
@@ -114,12 +115,12 @@ def unet(tmp_path):
 
 def test_rows_of_draws_share_one_network_and_say_what_they_are(unet):
     names = [f"{unet}{made}" for made in ("", ":sample", ":mean3", ":best12")]
-    assert command.row_names(",".join(names), "photos") == names
-    assert command.row_names("unet:best8,unet-rgb:sample", "photos") == [
+    assert rows_of.row_names(",".join(names), "photos") == names
+    assert rows_of.row_names("unet:best8,unet-rgb:sample", "photos") == [
         "unet:best8",
         "unet-rgb:sample",
     ]
-    rows, origins = command.make_rows(names, "skimage", "photos", torch.device("cpu"))
+    rows, origins = rows_of.make_rows(names, "skimage", "photos", torch.device("cpu"))
     plain, sample, mean, best = rows.values()
     assert sample.model is mean.model is best.model is plain
     assert isinstance(mean, MeanOf)
@@ -135,7 +136,7 @@ def test_rows_of_draws_share_one_network_and_say_what_they_are(unet):
 )
 def test_draws_of_what_has_none_are_refused(name):
     with pytest.raises(ValueError, match=f"unknown model '{name}'.*:best8"):
-        command.row_names(name, "photos")
+        rows_of.row_names(name, "photos")
 
 
 def test_a_network_with_one_answer_has_the_same_row_thrice(unet, folder, capsys, tmp_path):
@@ -174,16 +175,16 @@ def test_a_table_of_scenes_tells_how_its_networks_were_trained(tmp_path):
     begun = checkpoints.save(build("unet", size=64), "scenes", told, tmp_path / "first")
     told |= {"steps": 9, "started_from": checkpoints.read_card(begun)}
     checkpoints.save(build("unet", size=64), "scenes", told, tmp_path)
-    (now, before) = command._training(["gray", "unet"], "scenes", tmp_path)["unet"]
+    (now, before) = rows_of.training_facts(["gray", "unet"], "scenes", tmp_path)["unet"]
     assert (now["steps"], before["steps"], now["seed"], now["model"]) == (9, 7, 5, "unet")
 
 
 def test_released_stands_for_the_networks_of_the_world(monkeypatch):
     stems = ["resnet-ab-photos", "unet-ab-photos", "unet-ab-scenes", "unet-rgb-photos"]
     monkeypatch.setattr(checkpoints, "released", lambda folder=None: stems)
-    names = command.row_names("gray, released,gray", "photos")
+    names = rows_of.row_names("gray, released,gray", "photos")
     assert names == ["gray", "resnet", "unet", "unet-rgb"]
-    assert command.row_names("released", "scenes") == ["unet"]
+    assert rows_of.row_names("released", "scenes") == ["unet"]
 
 
 @pytest.mark.parametrize(

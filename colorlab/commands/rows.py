@@ -1,0 +1,143 @@
+"""The rows of `colorlab evaluate`: from a name on the command line to something that colours."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from colorlab import checkpoints
+from colorlab.classical import FITTED, TABLES, Gray, LevinHints, Oracle, count_colors
+from colorlab.costs import stages
+from colorlab.data import Pictures, load
+from colorlab.metrics import BestOf, MeanOf
+from colorlab.models import MODELS
+
+STANDING_ROWS = ("gray", "mean", "lut", "oracle64")
+RELEASED = "released"
+HINTED = re.compile(r"(levin|guided)([1-9]\d*)")  # and how many hints from the truth
+DRAWN = re.compile(r"(.+):(sample|mean|best)([1-9]\d*)?")  # of a trained model, and how many draws
+
+MADE = {
+    "sample": (MeanOf, "one draw"),
+    "mean": (MeanOf, "mean of {n} draws"),
+    "best": (BestOf, "best of {n} draws by Delta-E 76 to the truth, which it sees"),
+}
+
+
+def row_names(models: str, world: str, folder: Path | None = None) -> list[str]:
+    """Split ``--models``, check each name, and write out what `released` stands for in ``folder``.
+
+    Raises:
+        ValueError: an unknown name, or no name at all.
+    """
+    names: list[str] = []
+    for name in filter(None, (part.strip() for part in models.split(","))):
+        if name == RELEASED:
+            stems = [stem for stem in checkpoints.released(folder) if stem.endswith(f"-{world}")]
+            names += [stem.removesuffix(f"-{world}").removesuffix("-ab") for stem in stems]
+        elif (
+            name in STANDING_ROWS
+            or name in FITTED
+            or HINTED.fullmatch(name)
+            or _is_trained(name)
+            or ((drawn := _drawn(name)) and _is_trained(drawn[0]))
+        ):
+            names.append(name)
+        else:
+            raise ValueError(
+                f"unknown model {name!r}; known: "
+                f"{', '.join([*STANDING_ROWS, *FITTED, *MODELS])}, each network also with -rgb and "
+                f"with :sample, :mean8 or :best8, {RELEASED}, levin or guided with a number of "
+                "hints, or the path of a .safetensors file"
+            )
+    if not names:
+        raise ValueError(f"--models {models!r} names nothing to measure")
+    return list(dict.fromkeys(names))
+
+
+def _is_trained(name: str) -> bool:
+    return name.endswith(".safetensors") or name.split("-")[0] in MODELS
+
+
+def _drawn(name: str) -> tuple[str, str, int] | None:
+    """Split ``unet_vae:best8`` into the model, what is made of its draws, and how many."""
+    match = DRAWN.fullmatch(name)
+    if match is None or (match[2] == "sample") != (match[3] is None):
+        return None
+    return match[1], match[2], int(match[3] or 1)
+
+
+def make_rows(
+    names: list[str], data: str, world: str, device: torch.device, folder: Path | None = None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Build each row, and tell where it came from: a training set, or a file.
+
+    What needs no network is fitted on the data's own training split. Data without one
+    (scikit-image's photographs, a folder of test pictures) takes what is released. Trained models
+    come from ``folder``, the released ones unless told.
+    """
+    rows: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    train = _training_split(data) if {*TABLES, *FITTED} & set(names) else None
+    counts = count_colors(train) if train is not None and set(TABLES) & set(names) else None
+    networks: dict[str, tuple[Any, str]] = {}  # read once, however many rows draw from it
+    for name in names:
+        if name == "gray":
+            rows[name], origins[name] = Gray(), "ab = 0"
+        elif name == "oracle64":
+            rows[name], origins[name] = Oracle(), "true ab, area mean of 4x4 pixels"
+        elif hinted := HINTED.fullmatch(name):
+            rows[name] = LevinHints(int(hinted[2]), guided=hinted[1] == "guided")
+            origins[name] = f"true ab at {hinted[2]} random pixels, seed {rows[name].seed}"
+        elif train is not None and name in {*TABLES, *FITTED}:
+            rows[name] = TABLES[name].fit(counts) if name in TABLES else FITTED[name].fit(train)
+            origins[name] = (
+                f"fitted on {train.source}, {len(train)} pictures, sha256 {train.sha256}"
+            )
+        else:
+            base, made, n = _drawn(name) or (name, "", 0)
+            if base not in networks:
+                networks[base] = _released(base, world, device, folder)
+            model, origin = networks[base]
+            if made:
+                model = MADE[made][0](model, n)
+                origin = f"{MADE[made][1].format(n=n)}; {origin}"
+            rows[name], origins[name] = model, origin
+    return rows, origins
+
+
+def _training_split(data: str) -> Pictures | None:
+    """The training split that belongs to ``data``, or None where there is none."""
+    if data == "skimage":
+        return None
+    try:
+        return load(data, "train")
+    except FileNotFoundError:
+        return None
+
+
+def _released(name: str, world: str, device: torch.device, folder: Path | None) -> tuple[Any, str]:
+    file = _file(name, world, folder)
+    card = checkpoints.read_card(file)
+    return checkpoints.load(str(file), device=device), f"{file.name}, sha256 {card['sha256']}"
+
+
+def _file(name: str, world: str, folder: Path | None) -> Path:
+    where = {} if name.endswith(".safetensors") or name.count("-") > 1 else {"world": world}
+    return checkpoints.find(name, folder=folder, **where)
+
+
+def training_facts(names: list[str], world: str, folder: Path | None) -> dict[str, list[dict]]:
+    """How each network was trained, from its card: its runs, the newest first."""
+    told = ("model", "steps", "seconds", "device", "seed", "trained_on")
+    return {
+        name: [
+            {key: run[key] for key in told if key in run}
+            for run in stages(checkpoints.read_card(_file(name, world, folder)))
+        ]
+        for name in names
+        if _is_trained(name)
+    }
