@@ -17,7 +17,7 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from colorlab import flow
 from colorlab.data.loaders import Batch
@@ -54,10 +54,15 @@ class Diffusion(Colorizer):
         chroma = config.target == "ab"
         self.cell = config.fold // CHROMA_STRIDE if chroma else config.fold
         self.channels = 2 if chroma else 3
-        self.denoiser = Denoiser(self.channels * self.cell**2, config.denoiser, config.widths[:3])
+        self.denoiser = self.make_denoiser()
         unit = config.spread if chroma else 3 * (0.27,)
         self.register_buffer("unit", torch.tensor(unit)[:, None, None], persistent=False)
         self.zero = 0.0 if chroma else 0.5
+
+    def make_denoiser(self) -> nn.Module:
+        """What training moves, new."""
+        config = self.config
+        return Denoiser(self.channels * self.cell**2, config.denoiser, config.widths[:3])
 
     def start_from(self, begun: Colorizer) -> None:
         """Take over a trained UNet, or all of a diffusion model; its UNet is frozen then."""

@@ -1,0 +1,174 @@
+"""Colours chosen from candidates: against torch's distributions, and against exact posteriors."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import distributions as D
+
+from colorlab.data.loaders import Batch
+from colorlab.models import build
+from colorlab.models.candidate_flow import CandidateFlow, CandidateFlowConfig, SeenCandidates
+from colorlab.models.candidates import FLOOR, Candidates, Pointers, pointing_error, pool, surprise
+from colorlab.trainer import learning_rate_factor
+
+SEEN = (8, 12, 16)
+
+
+def maps(n: int = 2, side: int = 8) -> tuple[torch.Tensor, ...]:
+    random = torch.Generator().manual_seed(0)
+    sizes = (side, side // 2, side // 4)
+    return tuple(
+        torch.randn(n, c, s, s, generator=random) for c, s in zip(SEEN, sizes, strict=True)
+    )
+
+
+def identity_links(side: int) -> torch.Tensor:
+    """Each place to its own cell of 2x2."""
+    cell = torch.arange((side // 2) ** 2).view(1, 1, side // 2, side // 2).float()
+    owner = torch.nn.functional.interpolate(cell, scale_factor=2).flatten().long()
+    return torch.nn.functional.one_hot(owner, (side // 2) ** 2).float()[None]
+
+
+def known(colours, shares, sigma: float, side: int = 8) -> SeenCandidates:
+    """Everywhere the same mixture."""
+    c = torch.tensor(colours).mT[None, :, :, None, None].expand(1, 2, -1, side, side)
+    p = torch.tensor(shares).log()[None, :, None, None].expand(1, -1, side, side)
+    mean = (c * p.exp()[:, None]).sum(2)
+    return SeenCandidates(mean, c, p, torch.full_like(p, sigma), identity_links(side))
+
+
+def model(size: int = 32, **settings) -> CandidateFlow:
+    torch.manual_seed(0)
+    made = CandidateFlow(CandidateFlowConfig(size=size, **settings))
+    made.start_from(build("unet", size=size).eval())
+    return made
+
+
+def test_surprise_is_the_negative_log_density_of_torch():
+    torch.manual_seed(0)
+    colours, log_share, sigma = Candidates(SEEN, 3)(maps(), torch.randn(2, 2, 8, 8))
+    clean = torch.randn(2, 2, 8, 8)
+    mixture = D.MixtureSameFamily(
+        D.Categorical(logits=log_share.movedim(1, -1)),
+        D.Independent(
+            D.Normal(colours.permute(0, 3, 4, 2, 1), (sigma + FLOOR).movedim(1, -1)[..., None]), 1
+        ),
+    )
+    want = -mixture.log_prob(clean.movedim(1, -1)).mean() - torch.tensor(2 * torch.pi).log()
+    torch.testing.assert_close(surprise(colours, log_share, sigma, clean), want)
+
+
+def test_links_are_means_and_reach_farther_when_followed():
+    torch.manual_seed(0)
+    pointers = Pointers(SEEN)
+    near, far = pointers(maps()), pointers(maps(), 3)
+    for links in (near, far):
+        assert links.shape == (2, 64, 16)
+        torch.testing.assert_close(links.sum(-1), torch.ones(2, 64))
+    assert far.square().sum(-1).mean() < near.square().sum(-1).mean(), "over more cells"
+
+
+def test_pooling_keeps_pictures_and_draws_apart():
+    random = torch.Generator().manual_seed(0)
+    links = torch.rand(2, 64, 16, generator=random).softmax(-1)
+    x = torch.randn(3 * 2, 2, 8, 8, generator=random)  # three draws of two pictures
+    for i, one in enumerate(x):
+        torch.testing.assert_close(pool(links, x)[i], pool(links[i % 2, None], one[None])[0])
+    flat = torch.ones(2, 2, 8, 8)
+    torch.testing.assert_close(pool(links, flat), flat)
+
+
+def test_pointing_error_is_what_noise_and_other_colours_cost():
+    clean = torch.zeros(1, 2, 8, 8)
+    clean[..., 4:] = 1.0
+    everywhere = torch.full((1, 64, 16), 1 / 16)
+    assert pointing_error(everywhere, clean, 0.4) == pytest.approx(2 * 0.25 + 0.4 / 16)
+    assert pointing_error(identity_links(8), clean, 0.4) == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("t", [0.1, 0.4, 0.7])
+def test_the_clean_answer_is_the_exact_posterior_mean(t):
+    # Two candidates of one sigma, noise equal over a cell: the pooled state is the state, and
+    # with pooled_noise 1 the answer is that of a Gaussian mixture under Gaussian noise.
+    flow_model = model(pooled_noise=1.0, sharpness=1.0)
+    colours, shares, sigma = [[1.5, 0.0], [-0.5, 1.0]], [0.3, 0.7], 0.2
+    seen = known(colours, shares, sigma)
+    state = torch.tensor([0.4, 0.2])[None, :, None, None].expand(1, 2, 8, 8)
+    got = flow_model.clean(state, torch.tensor([t]), seen)[0, :, 3, 3]
+
+    # The mean of the clean chroma by importance: draw it, weigh by the state's likelihood.
+    random = torch.Generator().manual_seed(1)
+    which = torch.multinomial(torch.tensor(shares), 400_000, replacement=True, generator=random)
+    clean = torch.tensor(colours)[which]
+    clean = clean + sigma * torch.randn(clean.shape, generator=random)
+    log_weight = -((state[0, :, 3, 3] - t * clean) / (1 - t)).square().sum(1) / 2
+    want = (log_weight.softmax(0)[:, None] * clean).sum(0)
+    torch.testing.assert_close(got, want, atol=0.01, rtol=0.01)
+
+
+def test_draws_take_known_candidates_as_often_as_stated():
+    # White noise: 64 cells of a picture choose each for itself.
+    flow_model = model(reach=0.0, pooled_noise=0.25, sharpness=1.0)
+    colours = torch.tensor([[1.0, 0.0], [-1.0, 0.5], [0.0, -1.0]])
+    shares = torch.tensor([0.5, 0.3, 0.2])
+    seen = known(colours.tolist(), shares.tolist(), 0.05, side=16)
+    noise = torch.randn(64, 1, 2, 16, 16, generator=torch.Generator().manual_seed(0))
+    drawn = flow_model.to_units(flow_model.denoise(seen, noise, steps=40))
+    cells = (
+        torch.nn.functional.avg_pool2d(drawn.flatten(0, 1), 2).permute(0, 2, 3, 1).reshape(-1, 2)
+    )
+    distance = torch.cdist(cells, colours)
+    assert (distance.min(1).values < 0.3).float().mean() > 0.9, "none between"
+    share = torch.bincount(distance.argmin(1), minlength=3) / len(cells)
+    assert (share - shares).abs().max() < 0.05
+
+
+def test_two_colours_for_one_gray_are_learned_and_drawn_as_often_as_seen():
+    L = torch.full((4, 1, 32, 32), 50.0)
+    red, blue = torch.tensor([50.0, 30.0]), torch.tensor([0.0, -45.0])
+    ab = torch.stack((red, red, red, blue))[:, :, None, None].expand(4, 2, 8, 8)
+    flow_model = model(linked=4).train()
+    (player,) = flow_model.players()
+    optimizer = torch.optim.Adam(player.module.parameters(), lr=1e-2, betas=player.betas)
+    batch = Batch(L, ab, lambda: None)
+    for step in range(200):
+        optimizer.param_groups[0]["lr"] = 1e-2 * learning_rate_factor(step, 200, 0.05)
+        optimizer.zero_grad()
+        sum(player.loss(batch).values()).backward()
+        optimizer.step()
+    flow_model.eval()
+    drawn = flow_model.answers(L[:1], 256, torch.Generator().manual_seed(0))[:, 0].mean(dim=(2, 3))
+    near_red, near_blue = ((drawn - c).norm(dim=1) < 15 for c in (red, blue))
+    assert (near_red | near_blue).float().mean() > 0.95
+    assert near_blue.float().mean().item() == pytest.approx(0.25, abs=0.1)
+
+
+def test_same_seed_same_draw_alone_or_among_others():
+    flow_model = model(steps=3).eval()
+    L = 100 * torch.rand(3, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    seeded = [torch.Generator().manual_seed(5) for _ in range(2)]
+    one, two = (flow_model.answers(L, 2, seed) for seed in seeded)
+    assert torch.equal(one, two)
+    noise = flow_model.noise(L, 2, torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        together = flow_model.denoise(flow_model.look(L), noise)
+        alone = flow_model.denoise(flow_model.look(L[1:2]), noise[:, 1:2])
+    torch.testing.assert_close(together[:, 1:2], alone, atol=1e-3, rtol=1e-3)
+
+
+def test_only_the_heads_learn_and_an_untrained_unet_is_refused():
+    with pytest.raises(ValueError, match="start_from"):
+        CandidateFlow(CandidateFlowConfig(size=32)).players()
+    (player,) = model().players()
+    names = {name.split(".")[0] for name, _ in player.module.named_parameters()}
+    assert names == {"candidates", "pointers"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("target", "rgb"), ("guidance", 2.0), ("predicts", "v"), ("candidates", 1), ("linked", 0)],
+)
+def test_what_cannot_be_is_named(setting, value):
+    with pytest.raises(ValueError, match=setting):
+        CandidateFlowConfig(**{setting: value})
