@@ -4,7 +4,8 @@ The denoiser of :class:`colorlab.models.diffusion.Diffusion` must learn three th
 noisy chroma: what colours a thing may have, how far it extends, and how to choose. Here two heads
 on the frozen UNet learn the first two without any noise (:mod:`colorlab.models.candidates`). The
 third needs no learning: the mean of the clean chroma, given a state, is known in closed form. So
-a short training draws colours that are not between two. Built in notebook 10, for scenes.
+a short training draws colours that are not between two. Built in notebook 10, for scenes: it
+is trained there and nothing is released, so it does not stand among the listed models.
 """
 
 from __future__ import annotations
