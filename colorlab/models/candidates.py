@@ -72,7 +72,7 @@ class Candidates(PlaceReader):
 def surprise(colours: Tensor, log_share: Tensor, sigma: Tensor, clean: Tensor) -> Tensor:
     """Mean of -log density of clean (N, 2, h, w) under the mixtures, less log 2 pi; nats a place.
 
-    Source: Bishop 1994, equation 29, with two dimensions and ``FLOOR`` added to each sigma.
+    Source: Bishop 1994, in two dimensions and with ``FLOOR`` added to each sigma.
     """
     sigma = sigma + FLOOR
     distance = (clean.unsqueeze(2) - colours).square().sum(1)
