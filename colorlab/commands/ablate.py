@@ -12,6 +12,7 @@ from pathlib import Path
 from colorlab import checkpoints, data
 from colorlab.ablation import BASE, CHANGES, FLIPPED, FLIPPED_ABOUT, RECIPE, Change, FlipAveraged
 from colorlab.commands import train
+from colorlab.costs import stages
 from colorlab.layers import count_parameters
 from colorlab.metrics import Evaluation, evaluate
 
@@ -44,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
             print(f"{i} of {len(chosen)}: {change.name} is there")
             continue
         print(f"{i} of {len(chosen)}: {change.name}")
-        for stage in stages(args, change):
-            train_one(stage)
+        for training in trainings(args, change):
+            train_one(training)
     result = compare(files, pictures, args.device)
     abouts = {change.name: change.about for change in chosen} | {FLIPPED: FLIPPED_ABOUT}
     result = dataclasses.replace(
@@ -83,7 +84,7 @@ def choose(only: str | None) -> list[Change]:
     return [change for change in CHANGES if change.name in names]
 
 
-def stages(args: argparse.Namespace, change: Change) -> list[list[str]]:
+def trainings(args: argparse.Namespace, change: Change) -> list[list[str]]:
     """The words of the ``colorlab train`` that makes a row, after those of a first training."""
     out = args.out / change.name
     if not change.first:
@@ -112,7 +113,10 @@ def compare(files: dict[str, Path], pictures: data.Pictures, device: str) -> Eva
     target = train.pick_device(device)
     models = {name: checkpoints.load(str(file)).to(target) for name, file in files.items()}
     rows = models | {FLIPPED: FlipAveraged(models[BASE])}
-    seconds = {name: checkpoints.read_card(file)["seconds"] for name, file in files.items()}
+    seconds = {
+        name: sum(run["seconds"] for run in stages(checkpoints.read_card(file)))
+        for name, file in files.items()
+    }
     result = evaluate(
         rows,
         pictures,

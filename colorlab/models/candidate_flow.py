@@ -30,6 +30,9 @@ LATEST = 0.999  # a state's last time at which it is divided by 1 - t
 class CandidateFlowConfig(DiffusionConfig):
     """Settings of :class:`CandidateFlow`, beside those of its parent.
 
+    Of the parent's, those that shape a denoiser and its loss do nothing here: ``denoiser``,
+    ``scale``, ``floor``, ``draws`` and ``unconditional``.
+
     Attributes:
         candidates: colours that a place may have; the drawn world has up to three, and three were
             too few, since one candidate begins at the mean.

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-HIDDEN, HIDDEN_POINTERS, DIRECTIONS = 96, 48, 16  # narrower candidates missed the apples' colours
+HIDDEN, HIDDEN_POINTERS, DIRECTIONS = 96, 48, 16  # with 64, candidates once missed the apples'
 FLOOR = 0.1  # added to each sigma in the loss, so that no candidate becomes a needle
 BEGIN, RADIUS = 0.3, 1.5  # sigma, and distance from the mean, with which candidates begin
 WIDEST = math.exp(-1.0)  # sigma; a wider candidate covers two colours where it should be one
@@ -72,6 +72,7 @@ class Candidates(PlaceReader):
 def surprise(colours: Tensor, log_share: Tensor, sigma: Tensor, clean: Tensor) -> Tensor:
     """Mean of -log density of clean (N, 2, h, w) under the mixtures, less log 2 pi; nats a place.
 
+    ``colours``, ``log_share`` and ``sigma`` are those of :class:`Candidates`.
     Source: Bishop 1994, in two dimensions and with ``FLOOR`` added to each sigma.
     """
     sigma = sigma + FLOOR

@@ -25,7 +25,7 @@ def parsed(change):
     mine = parser.parse_args(["--out", "runs"])
     parser = argparse.ArgumentParser()
     train.add_arguments(parser)
-    return [vars(parser.parse_args(words)) for words in ablate.stages(mine, change)]
+    return [vars(parser.parse_args(words)) for words in ablate.trainings(mine, change)]
 
 
 ONE_TRAINING = [change for change in CHANGES[1:] if not change.first]
@@ -96,6 +96,8 @@ def test_a_table_is_made_once_and_goes_on(folder, tmp_path, capsys):
     assert result.models == (BASE, "masked start", "mse", FLIPPED)
     two = checkpoints.read_card(out / "masked start" / "unet-ab-photos.safetensors")
     assert (two["steps"], two["started_from"]["training"]["augment"]) == (4, "mask")
+    both = two["seconds"] + two["started_from"]["seconds"]
+    assert result.provenance["seconds"]["masked start"] == both
     changed = out / "mse" / "unet-ab-photos.safetensors"
     assert checkpoints.read_card(changed)["config"]["loss"] == "mse"
     means = {row["model"]: row["de76"]["mean"] for row in result.rows}

@@ -107,6 +107,24 @@ def test_the_clean_answer_is_the_exact_posterior_mean(t):
     torch.testing.assert_close(got, want, atol=0.01, rtol=0.01)
 
 
+def test_a_sharper_choice_comes_nearer_to_one_candidate():
+    colours = [[1.5, 0.0], [-0.5, 1.0]]
+    state = torch.tensor([0.7, 0.2])[None, :, None, None].expand(1, 2, 8, 8)
+    seen, wanted = known(colours, [0.5, 0.5], 0.01), torch.tensor(colours[0])
+    off = []
+    for sharpness in (1.0, 1.5, 10.0):
+        answer = model(sharpness=sharpness).clean(state, torch.tensor([0.5]), seen)
+        off.append((answer[0, :, 0, 0] - wanted).norm())
+    assert off[0] > off[1] > off[2]
+    assert off[2] < 0.01
+
+
+def test_draws_follow_the_links_farther_than_training_does():
+    L = 100 * torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    near, far = (model(64, doublings=1, further=f).eval().look(L).links for f in (0, 2))
+    assert far.square().sum() < near.square().sum(), "over more cells"
+
+
 def test_draws_take_known_candidates_as_often_as_stated():
     # White noise: 64 cells of a picture choose each for itself.
     flow_model = model(reach=0.0, pooled_noise=0.25, sharpness=1.0)
