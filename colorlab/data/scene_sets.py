@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context
 from pathlib import Path
 
 import numpy as np
@@ -178,7 +178,10 @@ def scene_set(
 
     Raises:
         ValueError: for an n, size or split out of range.
+        RuntimeError: in a worker process that is being started, which would wait for itself.
     """
+    if getattr(current_process(), "_inheriting", False):  # as multiprocessing itself asks
+        raise RuntimeError("a script that renders scenes needs `if __name__ == '__main__':`")
     seeds = split_seeds(n, split)
     folder = store.cache_dir() / "scenes" / f"{split}-{n}-{size}-{_code_version()}"
     scenes = _open(folder, seeds)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from contextlib import nullcontext
 from itertools import pairwise
 
@@ -39,6 +42,24 @@ def test_processes_do_not_change_a_byte(cache):
     two = scene_set(60, 32, "train", processes=2)
     assert two.pictures.sha256 == identity
     np.testing.assert_array_equal(two.regions, regions)
+
+
+def test_a_script_without_a_main_guard_ends(tmp_path):
+    """Its workers run the script again; none may wait for the set that it is asked to draw."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from colorlab.data.scenes import scene_set\n"
+        "print(len(scene_set(60, 32, processes=2)), 'scenes')\n"
+    )
+    run = subprocess.run(
+        [sys.executable, script],
+        env=os.environ | {"COLORLAB_CACHE": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.stdout == "60 scenes\n", run.stderr
+    assert "rendering in this one" in run.stderr
 
 
 def test_the_second_call_renders_nothing(monkeypatch):
