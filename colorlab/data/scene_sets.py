@@ -101,13 +101,15 @@ def _render_into(folder: str, first: int, start: int, stop: int) -> int:
     return stop - start
 
 
-def _render_all(folder: Path, seeds: range, processes: int) -> None:
+def _render_all(folder: Path, seeds: range, known: int, processes: int) -> None:
+    """Render all scenes of a folder but the first `known`."""
     tasks = [
         (str(folder), seeds.start, start, min(start + _CHUNK, len(seeds)))
-        for start in range(0, len(seeds), _CHUNK)
+        for start in range(known, len(seeds), _CHUNK)
     ]
-    show = len(seeds) >= _WORTH_PROCESSES
-    bar = progress_bar(total=len(seeds), desc="scenes", unit="scene", show=show)
+    missing = len(seeds) - known
+    show = missing >= _WORTH_PROCESSES
+    bar = progress_bar(total=missing, desc="scenes", unit="scene", show=show)
     with bar:
         if processes > 1:
             # Spawn is the one start method that works everywhere, also beside torch's threads.
@@ -133,6 +135,24 @@ def _collect(pool: Executor, tasks: Sequence[tuple], bar: tqdm) -> None:
         bar.update(done)
 
 
+def _copy_known(folder: Path, part: Path, seeds: range) -> int:
+    """Copy from the cached set that shares the most scenes; return how many those are."""
+    split, _, size, version = folder.name.split("-")
+    sets = folder.parent.glob(f"{split}-*-{size}-{version}")
+    lengths = sorted(int(other.name.split("-")[1]) for other in sets)
+    longer = [n for n in lengths if n >= len(seeds)]
+    for n in [*longer[:1], *lengths[::-1]]:
+        longest = range(seeds.start, seeds.start + n)
+        known = _open(folder.with_name(f"{split}-{n}-{size}-{version}"), longest)
+        if known is None:  # damaged: perhaps another one is whole
+            continue
+        shared = min(n, len(seeds))
+        for name, array in (("rgb", known.pictures.rgb), ("regions", known.regions)):
+            np.load(part / f"{name}.npy", mmap_mode="r+")[:shared] = array[:shared]
+        return shared
+    return 0
+
+
 def _create(folder: Path, seeds: range, size: int, processes: int) -> None:
     """Render into a temporary folder, then rename: readers see all of it or nothing."""
     part = Path(tempfile.mkdtemp(prefix="part-", dir=folder.parent))
@@ -142,7 +162,7 @@ def _create(folder: Path, seeds: range, size: int, processes: int) -> None:
                 part / f"{name}.npy", mode="w+", dtype=np.uint8, shape=(len(seeds), *shape)
             )
             del array  # closes the map
-        _render_all(part, seeds, processes)
+        _render_all(part, seeds, _copy_known(folder, part, seeds), processes)
         layouts = [draw_layout(seed) for seed in seeds]
         card = {
             "pixels_sha256": store.hash_pixels(np.load(part / "rgb.npy", mmap_mode="r")),
@@ -168,7 +188,8 @@ def scene_set(
 
     The pictures do not depend on the number of processes. The cache is
     `store.cache_dir() / "scenes"`; its key holds a hash of the renderer's source, so changed
-    code renders anew. The lessons use 3,600 train, 300 val and 512 test scenes at 128.
+    code renders anew. A set of other length lends the scenes that it shares. The lessons use
+    3,600 or 9,600 train, 300 val and 512 test scenes at 128.
 
     Args:
         n: number of scenes; a longer set begins with the same scenes.

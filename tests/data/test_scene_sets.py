@@ -68,6 +68,34 @@ def test_the_second_call_renders_nothing(monkeypatch):
     assert scene_set(2, 32).pictures.sha256 == first.pictures.sha256
 
 
+@pytest.mark.parametrize("lengths", [(4, 9, 6), (9, 4)])
+def test_sets_of_other_length_lend_their_scenes(cache, monkeypatch, lengths):
+    rendered = []
+    into = scene_sets._render_into
+    monkeypatch.setattr(
+        scene_sets, "_render_into", lambda *task: rendered.append(task) or into(*task)
+    )
+    sets = [scene_set(n, 32) for n in lengths]
+    assert sum(stop - start for *_, start, stop in rendered) == max(lengths)
+    for scenes in sets:
+        assert len(scenes.pictures.rgb) == len(scenes.things) == len(scenes)
+        for i in range(len(scenes)):
+            np.testing.assert_array_equal(scenes.pictures.rgb[i], render(i, 32).rgb)
+            np.testing.assert_array_equal(scenes.regions[i], render(i, 32).regions)
+
+
+def test_a_damaged_set_lends_nothing(cache):
+    scene_set(4, 32)
+    (folder,) = cache.iterdir()
+    pixels = np.load(folder / "rgb.npy", mmap_mode="r+")
+    pixels[1] ^= 1
+    pixels.flush()
+    scene_sets._verified.clear()
+    with pytest.warns(UserWarning, match="damaged scenes"):
+        scenes = scene_set(6, 32)
+    np.testing.assert_array_equal(scenes.pictures.rgb[1], render(1, 32).rgb)
+
+
 def test_other_code_and_damage_render_anew(cache, monkeypatch):
     good = scene_set(2, 32).pictures
     identity = good.sha256
