@@ -106,9 +106,14 @@ class Pointers(PlaceReader):
         length = cells.square().sum(1, keepdim=True)
         links = (2 * places.mT @ cells - length).softmax(-1)  # by squared distance to each cell
         step = (2 * cells.mT @ cells - length).softmax(-1)
-        for _ in range(doublings):
-            links, step = links @ step, step @ step
-        return links
+        if not doublings:
+            return links
+        # Among the cells first: the places are four times as many, and need one product then.
+        reach = step
+        for _ in range(doublings - 1):
+            step = step @ step
+            reach = reach @ step
+        return links @ reach
 
 
 def pool(links: Tensor, x: Tensor) -> Tensor:
