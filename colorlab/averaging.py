@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import chain
 
 import torch
 from torch import nn
@@ -26,10 +27,9 @@ class Average:
     def update(self, model: nn.Module, step: int) -> None:
         """Move the average towards ``model``; counters are copied."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        mine, theirs = self.model.state_dict(), model.state_dict()
-        floating = [name for name, value in mine.items() if value.is_floating_point()]
-        torch._foreach_lerp_(
-            [mine[name] for name in floating], [theirs[name] for name in floating], 1 - decay
-        )
-        for name in mine.keys() - set(floating):
-            mine[name].copy_(theirs[name])
+        # Not by name: to build two state dicts takes a twentieth of a small model's step.
+        mine, theirs = (list(chain(m.parameters(), m.buffers())) for m in (self.model, model))
+        floating = [i for i, value in enumerate(mine) if value.is_floating_point()]
+        torch._foreach_lerp_([mine[i] for i in floating], [theirs[i] for i in floating], 1 - decay)
+        for i in set(range(len(mine))).difference(floating):
+            mine[i].copy_(theirs[i])

@@ -136,8 +136,10 @@ class Trainer:
                 group["lr"] = config.learning_rate * player.rate * factor
             with torch.autocast(self.device.type, torch.bfloat16, precision == "bfloat16"):
                 mine = self.losses[player.name](batch)
-            self.model.zero_grad(set_to_none=True)  # a player's loss also reaches its opponent
-            sum(mine.values()).backward()
+            self.model.zero_grad(set_to_none=True)
+            # A player's loss also reaches its opponent, whose gradient nobody would use.
+            own = [p for p in player.module.parameters() if p.requires_grad]
+            sum(mine.values()).backward(inputs=own)
             nn.utils.clip_grad_norm_(player.module.parameters(), config.clip)
             optimizer.step()
             terms.update({k: v.detach() for k, v in mine.items()})

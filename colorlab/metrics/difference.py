@@ -21,12 +21,20 @@ _DEGREE = math.pi / 180
 _25_TO_7 = 25.0**7
 
 
+def length(vectors: Tensor) -> Tensor:
+    """Euclidean length over the channels: (..., C, H, W) to (..., H, W).
+
+    `torch.linalg.vector_norm` takes 15 times as long over a dimension that is not the last.
+    """
+    return vectors.square().sum(dim=-3).sqrt()
+
+
 def cie76(lab1: Tensor, lab2: Tensor) -> Tensor:
     """Euclidean distance in Lab for each pixel: (..., 3, H, W) twice to (..., H, W).
 
     Source: CIE 15:2004, equation 8.21.
     """
-    return torch.linalg.vector_norm(lab1 - lab2, dim=-3)
+    return length(lab1 - lab2)
 
 
 def ciede2000(lab1: Tensor, lab2: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from colorlab.color import rgb_to_lab
 from colorlab.metrics.checks import check_batch
-from colorlab.metrics.difference import delta_e76
+from colorlab.metrics.difference import delta_e76, length
 
 Distance = Callable[[Tensor, Tensor], Tensor]  # (N, 3, H, W) sRGB twice to (N,)
 
@@ -34,7 +34,7 @@ def ab_distance(x: Tensor, y: Tensor) -> Tensor:
     It is Delta-E 76 with lightness left out, so that draws which share their L, up to rounding
     and to clipping at the gamut, differ in nothing else.
     """
-    return torch.linalg.vector_norm(_ab(x) - _ab(y), dim=-3).mean(dim=(-2, -1))
+    return length(_ab(x) - _ab(y)).mean(dim=(-2, -1))
 
 
 def best_of(samples: Tensor, truth: Tensor, distance: Distance = delta_e76) -> Tensor:
@@ -79,9 +79,7 @@ def pairwise(samples: Tensor, distance: Distance | None = None) -> Tensor:
     pairs = list(combinations(range(len(samples)), 2))
     if distance is None:
         ab = _ab(samples)  # converted once, not once a pair
-        distances = [
-            torch.linalg.vector_norm(ab[i] - ab[j], dim=-3).mean((-2, -1)) for i, j in pairs
-        ]
+        distances = [length(ab[i] - ab[j]).mean((-2, -1)) for i, j in pairs]
     else:
         distances = [distance(samples[i], samples[j]) for i, j in pairs]
     return torch.stack(distances).mean(dim=0)

@@ -98,20 +98,20 @@ def test_samples_of_a_deterministic_model_are_one_answer(name):
 
 @every_model_and_target
 def test_each_player_learns_one_batch(name, target):
-    """Overfits: 60 steps on one batch at least halve every player's loss."""
+    """Overfits: within 60 steps on one batch, every player's loss is halved."""
     torch.manual_seed(0)
     model = build(name, target=target, size=64)
     batch = picture()
     for player in model.players():
         optimizer = torch.optim.AdamW(player.module.parameters(), lr=2e-3)
         losses = []
-        for _ in range(60):
+        while len(losses) < 10 or max(losses[-3:]) >= 0.5 * losses[0]:
+            assert len(losses) < 60, (player.name, losses[0], losses[-3:])
             loss = sum(player.loss(batch).values())
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
-        assert losses[-1] < 0.5 * losses[0], (player.name, losses[0], losses[-1])
 
 
 @every_model
