@@ -67,4 +67,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """On several cores the long files come first, so that no core waits at the end for one."""
     if not getattr(config, "workerinput", None):
         return
-    items.sort(key=lambda item: (item.path.parent.name != "browser", item.path.suffix != ".ipynb"))
+
+    def rank(item: pytest.Item) -> int:
+        if item.path.parent.name == "browser" or item.path.name == "test_parallel.py":
+            return 0
+        return 1 if item.path.suffix == ".ipynb" else 2
+
+    items.sort(key=rank)
