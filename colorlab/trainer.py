@@ -140,7 +140,7 @@ class Trainer:
             # A player's loss also reaches its opponent, whose gradient nobody would use.
             own = [p for p in player.module.parameters() if p.requires_grad]
             sum(mine.values()).backward(inputs=own)
-            nn.utils.clip_grad_norm_(player.module.parameters(), config.clip)
+            nn.utils.clip_grad_norm_(own, config.clip)
             optimizer.step()
             terms.update({k: v.detach() for k, v in mine.items()})
         self.step += 1

@@ -1,4 +1,4 @@
-"""Many scenes: rendered by several processes, cached on disk, verified when opened."""
+"""Many scenes: rendered once, cached on disk, verified when opened."""
 
 from __future__ import annotations
 
@@ -9,28 +9,22 @@ import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable
 from dataclasses import dataclass
-from multiprocessing import current_process, get_context
 from pathlib import Path
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from colorlab.data import store
 from colorlab.data.pictures import Pictures
 from colorlab.data.scene_layout import Thing
 from colorlab.data.scene_places import draw_layout
-from colorlab.data.scene_render import ab_fields, render
-from colorlab.progress import progress_bar
+from colorlab.data.scene_render import ab_fields
+from colorlab.data.scene_workers import WORTH_PROCESSES, refuse_while_starting, render_all
 
 # Seeds of a split start here: splits share no seed as long as none is longer than the gap.
 _FIRST_SEED = {"train": 0, "val": 100_000_000, "test": 200_000_000}
 _LONGEST = 100_000_000
-_CHUNK = 50  # scenes a task: short enough for a smooth progress bar
-_WORTH_PROCESSES = 400  # below this many scenes, starting processes costs more than it saves
 _STALE_SECONDS = 24 * 3600  # a part folder untouched for a day belongs to a killed run
 _verified: set[Path] = set()
 _SOURCES = ("palettes", "layout", "places", "canvas", "land", "objects", "home", "render")
@@ -91,57 +85,13 @@ def _code_version() -> str:
     return digest.hexdigest()[:12]
 
 
-def _render_into(folder: str, first: int, start: int, stop: int) -> int:
-    """Render scenes start..stop into the arrays of a folder (runs in a worker process)."""
-    rgb = np.load(Path(folder) / "rgb.npy", mmap_mode="r+")
-    regions = np.load(Path(folder) / "regions.npy", mmap_mode="r+")
-    for i in range(start, stop):
-        scene = render(first + i, rgb.shape[1])
-        rgb[i], regions[i] = scene.rgb, scene.regions
-    return stop - start
-
-
-def _render_all(folder: Path, seeds: range, known: int, processes: int) -> None:
-    """Render all scenes of a folder but the first `known`."""
-    tasks = [
-        (str(folder), seeds.start, start, min(start + _CHUNK, len(seeds)))
-        for start in range(known, len(seeds), _CHUNK)
-    ]
-    missing = len(seeds) - known
-    show = missing >= _WORTH_PROCESSES
-    bar = progress_bar(total=missing, desc="scenes", unit="scene", show=show)
-    with bar:
-        if processes > 1:
-            # Spawn is the one start method that works everywhere, also beside torch's threads.
-            context = get_context("spawn")
-            try:
-                with ProcessPoolExecutor(processes, mp_context=context) as pool:
-                    _collect(pool, tasks, bar)
-                return
-            except BrokenProcessPool:
-                warnings.warn(
-                    "worker processes could not start (a script needs "
-                    "`if __name__ == '__main__':` around its work); rendering in this one",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
-                bar.reset()
-        for task in tasks:
-            bar.update(_render_into(*task))
-
-
-def _collect(pool: Executor, tasks: Sequence[tuple], bar: tqdm) -> None:
-    for done in pool.map(_render_into, *zip(*tasks, strict=True)):
-        bar.update(done)
-
-
 def _copy_known(folder: Path, part: Path, seeds: range) -> int:
     """Copy from the cached set that shares the most scenes; return how many those are."""
     split, _, size, version = folder.name.split("-")
     sets = folder.parent.glob(f"{split}-*-{size}-{version}")
-    lengths = sorted(int(other.name.split("-")[1]) for other in sets)
-    longer = [n for n in lengths if n >= len(seeds)]
-    for n in [*longer[:1], *lengths[::-1]]:
+    lengths = (int(other.name.split("-")[1]) for other in sets)
+    # Of those that share as many, the shortest: to open one is to hash it.
+    for n in sorted(lengths, key=lambda n: (-min(n, len(seeds)), n)):
         longest = range(seeds.start, seeds.start + n)
         known = _open(folder.with_name(f"{split}-{n}-{size}-{version}"), longest)
         if known is None:  # damaged: perhaps another one is whole
@@ -162,7 +112,7 @@ def _create(folder: Path, seeds: range, size: int, processes: int) -> None:
                 part / f"{name}.npy", mode="w+", dtype=np.uint8, shape=(len(seeds), *shape)
             )
             del array  # closes the map
-        _render_all(part, seeds, _copy_known(folder, part, seeds), processes)
+        render_all(part, seeds, _copy_known(folder, part, seeds), processes)
         layouts = [draw_layout(seed) for seed in seeds]
         card = {
             "pixels_sha256": store.hash_pixels(np.load(part / "rgb.npy", mmap_mode="r")),
@@ -199,16 +149,15 @@ def scene_set(
 
     Raises:
         ValueError: for an n, size or split out of range.
-        RuntimeError: in a worker process that is being started, which would wait for itself.
+        RuntimeError: not cached, in a worker process that still runs its parent's script.
     """
-    if getattr(current_process(), "_inheriting", False):  # as multiprocessing itself asks
-        raise RuntimeError("a script that renders scenes needs `if __name__ == '__main__':`")
     seeds = split_seeds(n, split)
     folder = store.cache_dir() / "scenes" / f"{split}-{n}-{size}-{_code_version()}"
     scenes = _open(folder, seeds)
     if scenes is None:
+        refuse_while_starting()
         if processes is None:
-            processes = min(os.cpu_count() or 1, 8) if n >= _WORTH_PROCESSES else 1
+            processes = min(os.cpu_count() or 1, 8) if n >= WORTH_PROCESSES else 1
         folder.parent.mkdir(parents=True, exist_ok=True)
         with store.alone(folder):  # who waited finds the set finished
             scenes = _open(folder, seeds)

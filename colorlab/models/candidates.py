@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-HIDDEN, HIDDEN_POINTERS, DIRECTIONS = 96, 48, 16  # with 64, candidates once missed the apples'
+HIDDEN, HIDDEN_POINTERS, DIRECTIONS = 96, 48, 16  # 64 once missed the apples' colours
 FLOOR = 0.1  # added to each sigma in the loss, so that no candidate becomes a needle
 BEGIN, RADIUS = 0.3, 1.5  # sigma, and distance from the mean, with which candidates begin
 WIDEST = math.exp(-1.0)  # sigma; a wider candidate covers two colours where it should be one

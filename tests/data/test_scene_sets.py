@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from colorlab.data import scene_sets
+from colorlab.data import scene_sets, scene_workers
 from colorlab.data.scenes import PALETTES, render, scene_set, score_by_kind, split_seeds
 
 
@@ -44,22 +44,35 @@ def test_processes_do_not_change_a_byte(cache):
     np.testing.assert_array_equal(two.regions, regions)
 
 
+def run_script(folder, text: str) -> subprocess.CompletedProcess:
+    script = folder / "script.py"
+    script.write_text("from colorlab.data.scenes import scene_set\n" + text)
+    env = os.environ | {"COLORLAB_CACHE": str(folder / "cache")}
+    words = [sys.executable, script]
+    return subprocess.run(words, env=env, capture_output=True, text=True, timeout=300)
+
+
 def test_a_script_without_a_main_guard_ends(tmp_path):
     """Its workers run the script again; none may wait for the set that it is asked to draw."""
-    script = tmp_path / "script.py"
-    script.write_text(
-        "from colorlab.data.scenes import scene_set\n"
-        "print(len(scene_set(60, 32, processes=2)), 'scenes')\n"
-    )
-    run = subprocess.run(
-        [sys.executable, script],
-        env=os.environ | {"COLORLAB_CACHE": str(tmp_path / "cache")},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    run = run_script(tmp_path, "print(len(scene_set(60, 32, processes=2)), 'scenes')\n")
     assert run.stdout == "60 scenes\n", run.stderr
     assert "rendering in this one" in run.stderr
+
+
+def test_a_starting_worker_may_open_a_cached_set(tmp_path):
+    """As those of a DataLoader do, where scenes stand above the guard."""
+    run = run_script(
+        tmp_path,
+        """
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+scenes = scene_set(2, 32, processes=1)
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        print(pool.submit(len, "ab").result())
+""",
+    )
+    assert run.stdout == "2\n", run.stderr
 
 
 def test_the_second_call_renders_nothing(monkeypatch):
@@ -71,9 +84,9 @@ def test_the_second_call_renders_nothing(monkeypatch):
 @pytest.mark.parametrize("lengths", [(4, 9, 6), (9, 4)])
 def test_sets_of_other_length_lend_their_scenes(cache, monkeypatch, lengths):
     rendered = []
-    into = scene_sets._render_into
+    into = scene_workers._render_into
     monkeypatch.setattr(
-        scene_sets, "_render_into", lambda *task: rendered.append(task) or into(*task)
+        scene_workers, "_render_into", lambda *task: rendered.append(task) or into(*task)
     )
     sets = [scene_set(n, 32) for n in lengths]
     assert sum(stop - start for *_, start, stop in rendered) == max(lengths)
@@ -116,7 +129,7 @@ def test_a_failed_rendering_leaves_nothing(cache, monkeypatch):
     def fail(*args):
         raise RuntimeError("interrupted")
 
-    monkeypatch.setattr(scene_sets, "_render_all", fail)
+    monkeypatch.setattr(scene_sets, "render_all", fail)
     with pytest.raises(RuntimeError):
         scene_set(2, 32)
     assert list(cache.iterdir()) == []
@@ -124,7 +137,7 @@ def test_a_failed_rendering_leaves_nothing(cache, monkeypatch):
 
 def test_losing_the_race_takes_the_winners_set(cache, monkeypatch):
     monkeypatch.setattr(scene_sets.store, "alone", nullcontext)  # a disk that knows no locks
-    render_all, raced = scene_sets._render_all, []
+    render_all, raced = scene_sets.render_all, []
 
     def slow(*args):
         render_all(*args)
@@ -132,7 +145,7 @@ def test_losing_the_race_takes_the_winners_set(cache, monkeypatch):
             raced.append(True)
             scene_set(2, 32)  # another process comes in between and finishes first
 
-    monkeypatch.setattr(scene_sets, "_render_all", slow)
+    monkeypatch.setattr(scene_sets, "render_all", slow)
     scenes = scene_set(2, 32)
     np.testing.assert_array_equal(scenes.pictures.rgb[0], render(0, 32).rgb)
     assert len(list(cache.iterdir())) == 1

@@ -97,6 +97,15 @@ def test_black_to_white_is_100_in_both():
     assert delta_e00(black, white).item() == pytest.approx(100, abs=1e-3)
 
 
+def test_the_slope_at_equal_colours_is_zero_and_nan_stays_nan():
+    lab = torch.tensor([50.0, 3.0, 4.0]).view(3, 1, 1).requires_grad_()
+    (slope,) = torch.autograd.grad(cie76(lab, lab.detach()).sum(), lab)
+    assert not slope.any()
+    (slope,) = torch.autograd.grad(cie76(lab, torch.tensor([50.0, 0, 0]).view(3, 1, 1)).sum(), lab)
+    torch.testing.assert_close(slope.flatten(), torch.tensor([0.0, 0.6, 0.8]))
+    assert cie76(lab, torch.full_like(lab, float("nan"))).isnan().all()
+
+
 rgb_colour = st.tuples(*[st.integers(0, 255)] * 3)
 
 
