@@ -13,7 +13,7 @@ COMMANDS = {
     "train": "train a model on scenes or on a folder of photographs",
     "evaluate": "measure models beside gray, with intervals",
     "colorize": "colour pictures with released weights",
-    "download": "fetch COCO val2017 and make the photo set of it",
+    "download": "fetch COCO photographs, val2017 or train2017, and make a photo set of them",
     "ablate": "measure what each part of the UNet's recipe is worth",
 }
 

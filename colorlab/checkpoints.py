@@ -1,7 +1,7 @@
 """Released weights: a safetensors file and a card that says where it came from.
 
 A checkpoint is ``<model>-<target>-<world>.safetensors`` in half precision (or eight bits a weight,
-where that is enough), at most 3 MiB, with a ``.json`` card of the same name: settings, training
+where that is enough), at most 8 MiB, with a ``.json`` card of the same name: settings, training
 data, seed, steps, figures, and the SHA-256 of the weights. Loading verifies the hash; nothing is
 ever unpickled, and what a file says of itself is checked before memory is taken for it.
 """
@@ -24,12 +24,14 @@ from torch import Tensor
 import colorlab
 from colorlab import cards
 from colorlab.cards import CARD_FORMAT, METHODS, card_path, parse_card, read_at_most, read_card
+from colorlab.data.places import released_data
 from colorlab.files import locked, make_folder, part_of, write_together
-from colorlab.models import MODELS, Colorizer, name_of
+from colorlab.models import MODELS, Colorizer, encoders, name_of
+from colorlab.models.encoders import SCRATCH
 from colorlab.weights import empty_model, fill, method_from, parse_tensors
 
-FOLDER = Path(__file__).resolve().parents[1] / "data" / "checkpoints"
-MAX_BYTES = 3 * 2**20
+FOLDER = released_data() / "checkpoints"
+MAX_BYTES = 8 * 2**20
 INTENDED_USE = (
     "Teaching and non-commercial research. The colours are plausible guesses, not a record of "
     "what was in front of the camera."
@@ -65,7 +67,7 @@ def save(
         The path of the weights.
 
     Raises:
-        ValueError: the model is not a listed one, its weights pass 3 MiB or are not finite, or
+        ValueError: the model is not a listed one, its weights pass 8 MiB or are not finite, or
             its settings or facts cannot stand in a card.
         OSError: the disk is full or the folder not writable; what was there is kept.
     """
@@ -75,6 +77,8 @@ def save(
         config = dataclasses.asdict(model.config)
         bases = _bases(model, world, folder)
         facts = {**facts, "stands_on": bases} if bases else facts
+        if (encoder := getattr(model.config, "encoder", SCRATCH)) != SCRATCH:
+            facts = {**facts, "encoder_sha256": encoders.load(encoder).sha256}
         left_out = {*model.training_only, *bases}
         tensors = {
             k: _eight(v) if eight_bit else _half(v)
@@ -168,6 +172,7 @@ def from_bytes(data: bytes, card: dict[str, Any], file: Path) -> Any:
         if card["model"] in METHODS:
             return method_from(card["model"], tensors)
         model = empty_model(card["model"], card["config"])
+        _check_encoder(card)
         others = {
             k: v for k, v in model.state_dict().items() if k.split(".")[0] in model.training_only
         }
@@ -226,6 +231,17 @@ def _finish_save(file: Path) -> None:
         card = parse_card(read_at_most(waiting, cards.MAX_CARD), str(waiting))
         if hashlib.sha256(read_at_most(file, MAX_BYTES)).hexdigest() == card["sha256"]:
             os.replace(waiting, card_path(file))
+
+
+def _check_encoder(card: dict[str, Any]) -> None:
+    """Refuse weights that learned with another encoder than the one that is here."""
+    encoder = card["config"].get("encoder", SCRATCH)
+    wanted = card.get("encoder_sha256", "")
+    if encoder != SCRATCH and encoders.load(encoder).sha256 != wanted:
+        raise ValueError(
+            f"it learned with an encoder {encoder!r} of SHA-256 {wanted[:12]}..., and the one here "
+            "is another; fetch the two together"
+        )
 
 
 def _bases(model: Colorizer, world: str, folder: Path) -> dict[str, dict[str, str]]:

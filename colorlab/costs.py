@@ -18,7 +18,9 @@ from torch import Tensor
 
 from colorlab import checkpoints
 
-_DRAWS = re.compile(r":(sample|mean|best)\d*$")  # as colorlab/commands/evaluate.py names rows
+_DRAWS = re.compile(
+    r":(sample|mean|best|boost)[\d.]*$"
+)  # as colorlab/commands/evaluate.py names rows
 _STATISTICS = ("running_mean", "running_var")  # of batch normalization
 
 

@@ -6,6 +6,8 @@ answer in ``ab / 110``; the blocks here know neither. Taught in notebooks 04 and
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -145,6 +147,46 @@ class PictureHead(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H/fold, W/fold) to (N, 3, H, W), sRGB around [0, 1]."""
         return self.shuffle(self.project(x)).float() + 0.5
+
+
+class Fusion(nn.Module):
+    """Add a pretrained encoder's maps to a network's own maps of the same size.
+
+    Each map of :mod:`colorlab.models.encoders` is normalized, brought to the own map's channels by
+    a 1x1 convolution, and added. A map coarser than the network's coarsest is enlarged to that.
+
+    Args:
+        channels: of the encoder's maps, finest first; () for no encoder, which adds nothing.
+        strides: of the encoder's maps, pixels.
+        widths: channels of the network's own maps by their stride.
+        dropout: share of the encoder's channels dropped while training.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        strides: Sequence[int],
+        widths: Mapping[int, int],
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.places = [min(stride, max(widths)) for stride in strides[: len(channels)]]
+        self.project = nn.ModuleList(
+            nn.Sequential(
+                nn.BatchNorm2d(count), nn.Dropout2d(dropout), nn.Conv2d(count, widths[place], 1)
+            )
+            for count, place in zip(channels, self.places, strict=True)
+        )
+
+    def forward(self, x: Tensor, stride: int, maps: Sequence[Tensor]) -> Tensor:
+        """The network's own map x (N, C, H, W) at ``stride`` and the encoder's maps: as x."""
+        for place, project, seen in zip(self.places, self.project, maps, strict=True):
+            if place == stride:
+                added = project(seen)
+                if added.shape[-2:] != x.shape[-2:]:
+                    added = F.interpolate(added, size=x.shape[-2:], mode="bilinear")
+                x = x + added
+        return x
 
 
 HEADS = {"ab": ChromaHead, "rgb": PictureHead}

@@ -20,6 +20,8 @@ from colorlab.averaging import Average
 from colorlab.data.loaders import Augmentation, TrainingBatches
 from colorlab.data.pictures import Pictures
 from colorlab.models.base import Colorizer, Player
+from colorlab.models.encoder_maps import EncoderMaps
+from colorlab.models.encoders import SCRATCH
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -39,6 +41,8 @@ class TrainConfig:
         clip: largest gradient norm; one bad batch then costs one step, not the run.
         augment: see :class:`colorlab.data.loaders.TrainingBatches`.
         crop_size: side of random crops; see there.
+        repeat: which pictures an epoch shows more than once, as ``"GLOB=TIMES"`` of their names,
+            such as ``"photos/*=3"``: a small set that looks like what is judged counts for more.
         seed: of the batches and of everything random in a step.
         validate_every: steps between validations, 0 for the end of each epoch.
         checkpoint_every: seconds between saved states; a kill loses at most that.
@@ -55,6 +59,7 @@ class TrainConfig:
     clip: float = 1.0
     augment: Augmentation = "flip"
     crop_size: int = 0
+    repeat: str = ""
     seed: int = 0
     validate_every: int = 0
     checkpoint_every: float = 60.0
@@ -85,12 +90,30 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def known_maps(model: Colorizer, pictures: Pictures, device: torch.device) -> EncoderMaps | None:
+    """The maps of the model's pretrained encoder for a set, computed now if they are not there.
+
+    None where it has no such encoder, where the disk is too small, and on a GPU, which computes
+    them faster than a disk gives them.
+    """
+    encoder = getattr(model.config, "encoder", SCRATCH)
+    if encoder == SCRATCH or device.type != "cpu":
+        return None
+    maps = EncoderMaps(pictures, encoder)
+    if not maps.affordable():
+        return None
+    maps.prepare()
+    return maps
+
+
 class Trainer:
     """The state of a run between two steps, and the step itself."""
 
     def __init__(self, model: Colorizer, pictures: Pictures, config: TrainConfig) -> None:
         self.config = config
         self.device = device = pick_device(config.device)
+        seen = config.steps * config.batch_size >= 2 * len(pictures)  # else it saves nothing
+        whole = config.augment in ("none", "flip")
         self.batches = TrainingBatches(
             pictures,
             config.batch_size,
@@ -99,6 +122,8 @@ class Trainer:
             device,
             config.crop_size,
             parallel.share(config.batch_size),
+            known_maps(model, pictures, device) if seen and whole else None,
+            config.repeat,
         )
         self.model = model.to(device, memory_format=torch.channels_last).train()
         parallel.share_statistics(model)

@@ -22,9 +22,10 @@ from colorlab import parallel
 from colorlab.data.loaders import batches_in_order
 from colorlab.data.pictures import Pictures
 from colorlab.models.base import Colorizer
+from colorlab.models.encoder_maps import EncoderMaps
 from colorlab.progress import progress_bar
 from colorlab.runs import History, RunFolder
-from colorlab.trainer import TrainConfig, Trainer, fastest_precision
+from colorlab.trainer import TrainConfig, Trainer, fastest_precision, known_maps
 
 __all__ = ["History", "TrainConfig", "fit", "validate"]
 
@@ -33,13 +34,21 @@ SHOW_EVERY = 20  # steps between readings of the loss: each reading makes a GPU'
 OnValidation = Callable[[int, Colorizer], None]
 
 
-def validate(model: Colorizer, pictures: Pictures, device: torch.device | str = "cpu") -> float:
-    """Mean validation score over ``pictures``, lower is better; each process takes its share."""
+def validate(
+    model: Colorizer,
+    pictures: Pictures,
+    device: torch.device | str = "cpu",
+    maps: EncoderMaps | None = None,
+) -> float:
+    """Mean validation score over ``pictures``, lower is better; each process takes its share.
+
+    ``maps`` are the pretrained encoder's for them, for a process that is alone.
+    """
     was_training = model.training
     model.eval()
     mine = slice(parallel.rank(), None, parallel.size())
     part = dataclasses.replace(pictures, rgb=pictures.rgb[mine], names=pictures.names[mine])
-    scores = [model.validation_score(batch) for batch in batches_in_order(part, 64, device)]
+    scores = [model.validation_score(batch) for batch in batches_in_order(part, 64, device, maps)]
     model.train(was_training)
     total = torch.cat(scores).sum() if scores else torch.zeros((), device=device)
     return parallel.mean(total).item() * parallel.size() / len(pictures)
@@ -128,12 +137,13 @@ class _Run:
         self.folder = folder
         self.on_validation = on_validation
         self.best: dict[str, Tensor] | None = None
+        self.val_maps: EncoderMaps | None = None
 
     def go(self, val: Pictures | None, progress: bool) -> None:
         trainer, config = self.trainer, self.trainer.config
-        every = config.validate_every or math.ceil(
-            len(trainer.batches.pictures) / config.batch_size
-        )
+        if val is not None and trainer.model.keeps_best and parallel.size() == 1:
+            self.val_maps = known_maps(trainer.model, val, trainer.device)
+        every = config.validate_every or math.ceil(len(trainer.batches.order) / config.batch_size)
         saved_at = time.monotonic()
         began = saved_at - self.history.seconds
         bar = progress_bar(total=config.steps, initial=trainer.step, show=progress, unit="step")
@@ -164,7 +174,10 @@ class _Run:
 
     def _validate(self, val: Pictures | None) -> None:
         trainer, history = self.trainer, self.history
-        score = validate(trainer.best_guess, val, trainer.device) if val is not None else None
+        guess = trainer.best_guess
+        score = None
+        if val is not None:
+            score = validate(guess, val, trainer.device, self.val_maps)
         best = history.close_row(trainer.step, score)
         if best and trainer.model.keeps_best:
             self.best = copy.deepcopy(trainer.best_guess.state_dict())

@@ -58,11 +58,9 @@ def empty_model(name: str, config: Mapping[str, Any]) -> Colorizer:
     Raises:
         ValueError: settings that build no model, or one of absurd size; it is not built then.
     """
-    # The weights come from the file: nothing is to be downloaded first.
-    offline = {"pretrained": False} if "pretrained" in config else {}
     try:
         with _Budget(MOST_NUMBERS):
-            return build(name, **{**config, **offline})
+            return build(name, **config)
     except (RuntimeError, TypeError, ArithmeticError, IndexError, AssertionError) as error:
         raise ValueError(f"its settings build no {name} ({_line(error)})") from error
 

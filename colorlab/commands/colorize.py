@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import math
 import os
 import sys
 import warnings
@@ -24,14 +25,32 @@ from colorlab.files import DISK_FULL, make_folder, write_whole
 from colorlab.models import Colorizer
 from colorlab.progress import progress_bar
 
+FLAGSHIP = "unet"  # without --model: the most vivid of those that keep their colours believable
+WORTH_KNOWING = {"unet": "the safest", "diffusion": "one of several answers"}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
     parser.add_argument("inputs", nargs="+", type=Path, metavar="IN", help="files or folders")
     parser.add_argument(
-        "-o", "--out", type=Path, required=True, help="a file for one picture, otherwise a folder"
+        "-o",
+        "--out",
+        type=Path,
+        help="a file for one picture, otherwise a folder (default: NAME-colored.png beside each)",
     )
-    parser.add_argument("--model", default="unet", help="name of released weights, or their path")
+    parser.add_argument(
+        "--model",
+        default=FLAGSHIP,
+        help="name of released weights, or their path; "
+        + "; ".join(f"{name}: {what}" for name, what in WORTH_KNOWING.items()),
+    )
+    parser.add_argument(
+        "--saturation",
+        type=float,
+        default=1.0,
+        metavar="FACTOR",
+        help="turn the colours up or down: 1 as predicted (default), 0 gray, 1.5 vivid",
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
 
@@ -41,7 +60,13 @@ def run(args: argparse.Namespace) -> int:
     files = list_inputs(args.inputs)
     outputs = name_outputs(files, args.out, single=not any(path.is_dir() for path in args.inputs))
     refuse_collisions(files, outputs, args.overwrite)
+    if not 0 <= args.saturation < math.inf:
+        raise ValueError(f"--saturation must be 0 or more, got {args.saturation}")
     model = checkpoints.load(args.model, device=args.device)
+    if args.saturation != 1:
+        if getattr(getattr(model, "config", None), "target", "") != "ab":
+            raise ValueError(f"--saturation is for networks that predict ab, not for {args.model}")
+        model.saturation = args.saturation
     done, failed = 0, []
     with warnings.catch_warnings():
         # PIL warns of damage without naming the file; the report names it.
@@ -59,7 +84,8 @@ def run(args: argparse.Namespace) -> int:
                 if isinstance(error, RuntimeError) and "memory" not in str(error):
                     raise
                 failed.append(_line(file, "too large for the free memory; make it smaller first"))
-    _say(f"{done} of {len(files)} pictures coloured, in {shown(args.out)}")
+    where = shown(args.out or (outputs[0] if len(outputs) == 1 else outputs[0].parent))
+    _say(f"{done} of {len(files)} pictures coloured, in {where}")
     if done + len(failed) < len(files):
         _say(f"{len(files) - done - len(failed)} were not tried, since the disk is full")
     for line in failed:
@@ -108,13 +134,17 @@ def list_inputs(inputs: list[Path]) -> list[Path]:
     return files
 
 
-def name_outputs(files: list[Path], out: Path, single: bool) -> list[Path]:
+def name_outputs(files: list[Path], out: Path | None, single: bool) -> list[Path]:
     """Where each answer goes: ``out`` itself for one picture, otherwise PNG files in that folder.
+
+    Without ``out``, ``NAME-colored.png`` beside each picture.
 
     Raises:
         ValueError: ``out`` ends in no kind of picture that can be written.
         NotADirectoryError: ``out`` must be a folder and is a file.
     """
+    if out is None:
+        return [file.with_name(f"{file.stem}-colored.png") for file in files]
     if single and len(files) == 1 and out.suffix and not out.is_dir():
         if out.suffix.lower() not in SUFFIXES:
             raise ValueError(f"{shown(out)} ends in no known kind of picture; try .png or .jpg")

@@ -12,12 +12,15 @@ from colorlab import checkpoints
 from colorlab.classical import FITTED, TABLES, Gray, LevinHints, Oracle, count_colors
 from colorlab.costs import stages
 from colorlab.data import Pictures, load
-from colorlab.metrics import BestOf, MeanOf
+from colorlab.metrics import BestOf, Boosted, MeanOf
 from colorlab.models import MODELS
 
 STANDING_ROWS = ("gray", "mean", "lut", "oracle64")
 RELEASED = "released"
 HINTED = re.compile(r"(levin|guided)([1-9]\d*)")  # and how many hints from the truth
+BOOSTED = re.compile(r"(.+):boost(\d+(?:\.\d+)?)?")  # a model, its ab times a factor
+BOOST = "boost"  # that of the safest released model, by the factor that its card tells
+SAFEST = "unet"
 DRAWN = re.compile(r"(.+):(sample|mean|best)([1-9]\d*)?")  # of a trained model, and how many draws
 
 MADE = {
@@ -42,6 +45,8 @@ def row_names(models: str, world: str, folder: Path | None = None) -> list[str]:
             name in STANDING_ROWS
             or name in FITTED
             or HINTED.fullmatch(name)
+            or name == BOOST
+            or ((boosted := BOOSTED.fullmatch(name)) and _is_trained(boosted[1]))
             or _is_trained(name)
             or ((drawn := _drawn(name)) and _is_trained(drawn[0]))
         ):
@@ -49,9 +54,9 @@ def row_names(models: str, world: str, folder: Path | None = None) -> list[str]:
         else:
             raise ValueError(
                 f"unknown model {name!r}; known: "
-                f"{', '.join([*STANDING_ROWS, *FITTED, *MODELS])}, each network also with -rgb and "
-                f"with :sample, :mean8 or :best8, {RELEASED}, levin or guided with a number of "
-                "hints, or the path of a .safetensors file"
+                f"{', '.join([*STANDING_ROWS, BOOST, *FITTED, *MODELS])}, each network also with "
+                f"-rgb and with :sample, :mean8, :best8 or :boost1.5, {RELEASED}, levin or guided "
+                "with a number of hints, or the path of a .safetensors file"
             )
     if not names:
         raise ValueError(f"--models {models!r} names nothing to measure")
@@ -98,10 +103,14 @@ def make_rows(
                 f"fitted on {train.source}, {len(train)} pictures, sha256 {train.sha256}"
             )
         else:
-            base, made, n = _drawn(name) or (name, "", 0)
+            boosted = BOOSTED.fullmatch(f"{SAFEST}:{BOOST}" if name == BOOST else name)
+            base, made, n = (boosted[1], "", 0) if boosted else _drawn(name) or (name, "", 0)
             if base not in networks:
                 networks[base] = _released(base, world, device, folder)
             model, origin = networks[base]
+            if boosted:
+                factor = float(boosted[2] or _factor(base, world, folder))
+                model, origin = Boosted(model, factor), f"its ab times {factor:g}; {origin}"
             if made:
                 model = MADE[made][0](model, n)
                 origin = f"{MADE[made][1].format(n=n)}; {origin}"
@@ -123,6 +132,18 @@ def _released(name: str, world: str, device: torch.device, folder: Path | None) 
     file = _file(name, world, folder)
     card = checkpoints.read_card(file)
     return checkpoints.load(str(file), device=device), f"{file.name}, sha256 {card['sha256']}"
+
+
+def _factor(name: str, world: str, folder: Path | None) -> float:
+    """By what a model's *ab* is turned up, from its card."""
+    card = checkpoints.read_card(_file(name, world, folder))
+    factor = card.get("boost", {}).get("factor")
+    if not isinstance(factor, float):
+        raise ValueError(
+            f"the card of {name} tells no factor to turn its colours up by; name one, such as "
+            f"{name}:boost1.5"
+        )
+    return factor
 
 
 def _file(name: str, world: str, folder: Path | None) -> Path:

@@ -44,6 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--target", choices=TARGETS, default="ab", help="chroma, or all of RGB")
     parser.add_argument("--loss", choices=list(REGRESSION_LOSSES), help="default: the lesson's")
+    parser.add_argument(
+        "--encoder",
+        metavar="NAME",
+        help="pretrained and frozen, whose maps the network sees: scratch (none, the default), "
+        "imagenet (released with the course), or a model of timm, which is downloaded",
+    )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=float, help="passes over the training pictures")
     length.add_argument("--minutes", type=float, help="budget, turned into steps by measurement")
@@ -77,6 +83,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--crop-size", type=int, default=0, help="side of random crops (default: the pictures')"
+    )
+    parser.add_argument(
+        "--repeat",
+        default=default.repeat,
+        metavar="GLOB=TIMES",
+        help="show pictures with such names so often an epoch: --repeat 'photos/*=3'",
     )
     parser.add_argument(
         "--validate-every", type=int, default=0, metavar="STEPS", help="default: once an epoch"
@@ -170,6 +182,7 @@ def make_model(args: argparse.Namespace, size: int) -> Colorizer:
     With ``--start`` it has those weights and their settings, but for what the arguments change.
     """
     settings = {"target": args.target, "size": size, "loss": args.loss, "dropout": args.dropout}
+    settings["encoder"] = args.encoder
     chosen = {k: v for k, v in settings.items() if v is not None} | dict(map(_setting, args.set))
     with torch.random.fork_rng():
         torch.manual_seed(args.seed)
@@ -206,6 +219,7 @@ def make_config(args: argparse.Namespace, model: Colorizer, train: data.Pictures
         ema=args.ema,
         augment=args.augment or TrainConfig.augment,
         crop_size=args.crop_size,
+        repeat=args.repeat,
         validate_every=args.validate_every,
         seed=args.seed,
         precision=args.precision,
@@ -244,6 +258,7 @@ def facts(history, config: TrainConfig, train, val, device: torch.device) -> dic
                 "ema",
                 "augment",
                 "crop_size",
+                "repeat",
             )
         },
         "seconds": round(history.seconds),

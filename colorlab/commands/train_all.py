@@ -28,7 +28,7 @@ def stages(args: argparse.Namespace) -> list[tuple[Recipe, float, list[str]]]:
     recipes = choose(args.only.split(",") if args.only else None)
     parts = sum(recipe.share for recipe in recipes)
     shared = ["--data", args.data, "--weights", args.out / "checkpoints", "--resume"]
-    for name in ("size", "limit", "augment", "crop_size", "seed", "device", "precision"):
+    for name in ("size", "limit", "augment", "crop_size", "repeat", "seed", "device", "precision"):
         if getattr(args, name) is not None:
             shared += [f"--{name.replace('_', '-')}", getattr(args, name)]
     planned = []

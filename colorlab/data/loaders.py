@@ -8,10 +8,11 @@ same batches, with no generator state to keep.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 import torch
@@ -29,6 +30,13 @@ STRONGEST_TONE = 0.35  # of the logarithm of a tone curve's exponent: 0.70 to 1.
 MASK_GRID, HIDDEN = 8, 0.5  # cells a side, and the share of them that a mask hides
 
 
+class KnownMaps(Protocol):
+    """A pretrained encoder's maps of a set, see :mod:`colorlab.models.encoder_maps`."""
+
+    def batch(self, indices: np.ndarray, mirrored: np.ndarray | None = None) -> tuple[Tensor, ...]:
+        """The maps of some pictures, flipped where ``mirrored`` (N,) says so."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """One batch on the device.
@@ -37,11 +45,13 @@ class Batch:
         L: (N, 1, S, S) lightness in [0, 100], the gray input.
         ab: (N, 2, S/4, S/4) chroma in CIE units, the area mean over 4x4 cells.
         make_picture: makes ``rgb`` when it is first asked for; who learns chroma never does.
+        maps: of the pretrained encoder, where they are known; None where it is still to look.
     """
 
     L: Tensor
     ab: Tensor
     make_picture: Callable[[], Tensor]
+    maps: tuple[Tensor, ...] | None = None
 
     @cached_property
     def rgb(self) -> Tensor:
@@ -70,11 +80,16 @@ def batch_from_rgb(rgb: Tensor) -> Batch:
 
 
 def batches_in_order(
-    pictures: Pictures, batch_size: int = 32, device: torch.device | str = "cpu"
+    pictures: Pictures,
+    batch_size: int = 32,
+    device: torch.device | str = "cpu",
+    maps: KnownMaps | None = None,
 ) -> Iterator[Batch]:
     """All pictures once, in order, unturned: for validation and evaluation."""
     for start in range(0, len(pictures), batch_size):
-        yield make_batch(pictures.rgb[start : start + batch_size], device)
+        batch = make_batch(pictures.rgb[start : start + batch_size], device)
+        known = maps.batch(np.arange(start, start + len(batch.L))) if maps else None
+        yield replace(batch, maps=known)
 
 
 def indices_at(step: int, count: int, batch_size: int, seed: int) -> np.ndarray:
@@ -99,6 +114,24 @@ def _order(seed: int, epoch: int, count: int) -> np.ndarray:
     return order
 
 
+def repeated(names: Sequence[str], repeat: str) -> np.ndarray:
+    """Indices of the pictures of an epoch: all, those of ``"GLOB=TIMES"`` so many times.
+
+    Raises:
+        ValueError: it is not of that form, or no name matches.
+    """
+    everything = np.arange(len(names))
+    if not repeat:
+        return everything
+    glob, _, times = repeat.rpartition("=")
+    if not glob or not times.isdecimal() or int(times) < 1:
+        raise ValueError(f"repeat {repeat!r} is not GLOB=TIMES, such as 'photos/*=3'")
+    matching = np.array([i for i, name in enumerate(names) if fnmatchcase(name, glob)], dtype=int)
+    if not len(matching):
+        raise ValueError(f"repeat {repeat!r}: no picture has such a name; one is {names[0]!a}")
+    return np.concatenate([everything, *[matching] * (int(times) - 1)])
+
+
 class TrainingBatches:
     """The training batches of a run; the one of a step is a pure function of (seed, step).
 
@@ -119,6 +152,8 @@ class TrainingBatches:
             costs a quarter of the time a step.
         share: which pictures of each batch to make; all unless told. The others of the batch are
             those of other processes (:func:`colorlab.parallel.share`).
+        maps: of the pretrained encoder for this set; without them the model computes its own.
+        repeat: ``"GLOB=TIMES"``, see :class:`colorlab.trainer.TrainConfig`.
 
     Raises:
         ValueError: unknown ``augment``, or an empty set.
@@ -133,6 +168,8 @@ class TrainingBatches:
         device: torch.device | str = "cpu",
         crop_size: int = 0,
         share: slice = slice(None),
+        maps: KnownMaps | None = None,
+        repeat: str = "",
     ) -> None:
         if augment not in get_args(Augmentation):
             choice = ", ".join(map(repr, get_args(Augmentation)))
@@ -147,6 +184,12 @@ class TrainingBatches:
         self.crop_size = crop_size or pictures.size
         self.share = share
         self.cuts = augment in ("crop", "tone", "mask")
+        if maps and self.cuts:
+            raise ValueError(
+                f"a crop has other maps than its picture; not with augment={augment!r}"
+            )
+        self.maps = maps
+        self.order = repeated(pictures.names, repeat)
         cached = self.device.type == "cpu" and not self.cuts
         self.cache = LabCache(pictures) if cached else None
         self.resident = (
@@ -155,7 +198,7 @@ class TrainingBatches:
 
     def at(self, step: int) -> Batch:
         """The batch of ``step``, counted from 0."""
-        chosen = indices_at(step, len(self.pictures), self.batch_size, self.seed)
+        chosen = self.order[indices_at(step, len(self.order), self.batch_size, self.seed)]
         random = np.random.default_rng((self.seed, step, 1))
         mirrored = random.random(self.batch_size) < (0.0 if self.augment == "none" else 0.5)
         boxes = _random_boxes(random, self.batch_size, self.pictures.size)
@@ -173,9 +216,10 @@ class TrainingBatches:
                 eight = _cut(eight, boxes, self.crop_size)
             return make_rgb(eight, self.device)
 
+        maps = self.maps.batch(chosen, mirrored) if self.maps else None
         if self.cache:
-            return Batch(*self.cache.batch(chosen, mirrored), make_picture)
-        batch = batch_from_rgb(make_picture())
+            return Batch(*self.cache.batch(chosen, mirrored), make_picture, maps)
+        batch = replace(batch_from_rgb(make_picture()), maps=maps)
         if self.augment == "tone":
             return replace(batch, L=_toned(batch.L, np.exp(tones[self.share])))
         if self.augment == "mask":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import site
+import sysconfig
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +16,16 @@ def checkout_data() -> Path | None:
     """The folder `data/` of the checkout that this package runs from, or None when installed."""
     root = Path(__file__).resolve().parents[2]
     return root / "data" if (root / "pyproject.toml").is_file() else None
+
+
+def released_data() -> Path:
+    """The folder of `checkpoints/` and `results/`: a checkout's `data/`, else where pip put it."""
+    found = checkout_data()
+    if found is not None:
+        return found
+    schemes = [sysconfig.get_path("data"), site.getuserbase()]
+    places = [Path(scheme) / "share" / "colorlab" for scheme in schemes]
+    return next((place for place in places if place.is_dir()), places[0])
 
 
 def cache_dir() -> Path:

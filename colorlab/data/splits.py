@@ -42,7 +42,7 @@ ALIKE = 5
 """Two pictures are duplicates when at most this many of their 64 hash bits differ."""
 
 MAX_MEMBER = 64 << 20
-MAX_TOTAL = 8 << 30
+MAX_TOTAL = 32 << 30
 
 # What zipfile raises at bytes that are no archive, or at a member it cannot unpack.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError)

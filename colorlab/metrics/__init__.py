@@ -24,12 +24,13 @@ from colorlab.metrics.known_evaluation import evaluate_known
 from colorlab.metrics.perceptual import LPIPSUnavailable, lpips
 from colorlab.metrics.protocol import METRICS, round_to_8_bit
 from colorlab.metrics.report import Evaluation
-from colorlab.metrics.sampling import BestOf, MeanOf, Sampled
+from colorlab.metrics.sampling import BestOf, Boosted, MeanOf, Sampled, matching_factor
 from colorlab.metrics.structure import psnr, ssim
 
 __all__ = [
     "METRICS",
     "BestOf",
+    "Boosted",
     "Evaluation",
     "Interval",
     "LPIPSUnavailable",
@@ -53,6 +54,7 @@ __all__ = [
     "exact_coverage",
     "in_prediction_set",
     "lpips",
+    "matching_factor",
     "paired_difference",
     "pairwise",
     "psnr",

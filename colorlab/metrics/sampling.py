@@ -1,4 +1,4 @@
-"""Rows of models that draw: one draw, the mean of n, the best of n.
+"""Rows made of a model: one draw, the mean of n, the best of n; and its colours turned up.
 
 Each wraps a model and can be measured as any other row:
 ``evaluate({"best of 8": BestOf(model, 8)}, pictures)``. Every picture draws from a generator
@@ -11,13 +11,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from colorlab.color import from_uint8, lightness
+from colorlab.metrics.colorfulness import colorfulness
 from colorlab.metrics.difference import delta_e76
 from colorlab.metrics.protocol import round_to_8_bit
 
 if TYPE_CHECKING:
+    from colorlab.data.pictures import Pictures
     from colorlab.models.base import Colorizer
 
 _SEEDS = 1 << 62
@@ -56,6 +60,56 @@ class Sampled(MeanOf):
 
     def __init__(self, model: Colorizer) -> None:
         super().__init__(model, 1)
+
+
+class Boosted:
+    """A model's *ab* times a factor: the baseline of every vivid model.
+
+    Whoever turns a safe model's saturation up has as much colour as one likes for nothing. A vivid
+    model that scores no better at equal colourfulness has learned to turn that knob.
+
+    Args:
+        model: predicts *ab*.
+        factor: see :func:`matching_factor`.
+
+    Raises:
+        ValueError: the factor is negative, or the model predicts RGB.
+    """
+
+    def __init__(self, model: Colorizer, factor: float) -> None:
+        if not factor >= 0:
+            raise ValueError(f"the factor must not be negative, got {factor}")
+        if model.config.target != "ab":
+            raise ValueError(
+                f"only ab can be turned up, and this model predicts {model.config.target}"
+            )
+        self.model, self.factor = model, factor
+
+    def colorize(self, L: Tensor) -> Tensor:
+        """L (N, 1, H, W) in [0, 100] to sRGB (N, 3, H, W)."""
+        return self.model.finish(L, self.factor * self.model.answers(L, 1)[0])
+
+
+def matching_factor(model: Colorizer, pictures: Pictures, wanted: float | None = None) -> float:
+    """The factor of :class:`Boosted` at which mean colourfulness is the truth's, to 1 in 1,000.
+
+    Args:
+        model: predicts *ab*; deterministic.
+        pictures: to choose it on, validation pictures.
+        wanted: colourfulness to reach; that of the pictures unless told.
+    """
+    if wanted is None:
+        wanted = float(colorfulness(from_uint8(torch.from_numpy(np.array(pictures.rgb)))).mean())
+    known = []
+    for start in range(0, len(pictures), 16):
+        L = lightness(from_uint8(torch.from_numpy(np.array(pictures.rgb[start : start + 16]))))
+        known.append((L, model.answers(L, 1)[0]))
+    low, high = 0.0, 8.0
+    while high - low > 0.001 * high:
+        factor = (low + high) / 2
+        made = [colorfulness(round_to_8_bit(model.finish(L, factor * ab))) for L, ab in known]
+        low, high = (factor, high) if torch.cat(made).mean() < wanted else (low, factor)
+    return (low + high) / 2
 
 
 class BestOf:

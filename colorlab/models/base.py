@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from colorlab.bands import bands, enlarged_rows
 from colorlab.checks import check_lightness
-from colorlab.color import downsample_chroma, join, rgb_to_lab, to_uint8
+from colorlab.color import downsample_chroma, join, lab_to_rgb, rgb_to_lab, to_uint8
 from colorlab.data.loaders import Batch
 from colorlab.losses import regression_loss
+from colorlab.models.encoders import Maps
 from colorlab.resizing import resize_to_area
 
 TARGETS = ("ab", "rgb")
@@ -50,6 +51,8 @@ class Colorizer(nn.Module):
     its answers sets ``deterministic = False`` and gives ``draw``.
 
     Attributes:
+        saturation: factor on *ab* in the picture, 1 as predicted; see
+            :class:`colorlab.metrics.Boosted`.
         deterministic: one gray picture has one answer.
         keeps_best: training keeps the weights with the lowest ``validation_score``. Where that
             score would choose the wrong weights (the least adversarial ones of a GAN), the last
@@ -60,6 +63,7 @@ class Colorizer(nn.Module):
         targets: that the model can have.
     """
 
+    saturation: float = 1.0
     multiple: int = 32  # stem (4) times three halvings (8)
     deterministic: bool = True
     keeps_best: ClassVar[bool] = True
@@ -187,9 +191,23 @@ class Colorizer(nn.Module):
         taken = {k: v for k, v in theirs.items() if k.split(".")[0] in whole}
         target.load_state_dict(taken, strict=False)
 
-    def answer(self, L: Tensor) -> Tensor:
-        """The network's single answer at working size; samplers override this."""
-        return self(L)
+    def answer(self, L: Tensor, maps: Maps = None) -> Tensor:
+        """The network's single answer at working size; samplers override this.
+
+        ``maps`` are those of the pretrained encoder, where they are known already.
+        """
+        return self(L) if maps is None else self(L, maps)
+
+    def paint(self, answer: Tensor, L: Tensor) -> Tensor:
+        """An RGB prediction (N, 3, H, W) with the gray picture added, where ``input_skip`` asks.
+
+        A skip connection from the input at full size, as any RGB U-Net has one: the network then
+        predicts what colour changes, not the whole picture anew. Others stay as they are.
+        """
+        if self.config.target == "ab" or not getattr(self.config, "input_skip", False):
+            return answer
+        gray = lab_to_rgb(torch.cat((L, torch.zeros_like(L).expand(-1, 2, -1, -1)), dim=1))
+        return answer - 0.5 + gray  # the head answers around middle gray
 
     def resize(self, L: Tensor) -> Tensor:
         """L (N, 1, H, W) at about the area it was trained on, in multiples of ``multiple``."""
@@ -214,7 +232,7 @@ class Colorizer(nn.Module):
 
     def _finish(self, L: Tensor, answer: Tensor) -> Tensor:
         if self.config.target == "ab":
-            return join(L, answer)
+            return join(L, answer if self.saturation == 1 else self.saturation * answer)
         if answer.shape[-2:] != L.shape[-2:]:
             answer = F.interpolate(answer, size=L.shape[-2:], mode="bilinear", antialias=True)
         return answer.clamp(0, 1)
@@ -226,7 +244,7 @@ class Colorizer(nn.Module):
         """
         if self.config.target == "ab" and self.deterministic:
             with torch.inference_mode():
-                ab = self.answer(batch.L)
+                ab = self.answer(batch.L, batch.maps)
         else:
             lab = rgb_to_lab(self.colorize(batch.L))
             ab = downsample_chroma(lab[:, 1:])
@@ -242,7 +260,7 @@ class Regressor(Colorizer):
 
     def _loss(self, batch: Batch) -> dict[str, Tensor]:
         measure = regression_loss(self.config.loss)
-        prediction = self(batch.L)
+        prediction = self.answer(batch.L, batch.maps)
         if self.config.target == "ab":
             return {self.config.loss: measure(prediction / 110, batch.ab / 110)}
         return {self.config.loss: measure(prediction, batch.rgb)}

@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from colorlab import parallel
 from colorlab.color_bins import WIDTH, annealed_mean, bin_centres, rarity, soft_bins
 from colorlab.data.loaders import Batch
+from colorlab.layers import CHROMA_STRIDE
 from colorlab.models.base import Player
+from colorlab.models.encoders import SCRATCH, Maps
 from colorlab.models.unet import UNet
 
 _MEMORY = 1000  # batches that the frequencies of the bins are averaged over
@@ -30,21 +32,25 @@ class ClassifierConfig:
     Attributes:
         target: "ab" only: bins are of chroma.
         size: side of the training pictures; other sizes are brought to about this area.
+        fold: as the UNet's; with 8 the bins stand at an eighth of the picture, and their means are
+            enlarged to a quarter.
         widths: as the UNet's, so that a trained one can be gone on from.
         attention: as the UNet's.
         dropout: share of the coarsest features dropped while training.
         mix: of :func:`colorlab.color_bins.rarity`, 1 for no rebalancing.
         temperature: of :func:`colorlab.color_bins.annealed_mean`; 0.38 is the paper's.
+        encoder: as the UNet's.
     """
 
-    fold: ClassVar[int] = 4
     target: str = "ab"
     size: int = 256
+    fold: int = 4
     widths: tuple[int, int, int, int] = (32, 64, 96, 128)
     attention: bool = True
     dropout: float = 0.0
     mix: float = 0.5
     temperature: float = 0.38
+    encoder: str = SCRATCH
 
 
 class BinHead(nn.Module):
@@ -82,13 +88,15 @@ class Classifier(UNet):
         self.register_buffer("frequency", torch.full((bins,), 1 / bins))
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
 
-    def logits(self, L: Tensor) -> Tensor:
-        """(N, Q, H/4, W/4) over the bins; H and W as for :class:`UNet`."""
-        return self.decode(*self.encode(L))
+    def logits(self, L: Tensor, maps: Maps = None) -> Tensor:
+        """(N, Q, H/fold, W/fold) over the bins; H, W and ``maps`` as for :class:`UNet`."""
+        return self.decode(*self.encode(L, maps))
 
-    def forward(self, L: Tensor) -> Tensor:
+    def forward(self, L: Tensor, maps: Maps = None) -> Tensor:
         """See the class."""
-        return annealed_mean(self.logits(L), self.config.temperature)
+        ab = annealed_mean(self.logits(L, maps), self.config.temperature)
+        finer = self.config.fold // CHROMA_STRIDE
+        return ab if finer == 1 else F.interpolate(ab, scale_factor=finer, mode="bilinear")
 
     def players(self) -> list[Player]:
         """One player, with the term "cross_entropy"."""
@@ -96,9 +104,11 @@ class Classifier(UNet):
 
     def _loss(self, batch: Batch) -> dict[str, Tensor]:
         """Cross entropy to the soft bins, each place weighted by the rarity of its nearest bin."""
-        index, share = soft_bins(batch.ab)
+        index, share = soft_bins(F.avg_pool2d(batch.ab, self.config.fold // CHROMA_STRIDE))
         self._count(index, share)
-        says = F.log_softmax(self.logits(batch.L), dim=1).gather(1, index)  # (N, 5, h, w)
+        says = F.log_softmax(self.logits(batch.L, batch.maps), dim=1).gather(
+            1, index
+        )  # (N, 5, h, w)
         weight = rarity(self.frequency, self.config.mix)[index[:, 0]]
         return {"cross_entropy": -(weight * (share * says).sum(dim=1)).mean()}
 

@@ -25,6 +25,7 @@ from colorlab.layers import CHROMA_STRIDE
 from colorlab.models.base import Colorizer, Player
 from colorlab.models.denoiser import Denoiser, Seen
 from colorlab.models.diffusion_config import DiffusionConfig
+from colorlab.models.encoders import Maps
 from colorlab.models.unet import UNet, UNetConfig
 from colorlab.noise import correlated_noise
 from colorlab.samplers import SAMPLERS, ddim, ddim_steps, guided, hinted
@@ -48,7 +49,7 @@ class Diffusion(Colorizer):
 
     def __init__(self, config: DiffusionConfig = DiffusionConfig()) -> None:
         super().__init__(config)
-        shared = ("target", "size", "fold", "widths", "attention", "dropout")
+        shared = ("target", "size", "fold", "widths", "attention", "dropout", "encoder")
         self.unet = UNet(UNetConfig(**{name: getattr(config, name) for name in shared}))
         self.multiple = self.unet.multiple
         chroma = config.target == "ab"
@@ -81,10 +82,13 @@ class Diffusion(Colorizer):
         self.unet.train(mode and not self.unet_is_frozen)
         return self
 
-    def look(self, L: Tensor) -> Seen:
-        """What the UNet sees in L (N, 1, H, W), once for all steps and draws."""
-        maps = self.unet.climb(*self.unet.encode(L))
-        return Seen(self.to_units(self.unet.head(maps[0])), self.denoiser.look(maps))
+    def look(self, L: Tensor, maps: Maps = None) -> Seen:
+        """What the UNet sees in L (N, 1, H, W), once for all steps and draws.
+
+        ``maps`` are those of the pretrained encoder, where they are known already.
+        """
+        seen = self.unet.climb(*self.unet.encode(L, maps))
+        return Seen(self.to_units(self.unet.head(seen[0])), self.denoiser.look(seen))
 
     def to_units(self, answer: Tensor) -> Tensor:
         """Chroma in CIE units or sRGB to the model's units, in which its spread is 1."""
@@ -110,9 +114,9 @@ class Diffusion(Colorizer):
         # The sign makes the answer to pure noise the clean picture here too.
         return flow.split_v(-said, scaled, t / length, (1 - t) / length)[0]
 
-    def forward(self, L: Tensor) -> Tensor:
+    def forward(self, L: Tensor, maps: Maps = None) -> Tensor:
         """The UNet's answer, the best one under squared error: where denoising begins."""
-        return self.from_units(self.look(L).mean)
+        return self.from_units(self.look(L, maps).mean)
 
     def answer(self, L: Tensor) -> Tensor:
         """One draw, from the same noise for every picture and every time."""
@@ -200,7 +204,7 @@ class Diffusion(Colorizer):
         that distance; v errs by it over the noise's weight.
         """
         config = self.config
-        seen = self.look(batch.L)
+        seen = self.look(batch.L, batch.maps)
         once = self.to_units(batch.ab if config.target == "ab" else batch.rgb)
         clean = once.repeat(config.draws, 1, 1, 1)
         noise = self.noise(batch.L, config.draws).flatten(0, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from colorlab.models.encoders import SCRATCH
 from colorlab.samplers import SAMPLERS
 
 FORMULATIONS = ("flow", "ddpm")
@@ -45,6 +46,7 @@ class DiffusionConfig:
             1 for the model's own frequencies.
         sampler: "euler" or "heun"; "ddim" with the other formulation.
         steps: of a draw.
+        encoder: of the UNet that looks at L.
     """
 
     target: str = "ab"
@@ -68,6 +70,7 @@ class DiffusionConfig:
     temperature: float = 1.0
     sampler: str = "euler"
     steps: int = 10
+    encoder: str = SCRATCH
 
     def __post_init__(self) -> None:
         for name, known in (

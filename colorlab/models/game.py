@@ -16,6 +16,7 @@ from colorlab.adversarial import discriminator_loss, generator_loss, r1_penalty
 from colorlab.data.loaders import Batch
 from colorlab.losses import l1
 from colorlab.models.base import Colorizer, Player
+from colorlab.models.encoders import Maps
 
 # A short memory of the gradient: the opponent moves (Radford et al. 2016, section 4).
 BETAS = (0.5, 0.999)
@@ -61,26 +62,30 @@ class AdversarialColorizer(Colorizer):
         super().__init__(config)
         self.deterministic = not (config.noise or (config.dropout and config.dropout_at_test))
 
-    def encode(self, L: Tensor) -> tuple[Tensor, ...]:
-        """L (N, 1, H, W) to the encoder's maps, finest first."""
+    def encode(self, L: Tensor, maps: Maps = None) -> tuple[Tensor, ...]:
+        """L (N, 1, H, W) to the generator's encoder maps, finest first.
+
+        ``maps`` are those of the pretrained encoder, where they are known already.
+        """
         raise NotImplementedError
 
     def decode(self, maps: tuple[Tensor, ...]) -> Tensor:
         """The encoder's maps to an answer."""
         raise NotImplementedError
 
-    def forward(self, L: Tensor) -> Tensor:
+    def forward(self, L: Tensor, maps: Maps = None) -> Tensor:
         """The generator: random while it trains, its answer to noise of 0 otherwise."""
-        maps = self.encode(L)
+        maps = self.encode(L, maps)
         if self.training:
             maps = self._disturb(maps, self.config.dropout, None)
-        return self.decode(maps)
+        return self.paint(self.decode(maps), L)
 
     def draw(self, L: Tensor, n: int, generator: torch.Generator | None) -> Tensor:
         """``n`` answers, each with its own noise and, where the settings say so, dropout."""
         maps = self.encode(L)
         dropout = self.config.dropout if self.config.dropout_at_test else 0.0
-        return torch.stack([self.decode(self._disturb(maps, dropout, generator)) for _ in range(n)])
+        answers = [self.decode(self._disturb(maps, dropout, generator)) for _ in range(n)]
+        return torch.stack([self.paint(answer, L) for answer in answers])
 
     def _disturb(
         self, maps: tuple[Tensor, ...], dropout: float, generator: torch.Generator | None
@@ -124,7 +129,7 @@ class _Round:
     def judge(self, batch: Batch) -> dict[str, Tensor]:
         """The discriminator's terms: "discriminator" and, where it has a weight, "r1"."""
         model, config = self.model, self.model.config
-        fake = model(batch.L)
+        fake = model(batch.L, batch.maps)
         self.painted = (batch, fake)
         real = self._truth(batch)
         penalized = config.r1 > 0
@@ -143,7 +148,7 @@ class _Round:
         known, fake = self.painted or (None, None)
         self.painted = None
         if known is not batch:
-            fake = model(batch.L)
+            fake = model(batch.L, batch.maps)
         terms = {"generator": generator_loss(model.discriminator(batch.L, fake))}
         if config.l1_weight:
             terms["l1"] = config.l1_weight * l1(fake / self.unit, self._truth(batch) / self.unit)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from colorlab.layers import HEADS, Upsample
 from colorlab.models.discriminators import PictureDiscriminator
+from colorlab.models.encoders import SCRATCH, Maps
 from colorlab.models.game import AdversarialColorizer, Noise
 from colorlab.models.resnet import SmallEncoder
 
@@ -37,6 +38,9 @@ class GANConfig:
         r1: weight of the gradient penalty on real pictures, in the same units as L1.
         discriminator_widths: channels at 1/8, 1/16 and 1/32.
         discriminator_rate: factor on its learning rate; two time scales (Heusel et al. 2017).
+        encoder: of the generator, see :mod:`colorlab.models.encoders`.
+        input_skip: add the gray picture to an RGB prediction, see
+            :meth:`colorlab.models.base.Colorizer.paint`.
     """
 
     target: str = "ab"
@@ -52,6 +56,8 @@ class GANConfig:
     r1: float = 0.0
     discriminator_widths: tuple[int, int, int] = (32, 64, 128)
     discriminator_rate: float = 1.0
+    encoder: str = SCRATCH
+    input_skip: bool = False
 
 
 class TransposedUpsample(nn.Sequential):
@@ -86,7 +92,7 @@ class GAN(AdversarialColorizer):
             )
         w0, w1, w2 = config.widths
         up = UPSAMPLINGS[config.upsampling]
-        self.encoder = SmallEncoder(config.widths)
+        self.encoder = SmallEncoder(config.widths, config.encoder)
         self.upsampler = nn.Sequential(
             up(w2, w1),  # (N, w1, H/8, W/8)
             up(w1, w0),  # (N, w0, H/4, W/4)
@@ -97,9 +103,9 @@ class GAN(AdversarialColorizer):
             config.target, config.discriminator_widths, config.normalization
         )
 
-    def encode(self, L: Tensor) -> tuple[Tensor, ...]:
+    def encode(self, L: Tensor, maps: Maps = None) -> tuple[Tensor, ...]:
         """The encoder's one map, (N, widths[2], H/16, W/16)."""
-        return (self.encoder(L),)
+        return (self.encoder(L, maps),)
 
     def decode(self, maps: tuple[Tensor, ...]) -> Tensor:
         """The way up, from the encoder's map."""

@@ -21,6 +21,7 @@ from colorlab.data.loaders import Batch
 from colorlab.latents import DiagonalGaussian, charged, nats_by_channel
 from colorlab.layers import CHROMA_STRIDE, ConvBlock
 from colorlab.models.base import Colorizer, Player
+from colorlab.models.encoders import Maps
 
 RECIPES = ("conditional", "reference")
 POSTERIOR_WIDTH = 32  # channels: 40 k parameters, what a released UNet leaves free
@@ -59,8 +60,11 @@ class LatentColorizer(Colorizer):
         # In the state, so that a resumed run goes on with the same beta.
         self.register_buffer("steps_taken", torch.zeros((), dtype=torch.int64))
 
-    def look(self, L: Tensor) -> tuple[Tensor, ...]:
-        """What the network sees in L (N, 1, h, w): features, computed once for many latents."""
+    def look(self, L: Tensor, maps: Maps = None) -> tuple[Tensor, ...]:
+        """What the network sees in L (N, 1, h, w): features, computed once for many latents.
+
+        ``maps`` are those of the pretrained encoder, where they are known already.
+        """
         raise NotImplementedError
 
     def prior(self, seen: tuple[Tensor, ...]) -> Distributions:
@@ -82,17 +86,18 @@ class LatentColorizer(Colorizer):
         """
         raise NotImplementedError
 
-    def forward(self, L: Tensor) -> Tensor:
+    def forward(self, L: Tensor, maps: Maps = None) -> Tensor:
         """The single answer: the mean of z given gray, decoded."""
-        seen = self.look(L)
-        return self.decode(seen, {k: g.mean for k, g in self.given_gray(seen).items()})
+        seen = self.look(L, maps)
+        answer = self.decode(seen, {k: g.mean for k, g in self.given_gray(seen).items()})
+        return self.paint(answer, L)
 
     def draw(self, L: Tensor, n: int, generator: torch.Generator | None) -> Tensor:
         """``n`` answers (n, N, C, h, w), each from a z drawn given gray."""
         seen = self.look(L)
         gaussians = self.given_gray(seen)
         answers = [self.decode(seen, sample(gaussians, generator)) for _ in range(n)]
-        return torch.stack(answers)
+        return torch.stack([self.paint(answer, L) for answer in answers])
 
     @torch.inference_mode()
     def reconstruct(
@@ -120,7 +125,7 @@ class LatentColorizer(Colorizer):
                 ab = F.interpolate(ab, size=size, mode="bilinear", antialias=True)
             seen = self.look(small)
             z = sample(self.posterior(seen, small, ab), generator)
-            return self.finish(L, self.decode(seen, z))
+            return self.finish(L, self.paint(self.decode(seen, z), small))
         finally:
             self.train(was_training)
 
@@ -163,9 +168,9 @@ class LatentColorizer(Colorizer):
             if config.warm_up:
                 beta = beta * (self.steps_taken / config.warm_up).clamp(max=1) ** 3
             self.steps_taken += 1
-        seen = self.look(batch.L)
+        seen = self.look(batch.L, batch.maps)
         posterior = self.posterior(seen, batch.L, batch.ab)
-        answer = self.decode(seen, sample(posterior))
+        answer = self.paint(self.decode(seen, sample(posterior)), batch.L)
         nats = torch.cat(list(self._nats(seen, posterior).values()))
         if config.target == "ab":
             error = F.mse_loss(answer / 110, batch.ab / 110)

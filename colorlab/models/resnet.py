@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from colorlab.layers import HEADS, LightnessStem, ResidualBlock, Upsample
+from colorlab.layers import CHROMA_STRIDE, HEADS, LightnessStem, ResidualBlock, Upsample
 from colorlab.models.base import Regressor
+from colorlab.models.encoders import SCRATCH, Maps, encode, fusion
 
 
 @dataclass(frozen=True)
@@ -25,28 +26,34 @@ class ResNetConfig:
         size: side of the training pictures; other sizes are brought to about this area.
         widths: channels at 1/4, 1/8 and 1/16 of the picture, about the parameters of the UNet
             so that the two lessons compare architectures and not sizes.
-        encoder: "small" trains from scratch on a laptop; "resnet18" takes torchvision's first
-            three stages (11 times the arithmetic), with ImageNet weights if ``pretrained``.
-        pretrained: load torchvision's ImageNet weights; they are downloaded at first use.
         loss: of the lesson, "mse"; "l1" and "huber" are alternatives.
+        encoder: frozen and pretrained, whose maps are added to the network's own; see
+            :mod:`colorlab.models.encoders`. The lesson's ResNet does without.
+        input_skip: add the gray picture to an RGB prediction, see
+            :meth:`colorlab.models.base.Colorizer.paint`.
     """
 
     target: str = "ab"
     size: int = 256
     widths: tuple[int, int, int] = (32, 64, 128)
-    encoder: str = "small"
-    pretrained: bool = False
     loss: str = "mse"
+    encoder: str = SCRATCH
+    input_skip: bool = False
 
 
 class SmallEncoder(nn.Module):
-    """L (N, 1, H, W) in [0, 100] to features (N, widths[2], H/16, W/16)."""
+    """L (N, 1, H, W) in [0, 100] to features (N, widths[2], H/16, W/16).
 
-    def __init__(self, widths: tuple[int, int, int]) -> None:
+    The maps of the pretrained encoder called ``encoder`` are added at 1/8 and 1/16.
+    """
+
+    def __init__(self, widths: tuple[int, int, int], encoder: str = SCRATCH) -> None:
         super().__init__()
         w0, w1, w2 = widths
+        self.encoder = encoder
         self.out_channels = w2
         self.stem = LightnessStem(w0)
+        self.fusion = fusion(encoder, CHROMA_STRIDE, widths)
         self.blocks = nn.Sequential(
             ResidualBlock(w0, w0),  # (N, w0, H/4, W/4)
             ResidualBlock(w0, w1, stride=2),
@@ -56,34 +63,13 @@ class SmallEncoder(nn.Module):
             ResidualBlock(w2, w2),  # (N, w2, H/16, W/16)
         )
 
-    def forward(self, L: Tensor) -> Tensor:
-        """(N, 1, H, W) to (N, widths[2], H/16, W/16)."""
-        return self.blocks(self.stem(L))
-
-
-class TorchvisionEncoder(nn.Module):
-    """torchvision's ResNet-18 up to its third stage: L to features (N, 256, H/16, W/16).
-
-    Gray is fed as three equal channels, normalized as ImageNet pictures are.
-    """
-
-    out_channels = 256
-
-    def __init__(self, pretrained: bool) -> None:
-        super().__init__()
-        from torchvision.models import ResNet18_Weights, resnet18
-
-        net = resnet18(weights=ResNet18_Weights.IMAGENET1K_V1 if pretrained else None)
-        self.blocks = nn.Sequential(
-            net.conv1, net.bn1, net.relu, net.maxpool, net.layer1, net.layer2, net.layer3
-        )
-
-    def forward(self, L: Tensor) -> Tensor:
-        """(N, 1, H, W) to (N, 256, H/16, W/16)."""
-        gray = (L / 100).expand(-1, 3, -1, -1)
-        mean = gray.new_tensor([0.485, 0.456, 0.406])[:, None, None]
-        std = gray.new_tensor([0.229, 0.224, 0.225])[:, None, None]
-        return self.blocks((gray - mean) / std)
+    def forward(self, L: Tensor, maps: Maps = None) -> Tensor:
+        """(N, 1, H, W) to (N, widths[2], H/16, W/16); ``maps`` of the encoder where known."""
+        seen = encode(self.encoder, L) if maps is None else maps
+        x = self.blocks[0](self.stem(L))
+        x = self.blocks[2](self.fusion(self.blocks[1](x), 8, seen))
+        x = self.blocks[4](self.fusion(self.blocks[3](x), 16, seen))
+        return self.blocks[5](x)
 
 
 class ResNet(Regressor):
@@ -91,19 +77,14 @@ class ResNet(Regressor):
 
     def __init__(self, config: ResNetConfig = ResNetConfig()) -> None:
         super().__init__(config)
-        if config.encoder not in ("small", "resnet18"):
-            raise ValueError(f"encoder must be 'small' or 'resnet18', got {config.encoder!r}")
-        small = config.encoder == "small"
         w0, w1, _ = config.widths
-        self.encoder = (
-            SmallEncoder(config.widths) if small else TorchvisionEncoder(config.pretrained)
-        )
+        self.encoder = SmallEncoder(config.widths, config.encoder)
         self.upsampler = nn.Sequential(
             Upsample(self.encoder.out_channels, w1),  # (N, w1, H/8, W/8)
             Upsample(w1, w0),  # (N, w0, H/4, W/4)
         )
         self.head = HEADS[config.target](w0)
 
-    def forward(self, L: Tensor) -> Tensor:
-        """See the class; H and W are multiples of 32."""
-        return self.head(self.upsampler(self.encoder(L)))
+    def forward(self, L: Tensor, maps: Maps = None) -> Tensor:
+        """See the class; H and W are multiples of 32. ``maps`` as :class:`SmallEncoder`."""
+        return self.paint(self.head(self.upsampler(self.encoder(L, maps))), L)

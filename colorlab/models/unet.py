@@ -21,6 +21,7 @@ from colorlab.layers import (
     Upsample,
 )
 from colorlab.models.base import Regressor
+from colorlab.models.encoders import SCRATCH, Maps, encode, fusion
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,13 @@ class UNetConfig:
             1/32 of the picture with a fold of 4. The finest maps are
             narrow: half of the arithmetic is there, and most of the parameters are not.
         attention: self-attention at 1/16 and 1/32, for context that spans the picture.
-        dropout: share of the coarsest features dropped while training; 3,600 photographs are
-            few. Nothing is dropped at test time.
+        dropout: share of the coarsest features, and of the pretrained encoder's, dropped while
+            training; 3,600 photographs are few. Nothing is dropped at test time.
         loss: of the lesson, "mse"; "l1" and "huber" are the alternatives it explores.
+        encoder: frozen and pretrained, whose maps are added to the UNet's own; see
+            :mod:`colorlab.models.encoders`. The lesson's UNet does without.
+        input_skip: add the gray picture to an RGB prediction, see
+            :meth:`colorlab.models.base.Colorizer.paint`.
     """
 
     target: str = "ab"
@@ -49,6 +54,8 @@ class UNetConfig:
     attention: bool = True
     dropout: float = 0.0
     loss: str = "mse"
+    encoder: str = SCRATCH
+    input_skip: bool = False
 
 
 class UNet(Regressor):
@@ -61,6 +68,7 @@ class UNet(Regressor):
         w0, w1, w2, w3 = config.widths
         self.multiple = 8 * config.fold  # three halvings
         self.stem = LightnessStem(w0, config.fold)
+        self.fusion = fusion(config.encoder, config.fold, config.widths, config.dropout)
         self.down0 = ConvBlock(w0, w0)
         self.down1 = ResidualBlock(w0, w1, stride=2)
         self.down2 = ResidualBlock(w1, w2, stride=2)
@@ -77,12 +85,17 @@ class UNet(Regressor):
         self.merge0 = ResidualBlock(2 * w0, w0)
         self.head = HEADS[config.target](w0, config.fold)
 
-    def encode(self, L: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The way down: maps at 1/4, 1/8, 1/16 and 1/32 of L's size (with a fold of 4)."""
-        x0 = self.down0(self.stem(L))  # (N, w0, H/4, W/4)
-        x1 = self.down1(x0)  # (N, w1, H/8, W/8)
-        x2 = self.attend2(self.down2(x1))  # (N, w2, H/16, W/16)
-        x3 = self.attend3(self.down3(x2))  # (N, w3, H/32, W/32)
+    def encode(self, L: Tensor, maps: Maps = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The encoder: maps at 1/4, 1/8, 1/16 and 1/32 of L's size (with a fold of 4).
+
+        ``maps`` are those of the pretrained encoder, where they are known already.
+        """
+        fold, fuse = self.config.fold, self.fusion
+        seen = encode(self.config.encoder, L) if maps is None else maps
+        x0 = fuse(self.down0(self.stem(L)), fold, seen)  # (N, w0, H/4, W/4)
+        x1 = fuse(self.down1(x0), 2 * fold, seen)  # (N, w1, H/8, W/8)
+        x2 = self.attend2(fuse(self.down2(x1), 4 * fold, seen))  # (N, w2, H/16, W/16)
+        x3 = self.attend3(fuse(self.down3(x2), 8 * fold, seen))  # (N, w3, H/32, W/32)
         return x0, x1, x2, x3
 
     def climb(
@@ -99,6 +112,6 @@ class UNet(Regressor):
         """From the maps of :meth:`encode` to the head's answer."""
         return self.head(self.climb(x0, x1, x2, x3)[0])
 
-    def forward(self, L: Tensor) -> Tensor:
-        """See the class; H and W are multiples of 8 times the fold."""
-        return self.decode(*self.encode(L))
+    def forward(self, L: Tensor, maps: Maps = None) -> Tensor:
+        """See the class; H and W are multiples of 8 times the fold. ``maps`` as :meth:`encode`."""
+        return self.paint(self.decode(*self.encode(L, maps)), L)

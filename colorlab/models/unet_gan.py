@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from colorlab.models.discriminators import PatchDiscriminator
+from colorlab.models.encoders import SCRATCH, Maps
 from colorlab.models.game import AdversarialColorizer, Noise
 from colorlab.models.unet import UNet, UNetConfig
 
@@ -40,6 +41,9 @@ class UNetGANConfig:
         r1: weight of the gradient penalty on real pictures, in the same units as L1.
         discriminator_widths: channels at 1/8 and 1/16 of the picture.
         discriminator_rate: factor on its learning rate; two time scales (Heusel et al. 2017).
+        encoder: of the UNet.
+        input_skip: add the gray picture to an RGB prediction, see
+            :meth:`colorlab.models.base.Colorizer.paint`.
     """
 
     target: str = "ab"
@@ -56,6 +60,8 @@ class UNetGANConfig:
     r1: float = 0.0
     discriminator_widths: tuple[int, int] = (64, 128)
     discriminator_rate: float = 1.0
+    encoder: str = SCRATCH
+    input_skip: bool = False
 
 
 class UNetGAN(AdversarialColorizer):
@@ -63,9 +69,8 @@ class UNetGAN(AdversarialColorizer):
 
     def __init__(self, config: UNetGANConfig = UNetGANConfig()) -> None:
         super().__init__(config)
-        self.unet = UNet(
-            UNetConfig(config.target, config.size, config.fold, config.widths, config.attention)
-        )
+        shared = ("target", "size", "fold", "widths", "attention", "encoder")
+        self.unet = UNet(UNetConfig(**{name: getattr(config, name) for name in shared}))
         self.multiple = self.unet.multiple
         self.noise = Noise(config.noise, config.widths) if config.noise else None
         self.discriminator = PatchDiscriminator(
@@ -77,9 +82,9 @@ class UNetGAN(AdversarialColorizer):
         """The generator's head."""
         return self.unet.head
 
-    def encode(self, L: Tensor) -> tuple[Tensor, ...]:
+    def encode(self, L: Tensor, maps: Maps = None) -> tuple[Tensor, ...]:
         """Maps at 1/4, 1/8, 1/16 and 1/32 of L's size (with a fold of 4)."""
-        return self.unet.encode(L)
+        return self.unet.encode(L, maps)
 
     def decode(self, maps: tuple[Tensor, ...]) -> Tensor:
         """The UNet's way up."""

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from colorlab.choices import CategoricalField
 from colorlab.latents import DiagonalGaussian
 from colorlab.layers import ConvBlock
+from colorlab.models.encoders import SCRATCH, Maps
 from colorlab.models.latent import (
     POSTERIOR_WIDTH,
     ChromaEncoder,
@@ -59,6 +60,9 @@ class UNetVAEConfig:
         warm_up: steps in which beta rises from zero, by the cube. Without it, and without a
             posterior that starts as hues, nearly all is silent after 50 steps: see notebook 07.
         free_bits: nats of each channel that cost nothing, so that none falls silent for good.
+        encoder: of the UNet inside.
+        input_skip: add the gray picture to an RGB prediction, see
+            :meth:`colorlab.models.base.Colorizer.paint`.
     """
 
     target: str = "ab"
@@ -75,6 +79,8 @@ class UNetVAEConfig:
     beta: float = 1.0
     warm_up: int = 300
     free_bits: float = 0.1
+    encoder: str = SCRATCH
+    input_skip: bool = False
 
 
 class UNetVAE(LatentColorizer):
@@ -82,7 +88,7 @@ class UNetVAE(LatentColorizer):
 
     def __init__(self, config: UNetVAEConfig = UNetVAEConfig()) -> None:
         super().__init__(config)
-        shared = ("target", "size", "fold", "widths", "attention", "dropout")
+        shared = ("target", "size", "fold", "widths", "attention", "dropout", "encoder")
         self.unet = UNet(UNetConfig(**{name: getattr(config, name) for name in shared}))
         self.multiple = self.unet.multiple
         w0, w1, w2, w3 = config.widths
@@ -116,9 +122,9 @@ class UNetVAE(LatentColorizer):
         """The UNet's last layer."""
         return self.unet.head
 
-    def look(self, L: Tensor) -> tuple[Tensor, ...]:
+    def look(self, L: Tensor, maps: Maps = None) -> tuple[Tensor, ...]:
         """The UNet's four maps, see :meth:`UNet.encode`."""
-        return self.unet.encode(L)
+        return self.unet.encode(L, maps)
 
     def prior(self, seen: tuple[Tensor, ...]) -> Distributions:
         """p(z | L): a vector "whole" and, in the conditional recipe, maps "coarse", "fine"."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from colorlab.latents import DiagonalGaussian, GaussianField
 from colorlab.layers import CHROMA_STRIDE, HEADS, ConvBlock
+from colorlab.models.encoders import SCRATCH, Maps
 from colorlab.models.latent import (
     POSTERIOR_WIDTH,
     ChromaEncoder,
@@ -52,6 +53,9 @@ class VAEConfig:
             things fall silent; at 6 the posterior said 60 nats where 8 suffice, from corners
             where the prior draws nothing.
         beta, warm_up, free_bits: see :class:`colorlab.models.unet_vae.UNetVAEConfig`.
+        encoder: frozen and pretrained, see :mod:`colorlab.models.encoders`.
+        input_skip: add the gray picture to an RGB prediction, see
+            :meth:`colorlab.models.base.Colorizer.paint`.
     """
 
     target: str = "ab"
@@ -65,6 +69,8 @@ class VAEConfig:
     beta: float = 1.0
     warm_up: int = 300
     free_bits: float = 0.25
+    encoder: str = SCRATCH
+    input_skip: bool = False
 
 
 class TransposedUp(nn.Sequential):
@@ -88,7 +94,7 @@ class VAE(LatentColorizer):
     def __init__(self, config: VAEConfig = VAEConfig()) -> None:
         super().__init__(config)
         w0, w1, w2 = config.widths
-        self.encoder = SmallEncoder(config.widths)
+        self.encoder = SmallEncoder(config.widths, config.encoder)
         if self.learns_prior:
             whole, fine = config.latents
             self.chroma = ChromaEncoder(CHROMA_STRIDE)
@@ -118,9 +124,9 @@ class VAE(LatentColorizer):
             return super().resize(L)
         return F.interpolate(L, size=size, mode="bilinear", antialias=True)
 
-    def look(self, L: Tensor) -> tuple[Tensor, ...]:
+    def look(self, L: Tensor, maps: Maps = None) -> tuple[Tensor, ...]:
         """One map, (N, widths[2], H/16, W/16)."""
-        return (self.encoder(L),)
+        return (self.encoder(L, maps),)
 
     def prior(self, seen: tuple[Tensor, ...]) -> Distributions:
         """p(z | L): a vector "whole" and, in the conditional recipe, a map "fine"."""

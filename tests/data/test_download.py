@@ -17,7 +17,7 @@ from PIL import Image
 from colorlab.commands import download as command
 from colorlab.data import fetch as fetching
 from colorlab.data import photos, splits
-from colorlab.data.download import COCO_VAL2017, download_coco
+from colorlab.data.download import COCO_TRAIN2017, COCO_VAL2017, download_coco
 from colorlab.data.fetch import Archive, DownloadError, fetch
 
 COUNTS = {"test": 2, "val": 3, "train": 6}
@@ -439,7 +439,7 @@ def test_the_command(serve, tmp_path, mixed, monkeypatch, capsys):
     sha256 = hashlib.sha256(mixed).hexdigest()
     make = command.download_coco
     monkeypatch.setattr(
-        command, "download_coco", lambda *a, **k: make(*a, **k, counts=COUNTS, size=64)
+        command, "download_coco", lambda out, archive, _, **k: make(out, archive, COUNTS, 64, **k)
     )
     out = tmp_path / "photos"
     assert run_command("--out", str(out), "--url", server.url(), "--sha256", sha256.upper()) == 0
@@ -449,10 +449,11 @@ def test_the_command(serve, tmp_path, mixed, monkeypatch, capsys):
 
 
 def test_the_default_is_coco_and_a_mirror_keeps_its_checksum(tmp_path, monkeypatch):
-    asked = []
+    asked, wanted = [], []
 
-    def record(out, archive, keep_archive):
+    def record(out, archive, counts, keep_archive):
         asked.append(archive)
+        wanted.append(counts)
         for split in COUNTS:
             (out / split).mkdir(parents=True, exist_ok=True)
 
@@ -462,4 +463,12 @@ def test_the_default_is_coco_and_a_mirror_keeps_its_checksum(tmp_path, monkeypat
     assert asked[0] == COCO_VAL2017
     assert asked[1] == replace(COCO_VAL2017, url="https://mirror.example/val2017.zip")
     assert (COCO_VAL2017.size, COCO_VAL2017.sha256[:8]) == (815585330, "4f7e2ccb")
-    assert dict(splits.COUNTS) == {"test": 64, "val": 618, "train": 3600}
+    assert wanted == 2 * [{"test": 64, "val": 618, "train": 3600}]
+    run_command("--out", str(tmp_path), "--set", "train2017")
+    run_command("--out", str(tmp_path), "--set", "train2017", "--limit", "9000")
+    assert asked[2] == asked[3] == COCO_TRAIN2017
+    assert (COCO_TRAIN2017.size, COCO_TRAIN2017.sha256[:8]) == (19336861798, "69a8bb58")
+    assert [counts["train"] for counts in wanted[2:]] == [118_287 - 64 - 618, 9000]
+    assert wanted[3] == {"test": 64, "val": 618, "train": 9000}
+    with pytest.raises(ValueError, match="--limit must be at least 1, got 0"):
+        run_command("--out", str(tmp_path), "--limit", "0")

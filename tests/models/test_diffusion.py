@@ -281,14 +281,15 @@ def test_weights_whose_unet_is_gone_or_exchanged_are_refused(tmp_path):
         checkpoints.load(str(file))
 
 
-def test_a_unet_of_its_own_is_saved_whole_or_refused(tmp_path):
+def test_a_unet_of_its_own_is_saved_whole_or_refused(tmp_path, monkeypatch):
     small = {"size": 64, "widths": (16, 16, 16, 16), "denoiser": (16, 16, 16)}
     model = stir(build("diffusion", **small)).eval()
     card = checkpoints.read_card(checkpoints.save(model, "scenes", {}, tmp_path))
     assert "stands_on" not in card
     back = checkpoints.load("diffusion-ab-scenes", folder=tmp_path)
     assert (back(picture().L) - model(picture().L)).abs().max() < 0.1
-    with pytest.raises(ValueError, match="MiB"):
+    monkeypatch.setattr(checkpoints, "MAX_BYTES", 3 << 20)
+    with pytest.raises(ValueError, match=r"takes 3\.8. MiB, over the 3 MiB"):
         checkpoints.save(stirred(), "scenes", {}, tmp_path)
 
 

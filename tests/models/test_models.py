@@ -7,9 +7,9 @@ import dataclasses
 import pytest
 import torch
 
-from colorlab.color import lightness
+from colorlab.color import join, lightness
 from colorlab.data.loaders import Batch, batch_from_rgb
-from colorlab.layers import ChromaHead, count_parameters
+from colorlab.layers import ChromaHead, PictureHead, count_parameters
 from colorlab.models import MODELS, build, name_of
 from colorlab.models.base import TARGETS
 from colorlab.models.classifier import BinHead
@@ -168,13 +168,6 @@ def test_unknown_model_lists_the_known():
         build("vgg")
 
 
-def test_resnet18_encoder_runs_and_keeps_the_interface():
-    model = build("resnet", encoder="resnet18", size=64)
-    assert model(picture().L).shape == (2, 2, 16, 16)
-    with pytest.raises(ValueError, match="resnet99"):
-        build("resnet", encoder="resnet99")
-
-
 @every_target
 def test_a_fold_of_8_answers_at_the_same_size(target):
     model = stir(build("unet", target=target, fold=8, size=64))
@@ -183,3 +176,27 @@ def test_a_fold_of_8_answers_at_the_same_size(target):
     assert model.colorize(L[:, :, :50, :37]).shape == (2, 3, 50, 37)
     with pytest.raises(ValueError, match="fold must be 4 or 8, got 5"):
         build("unet", fold=5)
+
+
+@pytest.mark.parametrize("name", [n for n, (_, c) in MODELS.items() if hasattr(c, "input_skip")])
+def test_an_input_skip_begins_at_the_gray_picture(name):
+    """With an RGB head that says nothing, the prediction is gray to the last digit."""
+    model = build(name, target="rgb", size=64, input_skip=True).eval()
+    head = next(module for module in model.modules() if isinstance(module, PictureHead))
+    torch.nn.init.zeros_(head.project.weight)
+    torch.nn.init.zeros_(head.project.bias)
+    batch = picture()
+    gray = join(batch.L, torch.zeros_like(batch.ab))
+    assert (model.colorize(batch.L) - gray).abs().max() < 1e-5
+    assert (model.sample(batch.L, 2)[1] - gray).abs().max() < 1e-5
+    without = build(name, target="rgb", size=64).eval()
+    without.load_state_dict(model.state_dict())
+    assert (without.colorize(batch.L) - 0.5).abs().max() < 1e-5
+
+
+def test_saturation_turns_the_colours_up_and_down():
+    model, L = stir(build("unet", size=64)).eval(), picture().L
+    ab = model.answers(L, 1)[0]
+    for factor in (0.0, 0.5, 2.0):
+        model.saturation = factor
+        assert torch.equal(model.colorize(L), join(L, factor * ab))

@@ -1,0 +1,154 @@
+"""Maps of a frozen encoder for a whole photo set: computed once, kept on disk in half precision.
+
+An encoder that never changes gives the same maps in every epoch, so they are computed once, for
+each picture and its mirror image, and a small network then trains on a CPU as if the encoder cost
+nothing. A file holds the maps of 64 pictures and ends in their SHA-256; it appears whole or not at
+all, so a run that is killed goes on with the next file, and two processes share the work.
+
+Only whole pictures have maps here: a crop is another picture.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from colorlab.data.pictures import Pictures
+from colorlab.data.places import cache_dir
+from colorlab.data.quick import quick_lab
+from colorlab.files import write_whole
+from colorlab.models import encoders
+from colorlab.progress import progress_bar
+
+CHUNK = 64  # pictures a file
+BATCH = 16  # at a time through the encoder
+SHARE = 0.5  # of the free disk, at most
+_SUM = hashlib.sha256().digest_size
+
+
+class EncoderMaps:
+    """The maps of one encoder for one set of pictures.
+
+    Args:
+        pictures: the set; a side is a multiple of 32.
+        encoder: its name, see :mod:`colorlab.models.encoders`.
+        folder: where the files lie; the cache of decoded pictures unless told.
+    """
+
+    def __init__(self, pictures: Pictures, encoder: str, folder: Path | None = None) -> None:
+        self.pictures, self.encoder = pictures, encoder
+        self.net = encoders.load(encoder)
+        side = pictures.size
+        self.shapes = [
+            (count, side // stride, side // stride)
+            for count, stride in zip(self.net.channels, encoders.STRIDES, strict=True)
+        ]
+        self.numbers = sum(map(math.prod, self.shapes))  # of one picture, one orientation
+        # A part of a set has the set's hash: its names tell which part.
+        identity = [pictures.sha256, *pictures.names, encoder, self.net.sha256]
+        key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+        self.folder = (folder or cache_dir()) / f"maps-{encoder}-{key}"
+        self._open: dict[int, np.ndarray] = {}
+
+    @property
+    def bytes(self) -> int:
+        """What all of them take on disk."""
+        return len(self.pictures) * 2 * self.numbers * 2
+
+    def affordable(self) -> bool:
+        """Whether the files are there, or half of the free disk holds them."""
+        if all(self._file(i).is_file() for i in range(self._files)):
+            return True
+        place = next(p for p in (self.folder, *self.folder.parents) if p.is_dir())
+        return self.bytes <= SHARE * shutil.disk_usage(place).free
+
+    def prepare(self, progress: bool = True) -> None:
+        """Compute what is missing, from the front or, in a second process, from elsewhere."""
+        missing = [i for i in range(self._files) if not self._file(i).is_file()]
+        if not missing:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        start = os.getpid() % len(missing)
+        precision = self._fastest_precision()
+        with progress_bar(
+            total=len(missing), desc=f"maps of {self.encoder}", unit="file", show=progress
+        ) as bar:
+            for i in missing[start:] + missing[:start]:
+                if not self._file(i).is_file():  # another process may have made it
+                    data = self._compute(i, precision).tobytes()
+                    write_whole(self._file(i), data + hashlib.sha256(data).digest())
+                bar.update()
+
+    def batch(self, indices: np.ndarray, mirrored: np.ndarray | None = None) -> encoders.Maps:
+        """The maps of some pictures, float32, finest first.
+
+        Args:
+            indices: (N,) which pictures.
+            mirrored: (N,) bool, which of them are flipped left to right.
+        """
+        turned = np.zeros(len(indices), dtype=int) if mirrored is None else mirrored.astype(int)
+        flat = np.stack(
+            [self._chunk(i // CHUNK)[i % CHUNK, t] for i, t in zip(indices, turned, strict=True)]
+        )
+        parts = np.split(flat, np.cumsum([math.prod(shape) for shape in self.shapes])[:-1], axis=1)
+        return tuple(
+            torch.from_numpy(part.astype(np.float32)).view(-1, *shape)
+            for part, shape in zip(parts, self.shapes, strict=True)
+        )
+
+    @property
+    def _files(self) -> int:
+        return math.ceil(len(self.pictures) / CHUNK)
+
+    def _file(self, i: int) -> Path:
+        return self.folder / f"{i:06d}.maps"
+
+    def _chunk(self, i: int) -> np.ndarray:
+        """(pictures, 2, numbers) float16, checked when it is first opened; made anew if damaged."""
+        if i not in self._open:
+            file = self._file(i)
+            count = min(CHUNK, len(self.pictures) - i * CHUNK)
+            whole = np.memmap(file, dtype=np.uint8, mode="r") if file.is_file() else np.empty(0)
+            data, told = whole[:-_SUM], whole[-_SUM:].tobytes()
+            if len(data) != count * 4 * self.numbers or hashlib.sha256(data).digest() != told:
+                file.unlink(missing_ok=True)
+                self.prepare(progress=False)
+                return self._chunk(i)
+            self._open[i] = data.view(np.float16).reshape(count, 2, self.numbers)
+        return self._open[i]
+
+    def _compute(self, i: int, precision: torch.dtype) -> np.ndarray:
+        """The content of file i: (pictures, 2, numbers) float16."""
+        rgb = self.pictures.rgb[i * CHUNK : (i + 1) * CHUNK]
+        out = np.empty((len(rgb), 2, self.numbers), dtype=np.float16)
+        for start in range(0, len(rgb), BATCH):
+            L, _ = quick_lab(np.array(rgb[start : start + BATCH]))
+            for turned, seen in enumerate((L, L.flip(3))):
+                maps = self._look(seen, precision)
+                flat = torch.cat([m.flatten(1) for m in maps], dim=1).half()
+                out[start : start + len(L), turned] = flat.numpy()
+        return out
+
+    def _look(self, L: Tensor, precision: torch.dtype) -> tuple[Tensor, ...]:
+        with torch.autocast("cpu", torch.bfloat16, precision == torch.bfloat16):
+            return tuple(m.float() for m in self.net(L))
+
+    def _fastest_precision(self) -> torch.dtype:
+        """bfloat16 halves the time on some processors and costs a third of it on others."""
+        L = torch.zeros(BATCH, 1, self.pictures.size, self.pictures.size)
+        seconds = {}
+        for precision in (torch.float32, torch.bfloat16):
+            for _ in range(2):  # the first turn builds kernels
+                start = time.perf_counter()
+                self._look(L, precision)
+                seconds[precision] = time.perf_counter() - start
+        return min(seconds, key=seconds.get)

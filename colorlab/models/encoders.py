@@ -1,0 +1,198 @@
+"""Frozen pretrained encoders: what a network trained on a million photographs sees in lightness.
+
+3,600 photographs cannot teach what a sunflower is; a classifier trained on ImageNet knows. Its
+feature maps, frozen, are added to a colorizer's own (:class:`colorlab.layers.Fusion`). Larsson et
+al. 2016, "Learning representations for automatic colorization", begin with such a network too.
+
+An encoder is named by a model's setting ``encoder``: ``"scratch"`` for none; ``"imagenet"``,
+EfficientNet-Lite0 (Tan and Le 2019) as it was trained on ImageNet; ``"colors"``, the same network
+after it learned to predict the colours of photographs; or any model of the ``timm`` library, which
+fetches its weights at first use. The named ones are released with the course. An encoder is no part
+of a model's weights: it is loaded once in a process and shared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load as read_tensors
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from colorlab.data.places import released_data
+from colorlab.layers import Fusion
+
+Maps = tuple[Tensor, ...] | None  # an encoder's, or None where it is still to look
+
+SCRATCH, IMAGENET, COLORS = "scratch", "imagenet", "colors"
+RELEASED = (IMAGENET, COLORS)
+STRIDES = (8, 16, 32)  # of the maps; at 4, edges are all that a classifier sees
+FOLDER = released_data() / "checkpoints"
+FILE = "encoder-{}.safetensors"
+
+
+class Encoder(nn.Module):
+    """A frozen network: L to its feature maps.
+
+    Args:
+        net: a ``timm`` network made with ``features_only=True``.
+        sha256: of its weights' file; "" where ``timm`` fetched them.
+
+    Attributes:
+        channels: of the maps at :data:`STRIDES`.
+        sha256: as given.
+    """
+
+    def __init__(self, net: nn.Module, sha256: str = "") -> None:
+        super().__init__()
+        reductions = net.feature_info.reduction()
+        if tuple(reductions) != STRIDES:
+            raise ValueError(
+                f"want feature maps at strides {STRIDES}, the network has {reductions}"
+            )
+        self.channels = tuple(net.feature_info.channels())
+        self.sha256 = sha256
+        self.net = fused(net.eval()).to(memory_format=torch.channels_last)
+        self.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def forward(self, L: Tensor) -> tuple[Tensor, ...]:
+        """L (N, 1, H, W) in [0, 100], multiples of 32, to maps (N, C, H/s, W/s), finest first.
+
+        The network sees L/50 - 1 on three equal channels: gray in the range of its training.
+        """
+        return tuple(self.net((L / 50 - 1).expand(-1, 3, -1, -1)))
+
+    def features(self, rgb: Tensor) -> tuple[Tensor, ...]:
+        """The maps of a colour picture (N, 3, H, W), sRGB in [0, 1], with gradient to the picture.
+
+        What the network was trained on: it sees 2 rgb - 1.
+        """
+        x = (2 * rgb - 1).contiguous(memory_format=torch.channels_last)
+        return tuple(self.net(x))
+
+
+def encode(name: str, L: Tensor) -> tuple[Tensor, ...]:
+    """The maps of the encoder called ``name``, see :class:`Encoder`; none for "scratch"."""
+    return () if name == SCRATCH else load(name, str(L.device))(L)
+
+
+def fusion(name: str, stride: int, widths: Sequence[int], dropout: float = 0.0) -> Fusion:
+    """What adds the maps of the encoder called ``name`` to a network's own maps.
+
+    Args:
+        name: of the encoder; "scratch" adds nothing.
+        stride: of the network's finest map, pixels; each further one has twice that.
+        widths: channels of the network's maps, finest first.
+        dropout: share of the encoder's channels dropped while training.
+    """
+    channels = () if name == SCRATCH else load(name).channels
+    own = {stride * 2**i: width for i, width in enumerate(widths)}
+    return Fusion(channels, STRIDES, own, dropout)
+
+
+@cache
+def load(name: str, device: str = "cpu") -> Encoder:
+    """The encoder of that name, frozen, in evaluation mode; one a process and device.
+
+    Raises:
+        ValueError: no such encoder, or a file that is not what its card describes.
+        FileNotFoundError: a released one, and its file is missing.
+    """
+    if device != "cpu":
+        from copy import deepcopy
+
+        return deepcopy(load(name)).to(device)
+    file = FOLDER / FILE.format(name)
+    if name not in RELEASED:
+        return Encoder(_from_timm(name))
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} is missing; it is part of the repository, fetch it again")
+    data, card = file.read_bytes(), read_card(name)
+    if hashlib.sha256(data).hexdigest() != card["sha256"]:
+        raise ValueError(
+            f"{file} is not what its card describes (SHA-256 differs): it was damaged or "
+            "exchanged; fetch both files again"
+        )
+    net = make_net(card["architecture"])
+    net.load_state_dict(read_tensors(data))
+    return Encoder(net, card["sha256"])
+
+
+def read_card(name: str) -> dict[str, Any]:
+    """What the released encoder's card says: architecture, source, licence, limits, SHA-256."""
+    return json.loads((FOLDER / FILE.format(name)).with_suffix(".json").read_text("utf-8"))
+
+
+def make_net(architecture: str, pretrained: bool = False) -> nn.Module:
+    """A ``timm`` network that gives its maps at :data:`STRIDES`; random weights unless told."""
+    import timm  # takes two seconds, and most of colorlab does not need it
+
+    return timm.create_model(
+        architecture, features_only=True, pretrained=pretrained, out_indices=(2, 3, 4)
+    )
+
+
+def _from_timm(name: str) -> nn.Module:
+    import timm
+
+    if not timm.is_model(name):
+        near = ", ".join(timm.list_models(f"*{name.split('_')[0]}*", pretrained=True)[:5])
+        raise ValueError(
+            f"unknown encoder {name!r}; choose {SCRATCH}, {', '.join(RELEASED)}, or a model of timm"
+            + (f" such as {near}" if near else "")
+        )
+    try:
+        return make_net(name, pretrained=True)
+    except (OSError, RuntimeError, AttributeError) as error:
+        raise ValueError(
+            f"the weights of encoder {name!r} could not be fetched ({type(error).__name__}); "
+            f"{IMAGENET} needs no network"
+        ) from error
+
+
+class Strided(nn.Module):
+    """A depthwise convolution of stride 2 whose gradient is fast on a CPU, too.
+
+    There it takes ten times that of unit stride: so all places are computed and half of the rows
+    and columns kept, where a gradient is asked for.
+    """
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        super().__init__()
+        self.convolution = convolution
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C, H/2, W/2), H and W even."""
+        own = self.convolution
+        if not x.requires_grad or x.device.type != "cpu":
+            return own(x)
+        sides = own.weight.shape[-1] - 2  # as the "same" padding of stride 2
+        x = F.pad(x, (sides // 2, sides - sides // 2) * 2)
+        return F.conv2d(x, own.weight, own.bias, groups=own.groups)[..., ::2, ::2]
+
+
+# Convolution and normalization of timm's EfficientNet blocks, by the name of the class.
+_PAIRS = {
+    "EfficientNetFeatures": (("conv_stem", "bn1"),),
+    "DepthwiseSeparableConv": (("conv_dw", "bn1"), ("conv_pw", "bn2")),
+    "InvertedResidual": (("conv_pw", "bn1"), ("conv_dw", "bn2"), ("conv_pwl", "bn3")),
+}
+
+
+def fused(net: nn.Module) -> nn.Module:
+    """Fold each normalization into its convolution, in place: the same maps in 4/5 of the time."""
+    for module in net.modules():
+        for convolution, norm in _PAIRS.get(type(module).__name__, ()):
+            both = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
+            if both.stride == (2, 2) and both.groups > 1:
+                both = Strided(both)
+            setattr(module, convolution, both)
+            setattr(module, norm, getattr(module, norm).act)
+    return net

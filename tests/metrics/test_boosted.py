@@ -1,0 +1,60 @@
+"""Colours turned up: the baseline that a vivid model must beat."""
+
+import numpy as np
+import pytest
+import torch
+
+from colorlab.color import from_uint8, join, lightness
+from colorlab.commands import rows
+from colorlab.data.pictures import Pictures
+from colorlab.metrics import Boosted, colorfulness, matching_factor
+from colorlab.models import build
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    made = build("unet", size=64).eval()
+    torch.nn.init.normal_(made.head.project.weight, std=0.02)
+    return made
+
+
+@pytest.fixture
+def pictures():
+    random = np.random.default_rng(0)
+    rgb = random.integers(60, 200, (6, 8, 8, 3), dtype=np.uint8).repeat(8, 1).repeat(8, 2)
+    return Pictures(rgb, tuple("abcdef"), "0" * 64, "test")
+
+
+def test_ab_is_multiplied_and_lightness_stays(model, pictures):
+    L = lightness(from_uint8(pictures.rgb))
+    ab = model.answers(L, 1)[0]
+    assert torch.equal(Boosted(model, 1.7).colorize(L), join(L, 1.7 * ab))
+    assert torch.equal(Boosted(model, 1.0).colorize(L), model.colorize(L))
+    assert (colorfulness(Boosted(model, 0.0).colorize(L)) < 0.5).all(), "0 is gray"
+
+
+def test_the_matching_factor_gives_the_wanted_colourfulness(model, pictures):
+    L = lightness(from_uint8(pictures.rgb))
+    for wanted in (5.0, 12.0):
+        factor = matching_factor(model, pictures, wanted)
+        got = colorfulness(Boosted(model, factor).colorize(L)).mean().item()
+        assert got == pytest.approx(wanted, rel=0.02)
+    truth = colorfulness(from_uint8(pictures.rgb)).mean().item()
+    assert matching_factor(model, pictures) == pytest.approx(
+        matching_factor(model, pictures, truth)
+    )
+
+
+def test_what_cannot_be_turned_up_is_refused(model):
+    with pytest.raises(ValueError, match="must not be negative, got -1"):
+        Boosted(model, -1)
+    with pytest.raises(ValueError, match="predicts rgb"):
+        Boosted(build("unet", target="rgb"), 1.5)
+
+
+def test_row_names_know_the_factor():
+    names = rows.row_names("boost,unet:boost1.6,unet-scratch", "photos")
+    assert names == ["boost", "unet:boost1.6", "unet-scratch"]
+    with pytest.raises(ValueError, match="unknown model 'unet:boostx'"):
+        rows.row_names("unet:boostx", "photos")

@@ -1,0 +1,91 @@
+"""Maps of a frozen encoder, kept on disk: the encoder's own, whatever happens to the files."""
+
+import numpy as np
+import pytest
+import torch
+
+from colorlab.data.loaders import TrainingBatches
+from colorlab.data.pictures import Pictures
+from colorlab.data.quick import quick_lab
+from colorlab.models import encoders
+from colorlab.models.encoder_maps import EncoderMaps
+
+
+@pytest.fixture
+def pictures():
+    random = np.random.default_rng(0)
+    coarse = random.integers(0, 256, (70, 8, 8, 3), dtype=np.uint8)  # more than one file holds
+    rgb = coarse.repeat(8, 1).repeat(8, 2)
+    return Pictures(rgb, tuple(f"{i}.png" for i in range(70)), "0" * 64, "test")
+
+
+@pytest.fixture
+def maps(pictures, tmp_path):
+    made = EncoderMaps(pictures, "imagenet", tmp_path)
+    made.prepare(progress=False)
+    return made
+
+
+def test_kept_maps_are_the_encoders_own_in_both_orientations(maps, pictures):
+    chosen, mirrored = np.array([69, 0, 5]), np.array([True, False, True])
+    rgb = pictures.rgb[chosen]
+    rgb[mirrored] = rgb[mirrored][:, :, ::-1]
+    want = encoders.encode("imagenet", quick_lab(np.ascontiguousarray(rgb))[0])
+    for kept, live in zip(maps.batch(chosen, mirrored), want, strict=True):
+        assert kept.shape == live.shape
+        error = (kept - live).abs().mean() / live.abs().mean()
+        assert error < 0.1, "half precision of maps that may be computed in bfloat16"
+    unturned = maps.batch(chosen)
+    assert not torch.allclose(unturned[0][0], maps.batch(chosen, mirrored)[0][0], atol=0.1)
+
+
+def test_a_killed_run_goes_on_and_damage_is_mended(maps, pictures, tmp_path):
+    whole = maps.batch(np.arange(70))
+    second = maps.folder / "000001.maps"
+    stamp = (maps.folder / "000000.maps").stat().st_mtime_ns
+    second.unlink()
+    again = EncoderMaps(pictures, "imagenet", tmp_path)
+    again.prepare(progress=False)
+    assert (maps.folder / "000000.maps").stat().st_mtime_ns == stamp, "what is there stays"
+    data = bytearray(second.read_bytes())
+    data[100] ^= 1
+    second.write_bytes(data)
+    mended = EncoderMaps(pictures, "imagenet", tmp_path).batch(np.arange(70))
+    for one, other in zip(whole, mended, strict=True):
+        assert torch.allclose(one, other, atol=0.05 * float(one.abs().max()))
+
+
+def test_parts_of_a_set_do_not_share_files(pictures, tmp_path):
+    one, other = (
+        EncoderMaps(pictures.subset(part), "imagenet", tmp_path) for part in ([0, 1], [2, 3])
+    )
+    assert one.folder != other.folder
+
+
+def test_a_full_disk_is_left_alone(maps, pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr("colorlab.models.encoder_maps.SHARE", 0.0)
+    assert maps.affordable(), "they are there"
+    assert not EncoderMaps(pictures.subset([0]), "imagenet", tmp_path).affordable()
+
+
+def test_batches_carry_the_maps_of_what_they_show(maps, pictures):
+    batches = TrainingBatches(pictures, 8, maps=maps)
+    batch = batches.at(3)
+    live = encoders.encode("imagenet", batch.L)
+    for kept, seen in zip(batch.maps, live, strict=True):
+        assert (kept - seen).abs().mean() < 0.1 * seen.abs().mean()
+    with pytest.raises(ValueError, match="a crop has other maps"):
+        TrainingBatches(pictures, 8, augment="crop", maps=maps)
+
+
+def test_repeated_pictures_are_seen_more_often(pictures):
+    batches = TrainingBatches(pictures, 10, augment="none", repeat="1?.png=4")
+    assert len(batches.order) == 70 + 3 * 10
+    assert (np.bincount(batches.order) == np.where(np.arange(70) // 10 == 1, 4, 1)).all()
+    for wrong, why in (
+        ("1?.png", "GLOB=TIMES"),
+        ("1?.png=0", "GLOB=TIMES"),
+        ("a*=2", "no picture"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            TrainingBatches(pictures, 10, repeat=wrong)
