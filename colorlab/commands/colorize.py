@@ -25,8 +25,14 @@ from colorlab.files import DISK_FULL, make_folder, write_whole
 from colorlab.models import Colorizer
 from colorlab.progress import progress_bar
 
-FLAGSHIP = "unet"  # without --model: the most vivid of those that keep their colours believable
-WORTH_KNOWING = {"unet": "the safest", "diffusion": "one of several answers"}
+SAFEST, VIVID = "unet", "vivid"
+# VIVID is the safest network with its ab turned up to the colourfulness of photographs, by the
+# factor that its card tells.
+WORTH_KNOWING = {
+    VIVID: "as colourful as photographs (default)",
+    SAFEST: "the safest, paler",
+    "diffusion": "one of several answers",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,16 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model",
-        default=FLAGSHIP,
+        default=VIVID,
         help="name of released weights, or their path; "
         + "; ".join(f"{name}: {what}" for name, what in WORTH_KNOWING.items()),
     )
     parser.add_argument(
         "--saturation",
         type=float,
-        default=1.0,
         metavar="FACTOR",
-        help="turn the colours up or down: 1 as predicted (default), 0 gray, 1.5 vivid",
+        help="turn the colours up or down: 1 as the network predicts them, 0 gray",
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
@@ -60,13 +65,7 @@ def run(args: argparse.Namespace) -> int:
     files = list_inputs(args.inputs)
     outputs = name_outputs(files, args.out, single=not any(path.is_dir() for path in args.inputs))
     refuse_collisions(files, outputs, args.overwrite)
-    if not 0 <= args.saturation < math.inf:
-        raise ValueError(f"--saturation must be 0 or more, got {args.saturation}")
-    model = checkpoints.load(args.model, device=args.device)
-    if args.saturation != 1:
-        if getattr(getattr(model, "config", None), "target", "") != "ab":
-            raise ValueError(f"--saturation is for networks that predict ab, not for {args.model}")
-        model.saturation = args.saturation
+    model = load_model(args.model, args.saturation, args.device)
     done, failed = 0, []
     with warnings.catch_warnings():
         # PIL warns of damage without naming the file; the report names it.
@@ -91,6 +90,31 @@ def run(args: argparse.Namespace) -> int:
     for line in failed:
         _say(line)
     return 1 if failed else 0
+
+
+def load_model(name: str, saturation: float | None, device: str) -> Any:
+    """Released weights by name, :data:`VIVID` included, ready to colorize.
+
+    Args:
+        name: as :func:`colorlab.checkpoints.load` takes it, or :data:`VIVID`.
+        saturation: factor on the *ab* of a network; None for its own, 1 but for :data:`VIVID`.
+        device: where to.
+
+    Raises:
+        ValueError: a negative factor, or one for what predicts no *ab*; or as loading.
+    """
+    if saturation is not None and not 0 <= saturation < math.inf:
+        raise ValueError(f"--saturation must be 0 or more, got {saturation}")
+    stem = SAFEST if name == VIVID else name
+    model = checkpoints.load(stem, device=device)
+    if name == VIVID and saturation is None:
+        card = checkpoints.read_card(checkpoints.find(stem))
+        saturation = card.get("boost", {}).get("factor")
+    if saturation is not None:
+        if getattr(getattr(model, "config", None), "target", "") != "ab":
+            raise ValueError(f"--saturation is for networks that predict ab, not for {name}")
+        model.saturation = saturation
+    return model
 
 
 def colored(model: Any, file: Path, device: torch.device | str = "cpu") -> np.ndarray:

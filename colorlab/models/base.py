@@ -16,7 +16,7 @@ from colorlab.checks import check_lightness
 from colorlab.color import downsample_chroma, join, lab_to_rgb, rgb_to_lab, to_uint8
 from colorlab.data.loaders import Batch
 from colorlab.losses import regression_loss
-from colorlab.models.encoders import Maps
+from colorlab.models.encoders import Maps, perceptual_distance
 from colorlab.resizing import resize_to_area
 
 TARGETS = ("ab", "rgb")
@@ -262,5 +262,9 @@ class Regressor(Colorizer):
         measure = regression_loss(self.config.loss)
         prediction = self.answer(batch.L, batch.maps)
         if self.config.target == "ab":
-            return {self.config.loss: measure(prediction / 110, batch.ab / 110)}
+            terms = {self.config.loss: measure(prediction / 110, batch.ab / 110)}
+            if weight := getattr(self.config, "perceptual", 0.0):
+                far = perceptual_distance(batch.L, prediction, batch.ab)
+                terms["perceptual"] = weight * far
+            return terms
         return {self.config.loss: measure(prediction, batch.rgb)}

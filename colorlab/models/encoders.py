@@ -25,6 +25,7 @@ from safetensors.torch import load as read_tensors
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from colorlab.color import lab_to_rgb, upsample_chroma
 from colorlab.data.places import released_data
 from colorlab.layers import Fusion
 
@@ -51,12 +52,10 @@ class Encoder(nn.Module):
 
     def __init__(self, net: nn.Module, sha256: str = "") -> None:
         super().__init__()
-        reductions = net.feature_info.reduction()
-        if tuple(reductions) != STRIDES:
-            raise ValueError(
-                f"want feature maps at strides {STRIDES}, the network has {reductions}"
-            )
-        self.channels = tuple(net.feature_info.channels())
+        reductions = tuple(net.feature_info.reduction())
+        if reductions != (4, *STRIDES):
+            raise ValueError(f"want maps at strides {(4, *STRIDES)}, the network has {reductions}")
+        self.channels = tuple(net.feature_info.channels()[1:])
         self.sha256 = sha256
         self.net = fused(net.eval()).to(memory_format=torch.channels_last)
         self.eval().requires_grad_(False)
@@ -67,15 +66,15 @@ class Encoder(nn.Module):
 
         The network sees L/50 - 1 on three equal channels: gray in the range of its training.
         """
-        return tuple(self.net((L / 50 - 1).expand(-1, 3, -1, -1)))
+        return tuple(self.net((L / 50 - 1).expand(-1, 3, -1, -1))[1:])
 
     def features(self, rgb: Tensor) -> tuple[Tensor, ...]:
-        """The maps of a colour picture (N, 3, H, W), sRGB in [0, 1], with gradient to the picture.
+        """Maps at 1/4, 1/8 and 1/16 of a colour picture (N, 3, H, W), sRGB in [0, 1].
 
-        What the network was trained on: it sees 2 rgb - 1.
+        With gradient to the picture, which the network sees as it was trained: 2 rgb - 1.
         """
         x = (2 * rgb - 1).contiguous(memory_format=torch.channels_last)
-        return tuple(self.net(x))
+        return tuple(self.net(x))[:3]
 
 
 def encode(name: str, L: Tensor) -> tuple[Tensor, ...]:
@@ -95,6 +94,38 @@ def fusion(name: str, stride: int, widths: Sequence[int], dropout: float = 0.0) 
     channels = () if name == SCRATCH else load(name).channels
     own = {stride * 2**i: width for i, width in enumerate(widths)}
     return Fusion(channels, STRIDES, own, dropout)
+
+
+def perceptual_distance(L: Tensor, generated: Tensor, truth: Tensor) -> Tensor:
+    """How far apart two colourings look to the ImageNet encoder: a loss for training.
+
+    Squared distance of the unit feature vectors at each place of three maps, averaged over places
+    and summed over maps, as LPIPS has it (R. Zhang et al. 2018, equation 1) but of another network
+    and without its weights: so LPIPS stays a measure that training has not seen. Pictures are
+    compared at half size, since chroma is coarse.
+
+    Args:
+        L: (N, 1, H, W) in [0, 100].
+        generated: (N, 2, H/4, W/4) *ab* in CIE units.
+        truth: as generated.
+
+    Returns:
+        A scalar with gradient to ``generated``.
+    """
+    network = load(IMAGENET, str(L.device))
+    half = F.avg_pool2d(L, 2)
+    with torch.no_grad():
+        wanted = network.features(_picture(half, truth))
+    return sum(
+        (F.normalize(f.float(), dim=1) - F.normalize(g.float(), dim=1)).square().sum(dim=1).mean()
+        for f, g in zip(network.features(_picture(half, generated)), wanted, strict=True)
+    )
+
+
+def _picture(L: Tensor, ab: Tensor) -> Tensor:
+    """The picture (N, 3, h, w), a little beyond sRGB so that the gradient goes on at its edge."""
+    ab = upsample_chroma(ab, tuple(L.shape[-2:]))
+    return lab_to_rgb(torch.cat((L, ab), dim=1), clip=False).clamp(-0.1, 1.1)
 
 
 @cache
@@ -135,7 +166,7 @@ def make_net(architecture: str, pretrained: bool = False) -> nn.Module:
     import timm  # takes two seconds, and most of colorlab does not need it
 
     return timm.create_model(
-        architecture, features_only=True, pretrained=pretrained, out_indices=(2, 3, 4)
+        architecture, features_only=True, pretrained=pretrained, out_indices=(1, 2, 3, 4)
     )
 
 

@@ -41,6 +41,8 @@ class UNetConfig:
         dropout: share of the coarsest features, and of the pretrained encoder's, dropped while
             training; 3,600 photographs are few. Nothing is dropped at test time.
         loss: of the lesson, "mse"; "l1" and "huber" are the alternatives it explores.
+        perceptual: weight of :func:`colorlab.models.encoders.perceptual_distance` beside the loss;
+            0 to do without.
         encoder: frozen and pretrained, whose maps are added to the UNet's own; see
             :mod:`colorlab.models.encoders`. The lesson's UNet does without.
         input_skip: add the gray picture to an RGB prediction, see
@@ -54,6 +56,7 @@ class UNetConfig:
     attention: bool = True
     dropout: float = 0.0
     loss: str = "mse"
+    perceptual: float = 0.0
     encoder: str = SCRATCH
     input_skip: bool = False
 

@@ -113,3 +113,31 @@ def test_an_input_is_recognised_through_a_link(gray, weights, tmp_path, capsys):
     arguments = ["colorize", str(gray), "--model", weights, "--overwrite", "-o", str(out)]
     assert main(arguments) == 2
     assert "is an input" in capsys.readouterr().err
+
+
+def test_without_a_place_the_answer_lies_beside_the_input(gray, weights, capsys):
+    assert main(["colorize", str(gray), "--model", weights]) == 0
+    beside = gray.with_name("a name with spaces-colored.png")
+    assert beside.is_file()
+    assert beside.name in capsys.readouterr().out
+    assert main(["colorize", str(gray), "--model", weights]) == 2, "nor is that overwritten"
+    assert "add --overwrite" in capsys.readouterr().err
+
+
+def test_saturation_is_a_factor_on_the_colours(gray, weights, tmp_path, capsys):
+    chroma = []
+    for factor in ("0", "1", "2"):
+        out = tmp_path / f"{factor}.png"
+        words = ["colorize", str(gray), "-o", str(out), "--model", weights, "--saturation", factor]
+        assert main(words) == 0
+        chroma.append(np.hypot(*rgb2lab(np.asarray(Image.open(out)))[..., 1:].mean((0, 1))))
+    assert chroma[0] < 0.1
+    assert chroma[2] == pytest.approx(2 * chroma[1], rel=0.1)
+    for wrong in ("-1", "nan", "inf"):
+        assert main(["colorize", str(gray), "--model", weights, "--saturation", wrong]) == 2
+        assert "--saturation must be 0 or more" in capsys.readouterr().err
+
+
+def test_saturation_is_refused_where_there_is_no_ab(gray, capsys):
+    assert main(["colorize", str(gray), "--model", "lut", "--saturation", "2"]) == 2
+    assert "for networks that predict ab, not for lut" in capsys.readouterr().err

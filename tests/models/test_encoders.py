@@ -1,11 +1,13 @@
 """Pretrained encoders: frozen, shared, verified, and added to every model alike."""
 
 import json
+from functools import partial
 
 import pytest
 import torch
 
 from colorlab import checkpoints
+from colorlab.data.loaders import Batch
 from colorlab.layers import Fusion
 from colorlab.models import MODELS, build, encoders
 
@@ -130,3 +132,35 @@ def test_the_card_states_source_and_licence():
     card = encoders.read_card("imagenet")
     assert card["licence"] == "Apache-2.0"
     assert {"source", "source_sha256", "limits", "intended_use", "trained_on"} <= set(card)
+
+
+def test_the_perceptual_distance_is_a_distance_with_a_gradient():
+    from colorlab import data
+    from colorlab.data.loaders import make_batch
+
+    batch = make_batch(data.load("skimage", "test").rgb[:2])
+    distance = partial(encoders.perceptual_distance, batch.L, truth=batch.ab)
+    assert distance(batch.ab).item() < 1e-6
+    weak, none = distance(0.5 * batch.ab), distance(0 * batch.ab)
+    assert 0 < weak < none, "the paler, the farther"
+    swapped = distance(batch.ab.flip(0))
+    assert swapped > weak, "another picture's colours are far"
+    ab = (1.5 * batch.ab).requires_grad_()  # partly beyond the gamut
+    far = distance(ab)
+    far.backward()
+    assert ab.grad.isfinite().all()
+    assert ab.grad.abs().max() > 0
+    with torch.no_grad():
+        nearer = distance(ab - ab.grad * (0.05 * far / ab.grad.square().sum()))
+    assert nearer < far
+    assert not any(p.grad is not None for p in encoders.load("imagenet").parameters())
+
+
+def test_a_perceptual_weight_is_a_term_of_the_unets_loss():
+    torch.manual_seed(0)
+    model = build("unet", size=64, perceptual=0.3, loss="huber")
+    ab = 20 * torch.randn(2, 2, 4, 4).repeat_interleave(4, 2).repeat_interleave(4, 3)
+    terms = model.players()[0].loss(Batch(L[..., :64], ab, lambda: None))
+    assert set(terms) == {"huber", "perceptual"}
+    want = 0.3 * encoders.perceptual_distance(L[..., :64], 0 * ab, ab)
+    assert terms["perceptual"].item() == pytest.approx(want.item(), rel=1e-4), "untrained: gray"
