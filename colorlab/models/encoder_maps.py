@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import shutil
 import time
 from pathlib import Path
@@ -25,7 +24,7 @@ from torch import Tensor
 from colorlab.data.pictures import Pictures
 from colorlab.data.places import cache_dir
 from colorlab.data.quick import quick_lab
-from colorlab.files import write_whole
+from colorlab.files import locked, write_whole
 from colorlab.models import encoders
 from colorlab.progress import progress_bar
 
@@ -66,27 +65,34 @@ class EncoderMaps:
 
     def affordable(self) -> bool:
         """Whether the files are there, or half of the free disk holds them."""
-        if all(self._file(i).is_file() for i in range(self._files)):
+        if not self._missing():
             return True
         place = next(p for p in (self.folder, *self.folder.parents) if p.is_dir())
         return self.bytes <= SHARE * shutil.disk_usage(place).free
 
     def prepare(self, progress: bool = True) -> None:
-        """Compute what is missing, from the front or, in a second process, from elsewhere."""
-        missing = [i for i in range(self._files) if not self._file(i).is_file()]
+        """Compute what is missing; what another process is at work on is left to it."""
+        missing = self._missing()
         if not missing:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        start = os.getpid() % len(missing)
         precision = self._fastest_precision()
         with progress_bar(
             total=len(missing), desc=f"maps of {self.encoder}", unit="file", show=progress
         ) as bar:
-            for i in missing[start:] + missing[:start]:
-                if not self._file(i).is_file():  # another process may have made it
-                    data = self._compute(i, precision).tobytes()
-                    write_whole(self._file(i), data + hashlib.sha256(data).digest())
-                bar.update()
+            while missing:
+                for i in missing:
+                    try:
+                        with locked(self.folder / f".{i:06d}.lock"):
+                            if not self._file(i).is_file():
+                                data = self._compute(i, precision).tobytes()
+                                write_whole(self._file(i), data + hashlib.sha256(data).digest())
+                    except BlockingIOError:
+                        continue  # and look again at the end, should that process die
+                    bar.update()
+                missing = self._missing()
+                if missing:
+                    time.sleep(1)
 
     def batch(self, indices: np.ndarray, mirrored: np.ndarray | None = None) -> encoders.Maps:
         """The maps of some pictures, float32, finest first.
@@ -104,6 +110,9 @@ class EncoderMaps:
             torch.from_numpy(part.astype(np.float32)).view(-1, *shape)
             for part, shape in zip(parts, self.shapes, strict=True)
         )
+
+    def _missing(self) -> list[int]:
+        return [i for i in range(self._files) if not self._file(i).is_file()]
 
     @property
     def _files(self) -> int:

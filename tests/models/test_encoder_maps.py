@@ -1,5 +1,9 @@
 """Maps of a frozen encoder, kept on disk: the encoder's own, whatever happens to the files."""
 
+import hashlib
+import threading
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +11,7 @@ import torch
 from colorlab.data.loaders import TrainingBatches
 from colorlab.data.pictures import Pictures
 from colorlab.data.quick import quick_lab
+from colorlab.files import locked, write_whole
 from colorlab.models import encoders
 from colorlab.models.encoder_maps import EncoderMaps
 
@@ -53,6 +58,28 @@ def test_a_killed_run_goes_on_and_damage_is_mended(maps, pictures, tmp_path):
     mended = EncoderMaps(pictures, "imagenet", tmp_path).batch(np.arange(70))
     for one, other in zip(whole, mended, strict=True):
         assert torch.allclose(one, other, atol=0.05 * float(one.abs().max()))
+
+
+def test_two_processes_share_the_work(pictures, tmp_path):
+    """What the other is at work on is left to it; at the end both have all."""
+    one, other = (EncoderMaps(pictures, "imagenet", tmp_path) for _ in range(2))
+    one.folder.mkdir()
+    with locked(one.folder / ".000000.lock"):  # the other is at the first file
+        thread = threading.Thread(target=one.prepare, args=(False,))
+        thread.start()
+        second = one.folder / "000001.maps"
+        for _ in range(600):
+            if second.is_file():
+                break
+            time.sleep(0.1)
+        assert second.is_file(), "it goes on with the next file"
+        assert thread.is_alive(), "it waits for the first"
+        data = one._compute(0, torch.float32).tobytes()
+        write_whole(one.folder / "000000.maps", data + hashlib.sha256(data).digest())
+    thread.join(60)
+    assert not thread.is_alive()
+    assert not list(one.folder.glob("*.part"))
+    assert other.batch(np.array([0, 69]))[0].shape == (2, 40, 8, 8)
 
 
 def test_parts_of_a_set_do_not_share_files(pictures, tmp_path):
