@@ -31,6 +31,7 @@ from colorlab.models.encoders import SCRATCH
 from colorlab.weights import empty_model, fill, method_from, parse_tensors
 
 FOLDER = released_data() / "checkpoints"
+SAFEST = "unet-pretrained"  # of the released networks, the one with the lowest error
 MAX_BYTES = 8 * 2**20
 INTENDED_USE = (
     "Teaching and non-commercial research. The colours are plausible guesses, not a record of "

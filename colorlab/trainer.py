@@ -90,17 +90,20 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def known_maps(model: Colorizer, pictures: Pictures, device: torch.device) -> EncoderMaps | None:
+def known_maps(
+    model: Colorizer, pictures: Pictures, device: torch.device, shown: int
+) -> EncoderMaps | None:
     """The maps of the model's pretrained encoder for a set, computed now if they are not there.
 
-    None where it has no such encoder, where the disk is too small, and on a GPU, which computes
+    None where it has no such encoder, where the disk is too small, where a run that shows
+    ``shown`` pictures would need fewer than there are to compute, and on a GPU, which computes
     them faster than a disk gives them.
     """
     encoder = getattr(model.config, "encoder", SCRATCH)
     if encoder == SCRATCH or device.type != "cpu":
         return None
     maps = EncoderMaps(pictures, encoder)
-    if not maps.affordable():
+    if not maps.complete and (shown < 2 * len(pictures) or not maps.affordable()):
         return None
     maps.prepare()
     return maps
@@ -112,8 +115,8 @@ class Trainer:
     def __init__(self, model: Colorizer, pictures: Pictures, config: TrainConfig) -> None:
         self.config = config
         self.device = device = pick_device(config.device)
-        seen = config.steps * config.batch_size >= 2 * len(pictures)  # else it saves nothing
-        whole = config.augment in ("none", "flip")
+        whole = config.augment in ("none", "flip")  # a crop has other maps
+        shown = config.steps * config.batch_size
         self.batches = TrainingBatches(
             pictures,
             config.batch_size,
@@ -122,7 +125,7 @@ class Trainer:
             device,
             config.crop_size,
             parallel.share(config.batch_size),
-            known_maps(model, pictures, device) if seen and whole else None,
+            known_maps(model, pictures, device, shown) if whole else None,
             config.repeat,
         )
         self.model = model.to(device, memory_format=torch.channels_last).train()

@@ -142,7 +142,7 @@ class _Run:
     def go(self, val: Pictures | None, progress: bool) -> None:
         trainer, config = self.trainer, self.trainer.config
         if val is not None and trainer.model.keeps_best and parallel.size() == 1:
-            self.val_maps = known_maps(trainer.model, val, trainer.device)
+            self.val_maps = known_maps(trainer.model, val, trainer.device, 2 * len(val))
         every = config.validate_every or math.ceil(len(trainer.batches.order) / config.batch_size)
         saved_at = time.monotonic()
         began = saved_at - self.history.seconds

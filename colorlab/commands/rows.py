@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from colorlab import checkpoints
+from colorlab.checkpoints import SAFEST
 from colorlab.classical import FITTED, TABLES, Gray, LevinHints, Oracle, count_colors
 from colorlab.costs import stages
 from colorlab.data import Pictures, load
@@ -20,7 +21,6 @@ RELEASED = "released"
 HINTED = re.compile(r"(levin|guided)([1-9]\d*)")  # and how many hints from the truth
 BOOSTED = re.compile(r"(.+):boost(\d+(?:\.\d+)?)?")  # a model, its ab times a factor
 BOOST = "boost"  # that of the safest released model, by the factor that its card tells
-SAFEST = "unet"
 DRAWN = re.compile(r"(.+):(sample|mean|best)([1-9]\d*)?")  # of a trained model, and how many draws
 
 MADE = {

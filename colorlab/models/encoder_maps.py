@@ -63,10 +63,13 @@ class EncoderMaps:
         """What all of them take on disk."""
         return len(self.pictures) * 2 * self.numbers * 2
 
+    @property
+    def complete(self) -> bool:
+        """All of them are on disk."""
+        return not self._missing()
+
     def affordable(self) -> bool:
-        """Whether the files are there, or half of the free disk holds them."""
-        if not self._missing():
-            return True
+        """Whether half of the free disk holds all of them."""
         place = next(p for p in (self.folder, *self.folder.parents) if p.is_dir())
         return self.bytes <= SHARE * shutil.disk_usage(place).free
 

@@ -5,10 +5,9 @@ feature maps, frozen, are added to a colorizer's own (:class:`colorlab.layers.Fu
 al. 2016, "Learning representations for automatic colorization", begin with such a network too.
 
 An encoder is named by a model's setting ``encoder``: ``"scratch"`` for none; ``"imagenet"``,
-EfficientNet-Lite0 (Tan and Le 2019) as it was trained on ImageNet; ``"colors"``, the same network
-after it learned to predict the colours of photographs; or any model of the ``timm`` library, which
-fetches its weights at first use. The named ones are released with the course. An encoder is no part
-of a model's weights: it is loaded once in a process and shared.
+EfficientNet-Lite0 (Tan and Le 2019), released with the course; or any model of the ``timm``
+library, which fetches its weights at first use. An encoder is no part of a model's weights: it is
+loaded once in a process and shared.
 """
 
 from __future__ import annotations
@@ -31,8 +30,7 @@ from colorlab.layers import Fusion
 
 Maps = tuple[Tensor, ...] | None  # an encoder's, or None where it is still to look
 
-SCRATCH, IMAGENET, COLORS = "scratch", "imagenet", "colors"
-RELEASED = (IMAGENET, COLORS)
+SCRATCH, IMAGENET = "scratch", "imagenet"
 STRIDES = (8, 16, 32)  # of the maps; at 4, edges are all that a classifier sees
 FOLDER = released_data() / "checkpoints"
 FILE = "encoder-{}.safetensors"
@@ -134,14 +132,14 @@ def load(name: str, device: str = "cpu") -> Encoder:
 
     Raises:
         ValueError: no such encoder, or a file that is not what its card describes.
-        FileNotFoundError: a released one, and its file is missing.
+        FileNotFoundError: ``"imagenet"``, and its file is missing.
     """
     if device != "cpu":
         from copy import deepcopy
 
         return deepcopy(load(name)).to(device)
     file = FOLDER / FILE.format(name)
-    if name not in RELEASED:
+    if name != IMAGENET:
         return Encoder(_from_timm(name))
     if not file.is_file():
         raise FileNotFoundError(f"{file} is missing; it is part of the repository, fetch it again")
@@ -176,7 +174,7 @@ def _from_timm(name: str) -> nn.Module:
     if not timm.is_model(name):
         near = ", ".join(timm.list_models(f"*{name.split('_')[0]}*", pretrained=True)[:5])
         raise ValueError(
-            f"unknown encoder {name!r}; choose {SCRATCH}, {', '.join(RELEASED)}, or a model of timm"
+            f"unknown encoder {name!r}; choose {SCRATCH}, {IMAGENET}, or a model of timm"
             + (f" such as {near}" if near else "")
         )
     try:

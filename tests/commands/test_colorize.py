@@ -141,3 +141,19 @@ def test_saturation_is_a_factor_on_the_colours(gray, weights, tmp_path, capsys):
 def test_saturation_is_refused_where_there_is_no_ab(gray, capsys):
     assert main(["colorize", str(gray), "--model", "lut", "--saturation", "2"]) == 2
     assert "for networks that predict ab, not for lut" in capsys.readouterr().err
+
+
+def test_without_a_model_the_safest_is_turned_up_by_its_cards_factor(gray, tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    model = build("unet", size=64, widths=(8, 16, 16, 16))
+    torch.nn.init.constant_(model.head.project.bias, 0.1)
+    file = checkpoints.save(model, "photos", {"boost": {"factor": 2.0}}, tmp_path)
+    for one in (file, file.with_suffix(".json")):
+        one.rename(one.with_stem(f"{checkpoints.SAFEST}-photos"))
+    monkeypatch.setattr(checkpoints, "FOLDER", tmp_path)
+    vivid, safest, asked = (tmp_path / f"{name}.png" for name in ("vivid", "safest", "asked"))
+    assert main(["colorize", str(gray), "-o", str(vivid)]) == 0
+    words = ["colorize", str(gray), "--model", checkpoints.SAFEST]
+    assert main([*words, "-o", str(safest)]) == 0
+    assert main([*words, "-o", str(asked), "--saturation", "2"]) == 0
+    assert vivid.read_bytes() == asked.read_bytes() != safest.read_bytes()

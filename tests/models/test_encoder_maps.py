@@ -12,8 +12,9 @@ from colorlab.data.loaders import TrainingBatches
 from colorlab.data.pictures import Pictures
 from colorlab.data.quick import quick_lab
 from colorlab.files import locked, write_whole
-from colorlab.models import encoders
+from colorlab.models import build, encoders
 from colorlab.models.encoder_maps import EncoderMaps
+from colorlab.trainer import TrainConfig, Trainer
 
 
 @pytest.fixture
@@ -90,9 +91,38 @@ def test_parts_of_a_set_do_not_share_files(pictures, tmp_path):
 
 
 def test_a_full_disk_is_left_alone(maps, pictures, tmp_path, monkeypatch):
+    assert maps.complete
+    part = EncoderMaps(pictures.subset([0]), "imagenet", tmp_path)
+    assert part.affordable()
+    assert not part.complete
     monkeypatch.setattr("colorlab.models.encoder_maps.SHARE", 0.0)
-    assert maps.affordable(), "they are there"
-    assert not EncoderMaps(pictures.subset([0]), "imagenet", tmp_path).affordable()
+    assert not part.affordable()
+
+
+def test_a_trainer_takes_maps_where_they_pay(pictures, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLORLAB_CACHE", str(tmp_path))
+    model = build("unet", encoder="imagenet", fold=8, size=64)
+    short, long = (TrainConfig(steps=steps, batch_size=10) for steps in (1, 14))
+    assert Trainer(model, pictures, short).batches.maps is None, "140 maps for 10 pictures"
+    assert Trainer(model, pictures, long).batches.maps is not None
+    assert Trainer(model, pictures, short).batches.maps is not None, "now they are there"
+    cut = TrainConfig(steps=14, batch_size=10, augment="crop")
+    assert Trainer(model, pictures, cut).batches.maps is None
+    assert Trainer(build("unet", size=64), pictures, long).batches.maps is None
+
+
+def test_kept_maps_train_the_same_network(pictures, tmp_path, monkeypatch):
+    """Against an encoder that looks at every step: the same losses, within half precision."""
+    monkeypatch.setenv("COLORLAB_CACHE", str(tmp_path))
+    config = TrainConfig(steps=14, batch_size=10, precision="float32")
+    losses = []
+    for kept in (True, False):
+        torch.manual_seed(0)
+        trainer = Trainer(build("unet", encoder="imagenet", fold=8, size=64), pictures, config)
+        if not kept:
+            trainer.batches.maps = None
+        losses.append([trainer.advance("float32")["mse"].item() for _ in range(6)])
+    np.testing.assert_allclose(*losses, rtol=0.05)
 
 
 def test_batches_carry_the_maps_of_what_they_show(maps, pictures):

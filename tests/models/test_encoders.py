@@ -92,7 +92,7 @@ def test_fusion_adds_at_the_own_stride_and_enlarges_what_is_coarser():
 
 
 def test_an_unknown_encoder_is_named_with_what_there_is():
-    there = "choose scratch, imagenet, colors, or a model of timm"
+    there = "choose scratch, imagenet, or a model of timm"
     with pytest.raises(ValueError, match=f"unknown encoder 'imagnet'; {there}"):
         build("unet", encoder="imagnet")
 
