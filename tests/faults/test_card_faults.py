@@ -82,7 +82,7 @@ def test_files_past_the_limit_are_not_read(fault, files, place, monkeypatch):
         file = place(weights, card)
         with open(file, "r+b") as stream:
             stream.truncate(1 << 40)  # a terabyte of holes
-        refused(file, "more than 3,145,728 bytes")
+        refused(file, "more than 8,388,608 bytes")
     with fault(GROUP, "card too large"):
         file = place(weights, card)
         with open(file.with_suffix(".json"), "r+b") as stream:
