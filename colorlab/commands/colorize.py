@@ -27,10 +27,10 @@ from colorlab.models import Colorizer
 from colorlab.progress import progress_bar
 
 VIVID = "vivid"
-# VIVID is the safest network with its ab turned up to the colourfulness of photographs, by the
-# factor that its card tells.
+# VIVID is the safest network with its ab turned up, by the factor that its card tells, to 85 % of
+# the colourfulness of photographs.
 WORTH_KNOWING = {
-    VIVID: "as colourful as photographs (default)",
+    VIVID: "nearly as colourful as photographs (default)",
     SAFEST: "the safest, paler",
     "unet": "lesson 05's, which learned from 3,600 photographs alone",
     "diffusion": "one of several answers",
@@ -111,7 +111,7 @@ def load_model(name: str, saturation: float | None, device: str) -> Any:
     model = checkpoints.load(stem, device=device)
     if name == VIVID and saturation is None:
         card = checkpoints.read_card(checkpoints.find(stem))
-        saturation = card.get("boost", {}).get("factor")
+        saturation = card.get("boost", {}).get("vivid")
     if saturation is not None:
         if getattr(getattr(model, "config", None), "target", "") != "ab":
             raise ValueError(f"--saturation is for networks that predict ab, not for {name}")
