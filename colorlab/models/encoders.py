@@ -138,9 +138,9 @@ def load(name: str, device: str = "cpu") -> Encoder:
         from copy import deepcopy
 
         return deepcopy(load(name)).to(device)
-    file = FOLDER / FILE.format(name)
     if name != IMAGENET:
         return Encoder(_from_timm(name))
+    file = FOLDER / FILE.format(name)
     if not file.is_file():
         raise FileNotFoundError(f"{file} is missing; it is part of the repository, fetch it again")
     data, card = file.read_bytes(), read_card(name)
@@ -163,9 +163,10 @@ def make_net(architecture: str, pretrained: bool = False) -> nn.Module:
     """A ``timm`` network that gives its maps at :data:`STRIDES`; random weights unless told."""
     import timm  # takes two seconds, and most of colorlab does not need it
 
-    return timm.create_model(
-        architecture, features_only=True, pretrained=pretrained, out_indices=(1, 2, 3, 4)
-    )
+    with torch.random.fork_rng(devices=[]):  # a model's own start must not hang on this one's
+        return timm.create_model(
+            architecture, features_only=True, pretrained=pretrained, out_indices=(1, 2, 3, 4)
+        )
 
 
 def _from_timm(name: str) -> nn.Module:

@@ -60,6 +60,16 @@ def test_the_encoder_is_frozen_and_no_part_of_a_model():
     assert encoders.load("imagenet") is encoders.load("imagenet")
 
 
+def test_a_models_start_does_not_hang_on_whether_the_encoder_was_there():
+    starts = []
+    for forget in (True, False):
+        if forget:
+            encoders.load.cache_clear()
+        torch.manual_seed(0)
+        starts.append(build("unet", encoder="imagenet", fold=8).state_dict())
+    assert all(torch.equal(starts[0][key], starts[1][key]) for key in starts[0])
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_sees_the_maps_and_may_be_given_them(name):
     torch.manual_seed(0)
