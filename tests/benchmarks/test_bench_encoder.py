@@ -25,7 +25,7 @@ def test_one_picture_beside_the_unet_without_an_encoder(benchmark):
     benchmark.pedantic(pretrained.colorize, args=(L,), rounds=5)
     ratio = 1000 * benchmark.stats.stats.median / milliseconds(plain)
     benchmark.extra_info["times_the_plain_unet"] = ratio
-    assert ratio < 4
+    assert ratio < 6
 
 
 def test_training_on_kept_maps(benchmark, tmp_path):
