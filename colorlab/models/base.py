@@ -198,7 +198,7 @@ class Colorizer(nn.Module):
         """
         return self(L) if maps is None else self(L, maps)
 
-    def paint(self, answer: Tensor, L: Tensor) -> Tensor:
+    def with_input(self, answer: Tensor, L: Tensor) -> Tensor:
         """An RGB prediction (N, 3, H, W) with the gray picture added, where ``input_skip`` asks.
 
         A skip connection from the input at full size, as any RGB U-Net has one: the network then

@@ -31,7 +31,7 @@ from colorlab.layers import Fusion
 Maps = tuple[Tensor, ...] | None  # an encoder's, or None where it is still to look
 
 SCRATCH, IMAGENET = "scratch", "imagenet"
-STRIDES = (8, 16, 32)  # of the maps; at 4, edges are all that a classifier sees
+STRIDES = (8, 16, 32)  # of the maps; finer detail is what the colorizer's own stem sees
 FOLDER = released_data() / "checkpoints"
 FILE = "encoder-{}.safetensors"
 
@@ -99,8 +99,8 @@ def perceptual_distance(L: Tensor, generated: Tensor, truth: Tensor) -> Tensor:
 
     Squared distance of the unit feature vectors at each place of three maps, averaged over places
     and summed over maps, as LPIPS has it (R. Zhang et al. 2018, equation 1) but of another network
-    and without its weights: so LPIPS stays a measure that training has not seen. Pictures are
-    compared at half size, since chroma is coarse.
+    and without its weights. LPIPS itself is not trained on, yet it is a relative: what this loss
+    gains there, look for in other measures too. Pictures are compared at half size.
 
     Args:
         L: (N, 1, H, W) in [0, 100].
@@ -190,7 +190,7 @@ def _from_timm(name: str) -> nn.Module:
 class Strided(nn.Module):
     """A depthwise convolution of stride 2 whose gradient is fast on a CPU, too.
 
-    There it takes ten times that of unit stride: so all places are computed and half of the rows
+    There it takes many times that of unit stride: so all places are computed and half of the rows
     and columns kept, where a gradient is asked for.
     """
 

@@ -78,14 +78,14 @@ class AdversarialColorizer(Colorizer):
         maps = self.encode(L, maps)
         if self.training:
             maps = self._disturb(maps, self.config.dropout, None)
-        return self.paint(self.decode(maps), L)
+        return self.with_input(self.decode(maps), L)
 
     def draw(self, L: Tensor, n: int, generator: torch.Generator | None) -> Tensor:
         """``n`` answers, each with its own noise and, where the settings say so, dropout."""
         maps = self.encode(L)
         dropout = self.config.dropout if self.config.dropout_at_test else 0.0
         answers = [self.decode(self._disturb(maps, dropout, generator)) for _ in range(n)]
-        return torch.stack([self.paint(answer, L) for answer in answers])
+        return torch.stack([self.with_input(answer, L) for answer in answers])
 
     def _disturb(
         self, maps: tuple[Tensor, ...], dropout: float, generator: torch.Generator | None

@@ -40,7 +40,7 @@ class GANConfig:
         discriminator_rate: factor on its learning rate; two time scales (Heusel et al. 2017).
         encoder: of the generator, see :mod:`colorlab.models.encoders`.
         input_skip: add the gray picture to an RGB prediction, see
-            :meth:`colorlab.models.base.Colorizer.paint`.
+            :meth:`colorlab.models.base.Colorizer.with_input`.
     """
 
     target: str = "ab"

@@ -90,14 +90,14 @@ class LatentColorizer(Colorizer):
         """The single answer: the mean of z given gray, decoded."""
         seen = self.look(L, maps)
         answer = self.decode(seen, {k: g.mean for k, g in self.given_gray(seen).items()})
-        return self.paint(answer, L)
+        return self.with_input(answer, L)
 
     def draw(self, L: Tensor, n: int, generator: torch.Generator | None) -> Tensor:
         """``n`` answers (n, N, C, h, w), each from a z drawn given gray."""
         seen = self.look(L)
         gaussians = self.given_gray(seen)
         answers = [self.decode(seen, sample(gaussians, generator)) for _ in range(n)]
-        return torch.stack([self.paint(answer, L) for answer in answers])
+        return torch.stack([self.with_input(answer, L) for answer in answers])
 
     @torch.inference_mode()
     def reconstruct(
@@ -125,7 +125,7 @@ class LatentColorizer(Colorizer):
                 ab = F.interpolate(ab, size=size, mode="bilinear", antialias=True)
             seen = self.look(small)
             z = sample(self.posterior(seen, small, ab), generator)
-            return self.finish(L, self.paint(self.decode(seen, z), small))
+            return self.finish(L, self.with_input(self.decode(seen, z), small))
         finally:
             self.train(was_training)
 
@@ -170,7 +170,7 @@ class LatentColorizer(Colorizer):
             self.steps_taken += 1
         seen = self.look(batch.L, batch.maps)
         posterior = self.posterior(seen, batch.L, batch.ab)
-        answer = self.paint(self.decode(seen, sample(posterior)), batch.L)
+        answer = self.with_input(self.decode(seen, sample(posterior)), batch.L)
         nats = torch.cat(list(self._nats(seen, posterior).values()))
         if config.target == "ab":
             error = F.mse_loss(answer / 110, batch.ab / 110)

@@ -30,7 +30,7 @@ class ResNetConfig:
         encoder: frozen and pretrained, whose maps are added to the network's own; see
             :mod:`colorlab.models.encoders`. The lesson's ResNet does without.
         input_skip: add the gray picture to an RGB prediction, see
-            :meth:`colorlab.models.base.Colorizer.paint`.
+            :meth:`colorlab.models.base.Colorizer.with_input`.
     """
 
     target: str = "ab"
@@ -87,4 +87,4 @@ class ResNet(Regressor):
 
     def forward(self, L: Tensor, maps: Maps = None) -> Tensor:
         """See the class; H and W are multiples of 32. ``maps`` as :class:`SmallEncoder`."""
-        return self.paint(self.head(self.upsampler(self.encoder(L, maps))), L)
+        return self.with_input(self.head(self.upsampler(self.encoder(L, maps))), L)

@@ -46,7 +46,7 @@ class UNetConfig:
         encoder: frozen and pretrained, whose maps are added to the UNet's own; see
             :mod:`colorlab.models.encoders`. The lesson's UNet does without.
         input_skip: add the gray picture to an RGB prediction, see
-            :meth:`colorlab.models.base.Colorizer.paint`.
+            :meth:`colorlab.models.base.Colorizer.with_input`.
     """
 
     target: str = "ab"
@@ -117,4 +117,4 @@ class UNet(Regressor):
 
     def forward(self, L: Tensor, maps: Maps = None) -> Tensor:
         """See the class; H and W are multiples of 8 times the fold. ``maps`` as :meth:`encode`."""
-        return self.paint(self.decode(*self.encode(L, maps)), L)
+        return self.with_input(self.decode(*self.encode(L, maps)), L)

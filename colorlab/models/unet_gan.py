@@ -43,7 +43,7 @@ class UNetGANConfig:
         discriminator_rate: factor on its learning rate; two time scales (Heusel et al. 2017).
         encoder: of the UNet.
         input_skip: add the gray picture to an RGB prediction, see
-            :meth:`colorlab.models.base.Colorizer.paint`.
+            :meth:`colorlab.models.base.Colorizer.with_input`.
     """
 
     target: str = "ab"

@@ -62,7 +62,7 @@ class UNetVAEConfig:
         free_bits: nats of each channel that cost nothing, so that none falls silent for good.
         encoder: of the UNet inside.
         input_skip: add the gray picture to an RGB prediction, see
-            :meth:`colorlab.models.base.Colorizer.paint`.
+            :meth:`colorlab.models.base.Colorizer.with_input`.
     """
 
     target: str = "ab"

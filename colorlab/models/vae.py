@@ -55,7 +55,7 @@ class VAEConfig:
         beta, warm_up, free_bits: see :class:`colorlab.models.unet_vae.UNetVAEConfig`.
         encoder: frozen and pretrained, see :mod:`colorlab.models.encoders`.
         input_skip: add the gray picture to an RGB prediction, see
-            :meth:`colorlab.models.base.Colorizer.paint`.
+            :meth:`colorlab.models.base.Colorizer.with_input`.
     """
 
     target: str = "ab"
