@@ -17,6 +17,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from colorlab import checkpoints
+from colorlab.models import encoders
 
 _DRAWS = re.compile(
     r":(sample|mean|best|boost)[\d.]*$"
@@ -48,8 +49,9 @@ def training_cost(
 
     Returns:
         ``parameters``: numbers that colorize, in the file and in the released networks it stands
-        on; for a network also ``steps``, ``training minutes`` and ``trained on``, the device. A
-        fitted table was counted, not trained: it has parameters alone.
+        on, the pretrained encoder included; for a network also ``steps``, ``training minutes``
+        (the encoder's not) and ``trained on``, the device. A fitted table was counted, not
+        trained: it has parameters alone.
 
     Raises:
         FileNotFoundError, ValueError: no such checkpoint, or no such name.
@@ -65,6 +67,8 @@ def training_cost(
         )
         for stem in stems
     ]
+    if card["config"].get("encoder") == encoders.IMAGENET:
+        bases.append(encoders.FOLDER / encoders.FILE.format(encoders.IMAGENET))
     cost: dict[str, object] = {"parameters": sum(map(_numbers, (file, *bases)))}
     if "steps" in card:
         cost |= {

@@ -38,68 +38,83 @@ class Recipe:
         return self.model if self.target == "ab" else f"{self.model}-{self.target}"
 
 
-_CROPS = ("--augment", "crop")  # as the released weights, see data/README.md
+# As the released weights, see data/README.md: a frozen pretrained encoder, whole pictures.
+_PRETRAINED = ("--encoder", "imagenet")
+_UNET = (*_PRETRAINED, "--set", "fold=8")
 _DRAWN = ("sample", "mean8", "best8")
+# The reference course's target, at half the side; the gray picture is added to the prediction.
+_RGB = ("--size", "128", "--set", "input_skip=true")
 RECIPES = (
-    Recipe("resnet", share=4, options=("--loss", "huber", *_CROPS)),
+    Recipe("resnet", share=4, options=(*_PRETRAINED, "--loss", "huber", "--weight-decay", "0.02")),
     Recipe(
         "unet",
         share=10,
         options=(
-            *("--loss", "huber", "--dropout", "0.2", "--weight-decay", "0.05"),
-            *("--augment", "tone"),
+            *(*_UNET, "--loss", "huber", "--dropout", "0.1", "--weight-decay", "0.05"),
+            *("--learning-rate", "1.5e-3"),
         ),
     ),
-    Recipe("vae", share=3, start="resnet", options=_CROPS, draws=_DRAWN),
+    Recipe("vae", share=3, start="resnet", options=_PRETRAINED, draws=_DRAWN),
     Recipe(
         "unet_vae",
         share=2,
         start="unet",
         options=(
-            *_CROPS,
-            *("--batch-size", "16", "--set", "sigma=30", "--set", "latents=[8,0,0]"),
+            *(*_UNET, "--learning-rate", "1e-3"),
+            *("--set", "sigma=30", "--set", "latents=[8,0,0]"),
         ),
         draws=_DRAWN,
     ),
     Recipe(
         "gan",
-        share=2,
+        share=1,
         start="resnet",
-        options=(*_CROPS, "--learning-rate", "6e-4", "--set", "l1_weight=40"),
+        options=(*_PRETRAINED, "--learning-rate", "6e-4", "--set", "l1_weight=40"),
     ),
-    Recipe("unet_gan", share=2, start="unet", options=(*_CROPS, "--learning-rate", "6e-4")),
+    Recipe("unet_gan", share=1, start="unet", options=(*_UNET, "--learning-rate", "6e-4")),
     Recipe(
         "diffusion",
         share=6,
         start="unet",
         options=(
-            *(*_CROPS, "--batch-size", "8", "--learning-rate", "5e-3"),
-            *("--set", "reach=40", "--set", "tones=60"),
+            *(*_UNET, "--batch-size", "8", "--learning-rate", "5e-3"),
+            *("--set", "reach=60", "--set", "tones=120"),
         ),
         draws=_DRAWN,
     ),
-    Recipe("classifier", share=4, start="unet", options=(*_CROPS, "--learning-rate", "1e-3")),
-    Recipe("resnet", "rgb"),  # with the reference's squared error
-    Recipe("unet", "rgb"),
+    Recipe(
+        "classifier",
+        share=3,
+        start="unet",
+        options=(
+            *(*_UNET, "--batch-size", "16", "--learning-rate", "1e-3"),
+            *("--weight-decay", "0.05"),
+        ),
+    ),
+    Recipe("resnet", "rgb", options=_RGB),  # with the reference's squared error
+    Recipe("unet", "rgb", options=_RGB),
     Recipe(
         "diffusion",
         "rgb",
         start="unet-rgb",
-        options=("--batch-size", "8", "--learning-rate", "5e-3"),
+        options=("--size", "128", "--batch-size", "8", "--learning-rate", "5e-3"),
         draws=_DRAWN,
     ),
-    Recipe("vae", "rgb", options=_REFERENCE),
+    Recipe("vae", "rgb", options=(*_RGB, *_REFERENCE)),
     Recipe(
         "unet_vae",
         "rgb",
-        options=(*_REFERENCE, "--set", "latents=[64,0,0]", "--batch-size", "16"),
+        options=(*_RGB, *_REFERENCE, "--set", "latents=[64,0,0]", "--batch-size", "16"),
     ),
     Recipe(
         "gan",
         "rgb",
-        options=("--set", 'upsampling="transposed"', "--set", "l1_weight=0", "--batch-size", "16"),
+        options=(
+            *(*_RGB, "--set", 'upsampling="transposed"', "--set", "l1_weight=0"),
+            *("--batch-size", "16"),
+        ),
     ),
-    Recipe("unet_gan", "rgb", options=("--set", "l1_weight=100", "--batch-size", "16")),
+    Recipe("unet_gan", "rgb", options=(*_RGB, "--set", "l1_weight=100", "--batch-size", "16")),
 )
 
 

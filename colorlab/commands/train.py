@@ -7,6 +7,7 @@ import dataclasses
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -245,8 +246,14 @@ def _steps_in(
 
 def facts(history, config: TrainConfig, train, val, device: torch.device) -> dict:
     """What the card tells of a training run."""
+    folders = Counter(Path(name).parts[0] for name in train.names if len(Path(name).parts) > 1)
     return {
-        "trained_on": {"source": train.source, "sha256": train.sha256, "pictures": len(train)},
+        "trained_on": {
+            "source": train.source,
+            "sha256": train.sha256,
+            "pictures": len(train),
+            **({"folders": dict(folders)} if folders else {}),
+        },
         "seed": config.seed,
         "steps": config.steps,
         "training": {

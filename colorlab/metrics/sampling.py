@@ -62,6 +62,9 @@ class Sampled(MeanOf):
         super().__init__(model, 1)
 
 
+MOST = 8.0  # a larger factor turns noise up, not colour
+
+
 class Boosted:
     """A model's *ab* times a factor: the baseline of every vivid model.
 
@@ -97,6 +100,9 @@ def matching_factor(model: Colorizer, pictures: Pictures, wanted: float | None =
         model: predicts *ab*; deterministic.
         pictures: to choose it on, validation pictures.
         wanted: colourfulness to reach; that of the pictures unless told.
+
+    Raises:
+        ValueError: a factor of 8 does not reach it.
     """
     if wanted is None:
         wanted = float(colorfulness(from_uint8(torch.from_numpy(np.array(pictures.rgb)))).mean())
@@ -104,11 +110,16 @@ def matching_factor(model: Colorizer, pictures: Pictures, wanted: float | None =
     for start in range(0, len(pictures), 16):
         L = lightness(from_uint8(torch.from_numpy(np.array(pictures.rgb[start : start + 16]))))
         known.append((L, model.answers(L, 1)[0]))
-    low, high = 0.0, 8.0
+    low, high = 0.0, MOST
     while high - low > 0.001 * high:
         factor = (low + high) / 2
         made = [colorfulness(round_to_8_bit(model.finish(L, factor * ab))) for L, ab in known]
         low, high = (factor, high) if torch.cat(made).mean() < wanted else (low, factor)
+    if high == MOST:
+        raise ValueError(
+            f"ab times {MOST:g} does not reach a colourfulness of {wanted:.1f}; "
+            "the model predicts nearly gray"
+        )
     return (low + high) / 2
 
 

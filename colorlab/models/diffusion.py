@@ -49,7 +49,16 @@ class Diffusion(Colorizer):
 
     def __init__(self, config: DiffusionConfig = DiffusionConfig()) -> None:
         super().__init__(config)
-        shared = ("target", "size", "fold", "widths", "attention", "dropout", "encoder")
+        shared = (
+            "target",
+            "size",
+            "fold",
+            "widths",
+            "attention",
+            "dropout",
+            "encoder",
+            "input_skip",
+        )
         self.unet = UNet(UNetConfig(**{name: getattr(config, name) for name in shared}))
         self.multiple = self.unet.multiple
         chroma = config.target == "ab"
@@ -88,7 +97,8 @@ class Diffusion(Colorizer):
         ``maps`` are those of the pretrained encoder, where they are known already.
         """
         seen = self.unet.climb(*self.unet.encode(L, maps))
-        return Seen(self.to_units(self.unet.head(seen[0])), self.denoiser.look(seen))
+        mean = self.unet.with_input(self.unet.head(seen[0]), L)
+        return Seen(self.to_units(mean), self.denoiser.look(seen))
 
     def to_units(self, answer: Tensor) -> Tensor:
         """Chroma in CIE units or sRGB to the model's units, in which its spread is 1."""

@@ -47,6 +47,7 @@ class DiffusionConfig:
         sampler: "euler" or "heun"; "ddim" with the other formulation.
         steps: of a draw.
         encoder: of the UNet that looks at L.
+        input_skip: of that UNet.
     """
 
     target: str = "ab"
@@ -71,6 +72,7 @@ class DiffusionConfig:
     sampler: str = "euler"
     steps: int = 10
     encoder: str = SCRATCH
+    input_skip: bool = False
 
     def __post_init__(self) -> None:
         for name, known in (

@@ -51,12 +51,12 @@ def test_every_recipe_is_a_command_that_makes_its_model(recipe, tmp_path):
 
 
 def test_what_is_asked_for_wins_over_the_recipe(tmp_path):
-    for asked, augment in (((), "tone"), (("--augment", "none"), "none")):
+    for asked, size in (((), 128), (("--size", "64"), 64)):
         args = arguments(
             "--all", "--only", "unet,unet-rgb", "--budget", 1, "--out", tmp_path, *asked
         )
         planned = {recipe.row: arguments(*words) for recipe, _, words in train_all.stages(args)}
-        assert planned["unet"].augment == augment
+        assert planned["unet-rgb"].size == size
         assert [planned[row].eight_bit for row in ("unet", "unet-rgb")] == [False, True]
 
 

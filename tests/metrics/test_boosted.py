@@ -15,7 +15,7 @@ from colorlab.models import build
 def model():
     torch.manual_seed(0)
     made = build("unet", size=64).eval()
-    torch.nn.init.normal_(made.head.project.weight, std=0.02)
+    torch.nn.init.normal_(made.head.project.weight, std=0.2)
     return made
 
 
@@ -46,7 +46,9 @@ def test_the_matching_factor_gives_the_wanted_colourfulness(model, pictures):
     )
 
 
-def test_what_cannot_be_turned_up_is_refused(model):
+def test_what_cannot_be_turned_up_is_refused(model, pictures):
+    with pytest.raises(ValueError, match="times 8 does not reach a colourfulness of 1000"):
+        matching_factor(model, pictures, 1000.0)
     with pytest.raises(ValueError, match="must not be negative, got -1"):
         Boosted(model, -1)
     with pytest.raises(ValueError, match="predicts rgb"):
