@@ -2,8 +2,7 @@
 
 from colorlab.classical.baselines import TABLES, Gray, LookupTable, MeanChroma, Oracle
 from colorlab.classical.counts import ColorCounts, count_colors
-from colorlab.classical.hints import LevinHints, random_hints
-from colorlab.classical.kriging import krige, levin_guided
+from colorlab.classical.hints import LevinHints, krige, levin_guided, random_hints
 from colorlab.classical.neighbours import KnnColorizer
 from colorlab.classical.regression import RidgeColorizer
 from colorlab.classical.scribbles import Scribbles, levin
