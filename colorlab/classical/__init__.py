@@ -1,7 +1,14 @@
 """Colorization without a network, and the rows that every table is measured against."""
 
-from colorlab.classical.baselines import TABLES, Gray, LookupTable, MeanChroma, Oracle
-from colorlab.classical.counts import ColorCounts, count_colors
+from colorlab.classical.baselines import (
+    TABLES,
+    ColorCounts,
+    Gray,
+    LookupTable,
+    MeanChroma,
+    Oracle,
+    count_colors,
+)
 from colorlab.classical.hints import LevinHints, krige, levin_guided, random_hints
 from colorlab.classical.neighbours import KnnColorizer
 from colorlab.classical.regression import RidgeColorizer
