@@ -139,12 +139,10 @@ def plan(height: int, width: int, device: torch.device) -> list[list[Group]]:
             indices.append(tops * width + lefts)
             group = Group(shape, tops, lefts, *(torch.from_numpy(i).to(device) for i in indices))
             level.append(group)
-            first = 0
-            for part in parts:
-                last = first + len(part.tops)
+            ends = np.cumsum([len(part.tops) for part in parts])
+            for part, index in zip(parts, np.split(np.arange(ends[-1]), ends[:-1]), strict=True):
                 if part.parent is not None:
-                    part.parent.children.append(Child(group, np.arange(first, last), part.place))
-                first = last
+                    part.parent.children.append(Child(group, index, part.place))
             for half, dy, dx in shape.cut()[1]:
                 y, x = half.ring()
                 where = torch.from_numpy(place[y + dy, x + dx]).to(device)

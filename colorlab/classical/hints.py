@@ -58,10 +58,6 @@ def random_hints(rgb: Tensor, n: int, seed: int = 0) -> tuple[Tensor, Tensor]:
 
     Returns:
         ab (N, 2, H, W) in CIE units, 0 without a hint, and mask (N, 1, H, W) bool.
-
-    Raises:
-        TypeError: not a floating-point tensor.
-        ValueError: not a batch of images, or n out of range.
     """
     chroma = rgb_to_lab(rgb)[..., 1:, :, :]
     if rgb.ndim != 4:
@@ -134,12 +130,9 @@ class LevinHints:
     :meth:`colorize_known`.
 
     Args:
-        n: hints per image.
+        n: hints per image, at least 1.
         seed: of the pixels; see :func:`random_hints`.
         guided: add kriging's prediction, see :func:`levin_guided`.
-
-    Raises:
-        ValueError: n is below 1.
     """
 
     def __init__(self, n: int, seed: int = 0, guided: bool = False) -> None:

@@ -68,10 +68,7 @@ class Rectangle(NamedTuple):
     @property
     def slices(self) -> tuple[slice, slice]:
         """Rows and columns."""
-        return (
-            slice(self.top, self.top + self.height),
-            slice(self.left, self.left + self.width),
-        )
+        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
 
 
 class SwatchPair(NamedTuple):
@@ -88,12 +85,9 @@ def take_samples(
 
     Args:
         reference_rgb: (3, h, w) or (1, 3, h, w) sRGB in [0, 1], at least 5x5.
-        count: about how many samples; one at random in each cell of an even grid.
+        count: about how many samples, at least 1; one at random in each cell of an even grid.
         seed: of the jitter.
         part: sample this part alone; the neighbourhoods still see the whole image.
-
-    Raises:
-        ValueError: wrong shape, too small, a NaN, values outside [0, 1], or ``count`` < 1.
     """
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
