@@ -76,12 +76,15 @@ def rarity(frequency: Tensor, mix: float = 0.5, sigma: float = 5.0) -> Tensor:
     return weight / (weight * frequency).sum()
 
 
-def annealed_mean(logits: Tensor, temperature: float = 0.38) -> Tensor:
-    """One colour for each place's distribution over bins (equation 5).
+def annealed_mean(
+    logits: Tensor, temperature: float = 0.38, centres: Tensor | None = None
+) -> Tensor:
+    """One colour for each position's distribution over bins (equation 5).
 
     Args:
-        logits: (N, Q, h, w).
-        temperature: 1 gives the mean; towards 0 the likeliest bin.
+        logits: (N, Q, h, w), or log probabilities; -inf where a bin is impossible.
+        temperature: 1 gives the mean; towards 0 the most probable bin.
+        centres: (Q, 2) of the bins, CIE units; None for :func:`bin_centres`.
 
     Returns:
         (N, 2, h, w) in CIE units.
@@ -89,7 +92,8 @@ def annealed_mean(logits: Tensor, temperature: float = 0.38) -> Tensor:
     Raises:
         ValueError: the temperature is not positive.
     """
-    if temperature <= 0:
+    if not temperature > 0:
         raise ValueError(f"the temperature must be positive, got {temperature}")
     share = (logits.float() / temperature).softmax(dim=1)
-    return torch.einsum("nqhw,qc->nchw", share, bin_centres().to(share))
+    centres = bin_centres() if centres is None else centres
+    return torch.einsum("nqhw,qc->nchw", share, centres.to(share))

@@ -1,4 +1,4 @@
-"""Levin's equations at 256x256 for SciPy's direct solver: what ours is held against."""
+"""Levin's equations for SciPy's direct solver: the reference for ours."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ import torch
 from scipy.sparse import coo_array
 from scipy.sparse.linalg import spsolve
 
-from colorlab.classical.dissection import NEIGHBOURS
+from colorlab.classical.gridsolver import NEIGHBOURS
 from colorlab.classical.scribbles import affinities
 
-SIZE = 256
+SIZE = 256  # of the photographs in the tests and the benchmark
 
 
 def equations(L, ab, mask):
     """The equations for SciPy: matrix, and right sides (H * W, 2)."""
     weights = (affinities(L)[0] * ~mask[0]).numpy()  # (8, H, W), none for hints
-    number = np.arange(SIZE * SIZE).reshape(SIZE, SIZE)
-    steps = np.array([dy * SIZE + dx for dy, dx in NEIGHBOURS])
+    height, width = L.shape[-2:]
+    number = np.arange(height * width).reshape(height, width)
+    steps = np.array([dy * width + dx for dy, dx in NEIGHBOURS])
     k, y, x = np.nonzero(weights)
     rows = np.concatenate([number.ravel(), number[y, x]])
     columns = np.concatenate([number.ravel(), number[y, x] + steps[k]])
-    values = np.concatenate([np.ones(SIZE * SIZE), -weights[k, y, x]])
+    values = np.concatenate([np.ones(height * width), -weights[k, y, x]])
     right = torch.where(mask, ab, 0).double().flatten(2)[0].T.numpy()
     return coo_array((values, (rows, columns))).tocsc(), right
 

@@ -79,8 +79,23 @@ def test_the_annealed_mean_goes_from_the_mean_to_the_mode():
     torch.testing.assert_close(annealed_mean(logits).flatten(), wanted, rtol=1e-4, atol=1e-3)
 
 
+def test_the_annealed_mean_takes_other_centres():
+    centres = torch.tensor([[0.0, 0.0], [30.0, 0.0], [0.0, -60.0]])
+    logits = torch.tensor([0.5, 0.3, 0.2]).log()[None, :, None, None]
+    mean = annealed_mean(logits, 1.0, centres).flatten()
+    torch.testing.assert_close(mean, torch.tensor([9.0, -12.0]))
+    mode = annealed_mean(logits, 0.01, centres).flatten()
+    torch.testing.assert_close(mode, centres[0], atol=1e-4, rtol=0)
+    # By hand: squares 0.25, 0.09, 0.04 over 0.38.
+    half = annealed_mean(logits, 0.5, centres).flatten()
+    torch.testing.assert_close(half, torch.tensor([30 * 9 / 38, -60 * 4 / 38]))
+    sure = torch.tensor([0.0, 1.0, 0.0]).log()[None, :, None, None]
+    assert annealed_mean(sure, centres=centres).flatten().tolist() == [30, 0]
+
+
 def test_what_makes_no_sense_is_refused():
     with pytest.raises(ValueError, match=r"in \(0, 1\], got 0"):
         rarity(torch.ones(len(bin_centres())), mix=0)
-    with pytest.raises(ValueError, match="positive, got 0"):
-        annealed_mean(torch.zeros(1, len(bin_centres()), 1, 1), 0)
+    for temperature in (0, np.nan):
+        with pytest.raises(ValueError, match=f"positive, got {temperature}"):
+            annealed_mean(torch.zeros(1, len(bin_centres()), 1, 1), temperature)

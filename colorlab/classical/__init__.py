@@ -1,15 +1,20 @@
 """Colorization without a network, and the rows that every table is measured against."""
 
-from colorlab.classical.baselines import TABLES, Gray, LookupTable, MeanChroma, Oracle
-from colorlab.classical.counts import ColorCounts, count_colors
-from colorlab.classical.hints import LevinHints, random_hints
-from colorlab.classical.kriging import krige, levin_guided
-from colorlab.classical.library import WelshLibrary
+from colorlab.classical.baselines import (
+    TABLES,
+    ColorCounts,
+    Gray,
+    LookupTable,
+    MeanChroma,
+    Oracle,
+    count_colors,
+)
+from colorlab.classical.hints import LevinHints, krige, levin_guided, random_hints
 from colorlab.classical.neighbours import KnnColorizer
 from colorlab.classical.regression import RidgeColorizer
 from colorlab.classical.scribbles import Scribbles, levin
 from colorlab.classical.transfer import reinhard
-from colorlab.classical.welsh import welsh, welsh_swatches
+from colorlab.classical.welsh import WelshLibrary, welsh, welsh_swatches
 
 # What is fitted on pictures, by the name of its row; TABLES need their colour counts only.
 FITTED = {"welsh": WelshLibrary, "ridge": RidgeColorizer, "knn": KnnColorizer}

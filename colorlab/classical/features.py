@@ -1,10 +1,10 @@
-"""What a gray picture tells about each small cell of it: features for regression and k-NN.
+"""Features of each small cell of a gray image, for regression and k nearest neighbours.
 
-Everything is measured on cells of 4x4 pixels, the size at which chroma is asked for: tone and
-texture of the cell, the same at coarser scales and on every side, the place in the picture, and
-the picture as a whole. Mirroring the picture leaves each feature unchanged, for the world does
-not care about left and right. Deshpande, Rock and Forsyth 2015 ("Learning Large-Scale
-Automatic Image Colorization") use the same kinds. Taught in notebook 02.
+Everything is measured on cells of 4x4 pixels, the resolution at which chroma is predicted: tone
+and texture of the cell, the same at coarser scales and on every side, the position in the image,
+and the image as a whole. Mirroring the image leaves each feature unchanged, since left and right
+say nothing about colour. Deshpande, Rock and Forsyth 2015 ("Learning Large-Scale Automatic Image
+Colorization") use features of the same types. Taught in notebook 02.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from torch import Tensor
 
 from colorlab.checks import check_lightness
 from colorlab.data.quick import STRIDE, quick_lab
+from colorlab.resizing import resize_to_area
 
 if TYPE_CHECKING:
     from colorlab.data.pictures import Pictures
 
-SMALLEST = 16  # pixels, side of the smallest picture that features are computed on
+SMALLEST = 16  # pixels, side of the smallest image that features are computed on
 SCALES = (2, 4, 8, 16)  # cells, side of the squares that coarser features average
-_BANDS = 4  # rows of the picture whose mean tone and texture every cell knows
-_LEVELS = 8  # of the histogram of L that every cell knows
+_BANDS = 4  # of rows of the image, whose mean tone and texture are features of every cell
+_LEVELS = 8  # of the histogram of L, a feature of every cell
 _CHUNK = 16  # pictures at a time
 
 
@@ -49,9 +50,6 @@ def local_features(L: Tensor) -> Tensor:
 
     Returns:
         (N, D, H/4, W/4) float32. Feature 0 is the cell's mean L / 100.
-
-    Raises:
-        ValueError: wrong shape, too small, not multiples of 4, or values that are not lightness.
     """
     check_lightness(L, least=SMALLEST)
     height, width = L.shape[-2:]
@@ -72,10 +70,20 @@ def local_features(L: Tensor) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
+def resized_features(L: Tensor, size: int) -> Tensor:
+    """:func:`local_features` of L (N, 1, H, W), resized to the area of training pictures.
+
+    Features depend on scale, so they are computed at about the area of ``size`` x ``size``.
+    """
+    check_lightness(L)
+    return local_features(resize_to_area(L.cpu(), size, STRIDE, SMALLEST))
+
+
 def _tone_and_texture(tone: Tensor) -> Tensor:
     """Mean, deviation, and the strength of edges in four directions: (N, 1, H, W) to (N, 6, h, w).
 
-    Texture is on a log scale: the step from none to little tells more than from much to more.
+    Texture is on a log scale: a step from none to little is more informative than from much to
+    more.
     """
     mean = F.avg_pool2d(tone, STRIDE)
     rest = tone - F.interpolate(mean, scale_factor=STRIDE)  # so that squares keep their digits
@@ -86,16 +94,10 @@ def _tone_and_texture(tone: Tensor) -> Tensor:
     down = (p[..., 2:, middle] - p[..., :-2, middle]).abs()
     falling = (p[..., 2:, 2:] - p[..., :-2, :-2]).abs()
     rising = (p[..., 2:, :-2] - p[..., :-2, 2:]).abs()
-    # The two diagonals change places in a mirror: their sum and their difference's size do not.
+    # A mirror swaps the two diagonals: their sum and the size of their difference are unchanged.
     slopes = F.avg_pool2d(torch.cat([across, down, falling, rising], dim=1), STRIDE)
     across, down, falling, rising = slopes.split(1, dim=1)
-    texture = [
-        variance.sqrt(),
-        across,
-        down,
-        falling + rising,
-        (falling - rising).abs(),
-    ]
+    texture = (variance.sqrt(), across, down, falling + rising, (falling - rising).abs())
     return torch.cat([mean, *(torch.log10(t + 0.01) + 2 for t in texture)], dim=1)
 
 
@@ -107,7 +109,7 @@ def _sides(x: Tensor) -> list[Tensor]:
 
 
 def _place(height: int, width: int) -> Tensor:
-    """Height in the picture and distance from its middle column: (1, 3, h, w) in [-1, 1]."""
+    """Height in the image and distance from its middle column: (1, 3, h, w) in [-1, 1]."""
     y = (torch.arange(height) + 0.5) / height * 2 - 1
     x = (torch.arange(width) + 0.5) / width * 2 - 1
     y, x = torch.meshgrid(y, x.abs(), indexing="ij")
@@ -115,7 +117,7 @@ def _place(height: int, width: int) -> Tensor:
 
 
 def _whole(fine: Tensor) -> Tensor:
-    """What every cell knows of its picture: tones, and tone and texture of four bands: (N, 17)."""
+    """Features of the whole image: its tones, and tone and texture of four bands: (N, 17)."""
     tone = fine[:, :1].flatten(1)
     levels = torch.linspace(0, 1, _LEVELS).to(fine)
     share = (1 - (tone[..., None] - levels).abs() * (_LEVELS - 1)).clamp_min(0).mean(dim=1)
@@ -134,7 +136,7 @@ def sample_cells(pictures: Pictures, count: int, seed: int = 0) -> Cells:
     random = np.random.default_rng(seed)
     total = (pictures.size // STRIDE) ** 2
     each = min(total, max(1, round(count / len(pictures))))
-    # Allocated once: small pieces kept between large ones would leave the memory in shreds.
+    # Allocated once: small pieces kept between large ones would fragment the memory.
     features, chroma = torch.empty(0), torch.empty(len(pictures) * each, 2)
     for start in range(0, len(pictures), _CHUNK):
         L, ab = quick_lab(np.asarray(pictures.rgb[start : start + _CHUNK]))

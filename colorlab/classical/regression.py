@@ -1,10 +1,10 @@
-"""Ridge regression from what a cell looks like to its chroma: linear, closed form, one minute.
+"""Ridge regression from the features of a cell to its chroma: linear, closed form, one minute.
 
 Deshpande, Rock and Forsyth 2015 ("Learning Large-Scale Automatic Image Colorization") learn
-a quadratic objective over local features; kept small here: the features of
-:mod:`colorlab.classical.features`, random ramps of them so that a line can bend (Rahimi and
-Recht 2008, "Random Features for Large-Scale Kernel Machines", is the idea), and one linear
-system to solve. Taught in notebook 02.
+a quadratic objective over local features. This is a smaller version: the features of
+:mod:`colorlab.classical.features`, random ramps of them, which make the model nonlinear (after
+Rahimi and Recht 2008, "Random Features for Large-Scale Kernel Machines"), and one linear system.
+Taught in notebook 02.
 """
 
 from __future__ import annotations
@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from colorlab.checks import check_lightness, check_names
-from colorlab.classical.features import SMALLEST, local_features, sample_cells
+from colorlab.checks import check_names
+from colorlab.classical.features import resized_features, sample_cells
 from colorlab.color import join
-from colorlab.data.quick import STRIDE
-from colorlab.resizing import resize_to_area
 
 if TYPE_CHECKING:
     from colorlab.data.pictures import Pictures
@@ -27,14 +25,14 @@ if TYPE_CHECKING:
 _ROWS = 8192  # cells expanded at a time
 _LEAST_ERROR = 1.0  # CIE units; errors below this are not weighted any higher
 _NAMES = ("center", "scale", "directions", "offsets", "weights")  # tensors, beside the size
-_EXTREME = 5.0  # standard deviations; features are cut here, a line must not run away
+_EXTREME = 5.0  # standard deviations; features are clipped here to limit extrapolation
 
 
 def solve_ridge(gram: Tensor, moment: Tensor, penalty: float) -> Tensor:
     """Least squares with a penalty on the weights, in closed form.
 
-    Minimises |X w - y|^2 + penalty |w|^2, the weight of the first column, the intercept,
-    being free: w = (X^T X + penalty I)^-1 X^T y.
+    Minimises |X w - y|^2 + penalty |w|^2 by w = (X^T X + penalty I)^-1 X^T y; the weight of the
+    first column, the intercept, has no penalty.
 
     Args:
         gram: X^T X, (D, D) float64; the first column of X is 1.
@@ -76,7 +74,7 @@ class RidgeColorizer:
         rounds: int = 2,
         seed: int = 0,
     ) -> RidgeColorizer:
-        """Fit on cells drawn from the pictures.
+        """Fit on cells sampled from the pictures.
 
         Args:
             pictures: the training set; sides are multiples of 4, at least 16.
@@ -84,12 +82,12 @@ class RidgeColorizer:
             ramps: how many random features max(0, x . d + o); 0 makes a plain linear model.
             penalty: on the weights, as a share of the number of cells.
             rounds: of reweighting, each a weighted ridge with weights 1 / error. 0 is least
-                squares and gives the mean colour, gray where colours disagree; some rounds
+                squares and gives the mean colour, gray where colours disagree; further rounds
                 approach the median, which Delta-E rewards.
             seed: of the cells and the ramps.
 
         Raises:
-            ValueError: no pictures, or of a side that does not do.
+            ValueError: no pictures, or a side that is under 16 or no multiple of 4.
         """
         sample = sample_cells(pictures, cells, seed)
         generator = torch.Generator().manual_seed(seed)
@@ -111,7 +109,7 @@ class RidgeColorizer:
         return model
 
     def _refit(self, features: Tensor, ab: Tensor, weight: Tensor, penalty: float) -> Tensor:
-        """Solve for the weights with one weight a cell (M,); return each cell's error (M,)."""
+        """Solve for the weights, with ``weight`` (M,) on the cells; return their errors (M,)."""
         width = len(self.weights)
         gram = torch.zeros(width, width, dtype=torch.float64)
         moment = torch.zeros(width, 2, dtype=torch.float64)
@@ -123,12 +121,8 @@ class RidgeColorizer:
             gram += weighted @ expanded
             moment += weighted @ y
         self.weights = solve_ridge(gram, moment, penalty * weight.sum().item()).float()
-        return torch.cat(
-            [
-                (self._expand(x) @ self.weights - y).norm(dim=1)
-                for x, y in zip(features.split(_ROWS), ab.split(_ROWS), strict=True)
-            ]
-        )
+        predicted = torch.cat([self._expand(x) @ self.weights for x in features.split(_ROWS)])
+        return (predicted - ab).norm(dim=1)
 
     def _expand(self, features: Tensor) -> Tensor:
         """Features (M, D) to what the weights multiply: 1, the features and the ramps."""
@@ -137,24 +131,14 @@ class RidgeColorizer:
         return torch.cat([torch.ones_like(z[:, :1]), z, ramps], dim=1)
 
     def chroma(self, L: Tensor) -> Tensor:
-        """Coarse chroma of L (N, 1, H, W): (N, 2, h, w) in CIE units, a quarter of its size.
-
-        Raises:
-            ValueError: wrong shape, or values that are not lightness.
-        """
-        check_lightness(L)
-        L_here = resize_to_area(L.cpu(), self.size, STRIDE, SMALLEST)
-        features = local_features(L_here)  # (N, D, h, w)
+        """Coarse chroma of L (N, 1, H, W): (N, 2, h, w) in CIE units, a quarter of its size."""
+        features = resized_features(L, self.size)  # (N, D, h, w)
         rows = features.flatten(2).transpose(1, 2)  # (N, h*w, D)
-        ab = torch.stack([self._expand(picture) @ self.weights for picture in rows])
+        ab = torch.stack([self._expand(one) @ self.weights for one in rows])
         return ab.transpose(1, 2).unflatten(2, features.shape[-2:]).to(L)
 
     def colorize(self, L: Tensor) -> Tensor:
-        """L (N, 1, H, W) in [0, 100], any size, to sRGB (N, 3, H, W); L is kept.
-
-        Raises:
-            ValueError: as :meth:`chroma`.
-        """
+        """L (N, 1, H, W) in [0, 100], any size, to sRGB (N, 3, H, W); L is kept."""
         return join(L, self.chroma(L))
 
     def tensors(self) -> dict[str, Tensor]:
@@ -165,6 +149,6 @@ class RidgeColorizer:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> RidgeColorizer:
-        """Undo :meth:`tensors`. Raises ValueError where they are another row's."""
+        """Undo :meth:`tensors`. Raises ValueError if they belong to another method."""
         check_names(tensors, {*_NAMES, "size"})
         return cls(tensors)

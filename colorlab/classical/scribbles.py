@@ -6,12 +6,12 @@ neighbours s in the 3x3 window,
 .. math:: x_r = \sum_s w_{rs} x_s, \qquad w_{rs} \propto e^{-(Y_r - Y_s)^2 / \sigma_r^2},
 
 with :math:`\sigma_r^2` from the variance of the window. Hints are boundary values. The system has
-one row a pixel, the same for a and b, and is solved exactly by nested dissection. Iterative
-solvers are no safe choice here. Weights span eleven orders of magnitude, and a small residual
-says little: BiCGSTAB with incomplete LU left one of 8e-4, and chroma 17 units off.
+one row per pixel, the same for a and b, and is solved exactly by nested dissection. Iterative
+solvers are not reliable here. Weights span eleven orders of magnitude, so a small residual does
+not mean a small error: BiCGSTAB with incomplete LU left a residual of 8e-4 and chroma 17 units off.
 
-The answer is a random walk's: from r, step to s with probability w_rs until a hint is met; x_r is
-the mean colour met. So chroma never leaves the range of the hints.
+The solution is that of a random walk: from r, step to s with probability w_rs until a hint is
+reached; x_r is the expected colour of that hint. So chroma never leaves the range of the hints.
 
 Source: A. Levin, D. Lischinski, Y. Weiss, "Colorization using optimization", SIGGRAPH 2004. As in
 the authors' published program, the variance is scaled and floored (the constants below), and rows
@@ -27,8 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from colorlab.checks import check_lightness
-from colorlab.classical.dissection import NEIGHBOURS
-from colorlab.classical.gridsolver import GridSolver
+from colorlab.classical.gridsolver import NEIGHBOURS, GridSolver
 
 # Of the authors' program, for lightness in [0, 1].
 _VARIANCE_SCALE = 0.6
@@ -43,8 +42,8 @@ def affinities(L: Tensor) -> Tensor:
         L: (N, 1, H, W) in [0, 100].
 
     Returns:
-        (N, 8, H, W) float64 in the order of :data:`colorlab.classical.dissection.NEIGHBOURS`.
-        They sum to 1 over the neighbours; a neighbour outside the picture has weight 0.
+        (N, 8, H, W) float64 in the order of :data:`colorlab.classical.gridsolver.NEIGHBOURS`.
+        They sum to 1 over the neighbours; a neighbour outside the image has weight 0.
     """
     y = L.double() / 100
     height, width = y.shape[-2:]
@@ -64,24 +63,24 @@ def affinities(L: Tensor) -> Tensor:
 
 
 def levin(L: Tensor, ab: Tensor, mask: Tensor, confidence: float | Tensor = 1.0) -> Tensor:
-    """Spread the colour of hints over a picture, by the method of Levin et al. 2004.
+    """Spread the colour of hints over an image, by the method of Levin et al. 2004.
 
     Args:
         L: (N, 1, H, W) in [0, 100].
         ab: (N, 2, H, W), CIE units, read where ``mask`` is true only.
-        mask: (N, 1, H, W) bool, true where there is a hint. Each picture needs one at least.
+        mask: (N, 1, H, W) bool, true where there is a hint; at least one per image.
         confidence: c in (0, 1], a number or (N, 1, H, W), read where ``mask`` is true. A hint
             pixel takes the share c of its colour from its hint and the rest from its neighbours:
-            x = c * hint + (1 - c) * sum(w * x). 1 keeps hints exactly. A guess for every pixel
-            is a hint everywhere with a low c.
+            x = c * hint + (1 - c) * sum(w * x). 1 keeps hints exactly. A prediction for every
+            pixel enters as a hint everywhere with a low c.
 
     Returns:
-        (N, 2, H, W) chroma in CIE units, in the precision of ``L``. A picture of 256x256 takes
+        (N, 2, H, W) chroma in CIE units, in the precision of ``L``. An image of 256x256 takes
         a quarter of a second on one core, one of 1024x1024 ten seconds and 1 GB.
 
     Raises:
-        TypeError: no tensors, integer lightness or chroma, or a mask that is not bool.
-        ValueError: shapes or devices that differ, a picture without a hint, a value that is not
+        TypeError: not tensors, integer lightness or chroma, or a mask that is not bool.
+        ValueError: shapes or devices that differ, an image without a hint, a value that is not
             finite, or a confidence outside (0, 1].
     """
     share, wanted = check_hints(L, ab, mask, confidence)
@@ -94,11 +93,11 @@ def levin(L: Tensor, ab: Tensor, mask: Tensor, confidence: float | Tensor = 1.0)
 
 
 class Scribbles:
-    """One picture on which hints come and go: what a live canvas calls after each stroke.
+    """One image with changing hints: what an interactive canvas calls after each stroke.
 
     Weights are computed once, and each :meth:`solve` redoes only the part of the elimination
-    that differing hints touch. The answer is that of :func:`levin`, to rounding, whatever came
-    before. A picture of 256x256 keeps 50 MB, one of 1024x1024 1.5 GB.
+    that changed hints touch. The solution equals that of :func:`levin`, to rounding, whatever the
+    hints were before. An image of 256x256 keeps 50 MB, one of 1024x1024 1.5 GB.
 
     Args:
         L: (1, 1, H, W) in [0, 100].
@@ -117,7 +116,7 @@ class Scribbles:
         self._last: tuple[Tensor, Tensor] | None = None
 
     def solve(self, ab: Tensor, mask: Tensor, confidence: float | Tensor = 1.0) -> Tensor:
-        """Solve for all hints as they are now: arguments, answer and errors of :func:`levin`."""
+        """Solve for the current hints: arguments, result and errors of :func:`levin`."""
         share, wanted = check_hints(self.L, ab, mask, confidence)
         share, wanted = share[0], wanted[0]
         changed = None
@@ -137,7 +136,7 @@ def _solve(
     wanted: Tensor,
     changed: Tensor | None = None,
 ) -> Tensor:
-    """One picture: weights (8, H, W), share (1, H, W), wanted colour (2, H, W) to (2, H, W)."""
+    """One image: weights (8, H, W), share (1, H, W), wanted colour (2, H, W) to (2, H, W)."""
     system = torch.cat([(share - 1) * weights, torch.ones_like(share), share * wanted])
     return torch.where(share == 1, wanted, solver.solve(system, changed))
 

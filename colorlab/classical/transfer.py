@@ -1,9 +1,9 @@
-"""Give one colour picture the mood of another: statistics transfer, Reinhard et al. 2001.
+"""Give one colour image the colour statistics of another: Reinhard et al. 2001.
 
 "Color Transfer between Images", IEEE Computer Graphics and Applications 21(5). Each channel
 of a decorrelated colour space is shifted and scaled so that its mean and standard deviation
-become the reference's. It recolours a colour picture; a gray one has no chroma to scale, and
-that is why colorization needs more. Taught in notebook 02.
+become the reference's. This recolours a colour image. A gray image has no chroma to scale, so
+colorization needs more. Taught in notebook 02.
 """
 
 from __future__ import annotations
@@ -61,17 +61,17 @@ def lalphabeta_to_rgb(lalphabeta: Tensor, clip: bool = True) -> Tensor:
 def reinhard(
     rgb: Tensor, reference_rgb: Tensor, space: Space = "lalphabeta", clip: bool = True
 ) -> Tensor:
-    """Recolour pictures with the mean and the deviation of a reference, eq. 10 and 11.
+    """Recolour images with the mean and the deviation of a reference, eq. 10 and 11.
 
-    A channel that is flat in the picture cannot be scaled (its deviation is 0, or rounding):
-    it is only shifted. So a gray picture comes back tinted evenly with the reference's mean
-    chroma. The method degenerates there; it does not colorize.
+    A channel that is flat in the image (its deviation is 0, or rounding) cannot be scaled, only
+    shifted. A gray image is therefore tinted evenly with the reference's mean chroma. The method
+    degenerates there; it does not colorize.
 
     Args:
-        rgb: (N, 3, H, W) sRGB in [0, 1], the pictures to recolour.
+        rgb: (N, 3, H, W) sRGB in [0, 1], the images to recolour.
         reference_rgb: (3, h, w) or (1, 3, h, w) sRGB in [0, 1], any size.
         space: ``"lalphabeta"`` as in the paper, or ``"lab"``, CIE Lab.
-        clip: bring the answer into [0, 1]. Without it the statistics are met exactly.
+        clip: clip the result to [0, 1]. Without it the statistics are matched exactly.
 
     Returns:
         (N, 3, H, W) sRGB. Lightness changes too: it takes the reference's statistics.
@@ -85,7 +85,7 @@ def reinhard(
     reference_rgb = one_picture(reference_rgb).to(rgb)
     to_space = rgb_to_lalphabeta if space == "lalphabeta" else rgb_to_lab
     from_space = lalphabeta_to_rgb if space == "lalphabeta" else lab_to_rgb
-    # float64: a deviation near 0 must not be made of rounding.
+    # float64: a deviation near 0 must not be rounding error.
     channels, reference = to_space(rgb.double()), to_space(reference_rgb.double())
     over = {"dim": (-2, -1), "keepdim": True}
     mean, deviation = channels.mean(**over), channels.std(correction=0, **over)

@@ -14,8 +14,7 @@ import pytest
 import torch
 from levin_direct import SIZE, equations, far, next_strokes, solve_directly
 
-from colorlab.classical.dissection import NEIGHBOURS, plan
-from colorlab.classical.gridsolver import GridSolver
+from colorlab.classical.gridsolver import NEIGHBOURS, GridSolver, plan
 from colorlab.classical.hints import random_hints
 from colorlab.classical.scribbles import Scribbles, affinities, levin
 from colorlab.color import from_uint8, lightness, rgb_to_lab

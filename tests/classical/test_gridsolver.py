@@ -9,8 +9,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import spsolve
 
 from colorlab.classical import gridsolver
-from colorlab.classical.dissection import NEIGHBOURS, plan
-from colorlab.classical.gridsolver import GridSolver
+from colorlab.classical.gridsolver import NEIGHBOURS, GridSolver, plan
 
 SIZES = [(1, 1), (1, 30), (8, 8), (9, 9), (17, 40), (64, 33)]
 

@@ -8,9 +8,8 @@ import torch
 from scipy.ndimage import gaussian_filter
 from skimage.color import rgb2lab
 
-from colorlab.classical import kriging
-from colorlab.classical.hints import LevinHints, random_hints
-from colorlab.classical.kriging import krige, levin_guided
+from colorlab.classical import hints
+from colorlab.classical.hints import LevinHints, krige, levin_guided, random_hints
 from colorlab.classical.scribbles import levin
 from colorlab.color import from_uint8, lightness, rgb_to_lab
 from colorlab.commands.rows import make_rows, row_names
@@ -86,7 +85,7 @@ def test_kriging_of_equal_hints_is_their_colour_and_chunks_do_not_show(rgb, monk
     torch.testing.assert_close(krige(L, ab, mask), ab.contiguous(), atol=1e-3, rtol=0)
     colors, mask = random_hints(rgb, 40)
     whole = krige(L, colors, mask)
-    monkeypatch.setattr(kriging, "_CHUNK", 1000)
+    monkeypatch.setattr(hints, "_CHUNK", 1000)
     torch.testing.assert_close(krige(L, colors, mask), whole, atol=1e-3, rtol=0)
 
 

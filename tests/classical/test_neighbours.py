@@ -1,4 +1,4 @@
-"""k nearest neighbours against a brute search, and a distribution that is known."""
+"""k nearest neighbours and its steps against plain loops, and a distribution that is known."""
 
 from __future__ import annotations
 
@@ -8,12 +8,106 @@ import torch
 from safetensors.torch import save
 from scipy.spatial.distance import cdist
 
-from colorlab.classical.distributions import annealed_mean
-from colorlab.classical.neighbours import KnnColorizer
+from colorlab.classical.neighbours import (
+    EDGE,
+    FAR,
+    REACH,
+    KnnColorizer,
+    discriminants,
+    fit_bins,
+    mean_field,
+)
 from colorlab.color import from_uint8, join, lightness, rgb_to_lab, to_uint8
+from colorlab.color_bins import annealed_mean
 from colorlab.data import Pictures
 
 RED, BLUE, GREEN = (55.0, 35.0), (15.0, -50.0), (-40.0, 35.0)
+CENTERS = torch.tensor([[0.0, 0.0], [30.0, 0.0], [0.0, -60.0]])
+
+
+def _beliefs(seed: int = 0, count: int = 2, height: int = 6, width: int = 7):
+    generator = torch.Generator().manual_seed(seed)
+    raw = torch.rand(count, 3, height, width, generator=generator, dtype=torch.float64) + 0.05
+    L = 100 * torch.rand(count, 1, height, width, generator=generator, dtype=torch.float64)
+    return raw / raw.sum(dim=1, keepdim=True), L
+
+
+def test_bins_are_the_means_of_occupied_squares():
+    ab = torch.tensor([[1.0, 2.0], [-3.0, 4.0], [2.0, 0.0], [51.0, -20.0], [49.0, -22.0]])
+    centers, labels = fit_bins(ab)
+    np.testing.assert_allclose(centers, [[0.0, 2.0], [50.0, -21.0]], atol=1e-6)
+    assert labels.tolist() == [0, 0, 0, 1, 1]
+    # Rare squares are left out, and what lay there goes to the nearest that is kept.
+    crowd = torch.cat([ab[:1].expand(1000, 2), ab[3:4]])
+    centers, labels = fit_bins(crowd, share=0.01)
+    assert len(centers) == 1 and not labels.any()
+    assert len(fit_bins(200 * torch.rand(20_000, 2) - 100, share=0)[0]) == 255
+
+
+def test_discriminants_find_the_axis_that_tells():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(3000) % 3
+    x = torch.randn(3000, 4, generator=generator) * torch.tensor([20.0, 1.0, 5.0, 1.0])
+    x[:, 1] += 3 * (labels - 1)  # a small feature tells, the large ones do not
+    center, directions = discriminants(x, labels, 2)
+    torch.testing.assert_close(center, x.mean(dim=0))
+    first = directions[:, 0] * x.std(dim=0)
+    assert first[1].abs() / first.norm() > 0.99
+    assert directions[:, 1].norm() * 20 < directions[:, 0].norm()
+    # Fisher's ratio along the first axis, computed without matrices; shrinkage takes a little.
+    y = ((x - center) @ directions)[:, 0]
+    groups = [y[labels == c] for c in range(3)]
+    within = torch.stack([g.var(correction=0) for g in groups]).mean()
+    between = torch.stack([g.mean() for g in groups]).var(correction=0)
+    assert within.item() == pytest.approx((between / within).item(), rel=0.15)
+
+
+def test_one_update_is_that_of_a_plain_loop():
+    p, L = _beliefs()
+    got = mean_field(p, L, CENTERS.double(), strength=2.5, iterations=1)
+    p, L = p.numpy(), L.numpy()
+    price = np.minimum(np.linalg.norm(CENTERS[:, None] - CENTERS[None], axis=-1), FAR) / FAR
+    expected = np.empty_like(p)
+    offsets = [
+        (r * y, r * x) for r in REACH for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)
+    ]
+    for n, i, j in np.ndindex(2, 6, 7):
+        cost, number = np.zeros(3), 0
+        for y, x in offsets:
+            if 0 <= i + y < 6 and 0 <= j + x < 7:
+                gap = L[n, 0, i, j] - L[n, 0, i + y, j + x]
+                cost += np.exp(-((gap / EDGE) ** 2) / 2) * price @ p[n, :, i + y, j + x]
+                number += 1
+        energy = p[n, :, i, j] * np.exp(-2.5 * cost / number)
+        expected[n, :, i, j] = energy / energy.sum()
+    np.testing.assert_allclose(got, expected, rtol=1e-9)
+
+
+def test_smoothing_keeps_distributions_and_zero_strength_changes_nothing():
+    p, L = _beliefs(1)
+    p[0, :, 0, 0] = torch.tensor([1.0, 0.0, 0.0])  # what is impossible stays impossible
+    smooth = mean_field(p, L, CENTERS.double(), strength=5.0)
+    torch.testing.assert_close(smooth.sum(dim=1), torch.ones(2, 6, 7, dtype=torch.float64))
+    assert smooth.min() >= 0
+    assert smooth[0, :, 0, 0].tolist() == [1, 0, 0]
+    torch.testing.assert_close(mean_field(p, L, CENTERS.double(), strength=0.0), p)
+
+
+def test_a_doubtful_cell_follows_its_likes_but_not_across_an_edge():
+    p = torch.full((1, 3, 9, 10), 0.05)
+    p[:, 0, :, :5] = p[:, 1, :, 5:] = 0.9
+    p[0, :, 4, 4] = p[0, :, 4, 5] = torch.tensor([0.45, 0.45, 0.1])  # undecided, at the border
+    flat = torch.full((1, 1, 9, 10), 50.0)
+    edge = torch.cat([torch.full((5,), 20.0), torch.full((5,), 80.0)]).expand(1, 1, 9, 10)
+    parted = mean_field(p, edge, CENTERS, strength=6.0)
+    assert parted[0, 0, 4, 4] > 0.9 and parted[0, 1, 4, 5] > 0.9
+    mixed = mean_field(p, flat, CENTERS, strength=6.0)
+    assert mixed[0, 0, 4, 4] < parted[0, 0, 4, 4]
+    # A lone dissenter within a region is talked round.
+    lone = torch.full((1, 3, 9, 9), 0.05)
+    lone[:, 0] = 0.9
+    lone[0, :, 4, 4] = torch.tensor([0.3, 0.6, 0.1])
+    assert mean_field(lone, flat[..., :9], CENTERS, strength=6.0)[0, 0, 4, 4] > 0.9
 
 
 def _pictures(count: int = 40, size: int = 32, seed: int = 0) -> Pictures:
@@ -62,7 +156,7 @@ def test_smoothing_makes_one_thing_of_one_colour(fitted, gray):
 
 
 def test_the_answer_is_red_where_the_mean_would_be_purple(fitted, gray):
-    mean = annealed_mean(fitted.distribution(gray, 0), fitted.centers, 1.0)
+    mean = annealed_mean(fitted.distribution(gray, 0).log(), 1.0, fitted.centers)
     purple = torch.tensor([0.7 * RED[i] + 0.3 * BLUE[i] for i in range(2)])
     assert (mean[:, :, :3].mean((0, 2, 3)) - purple).norm() < 8
     settings = {"rebalance": 0, "strength": 4, "temperature": 0.1}
@@ -152,6 +246,8 @@ def test_what_cannot_be_done_is_said(fitted, gray, few_pictures):
         fitted.suggest(gray[:1], 32, 0)
     with pytest.raises(ValueError, match="nan"):
         fitted.colorize(torch.full((1, 1, 32, 32), torch.nan))
+    with pytest.raises(ValueError, match="strength must be at least 0"):
+        fitted.distribution(gray, strength=-1.0)
 
 
 def test_pictures_without_texture_or_colour_teach_gray():

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save
 
 from colorlab.classical import LookupTable
+from colorlab.classical.features import sample_cells
 from colorlab.classical.regression import RidgeColorizer, solve_ridge
 from colorlab.color import from_uint8, join, lightness, rgb_to_lab, to_uint8
 from colorlab.data import Pictures
@@ -52,8 +53,6 @@ def test_closed_form_is_numpys_least_squares(penalty):
 
 def test_least_squares_over_cells_is_numpys():
     model = RidgeColorizer.fit(_pictures(4), cells=200, ramps=8, penalty=0.01, rounds=0, seed=5)
-    from colorlab.classical.features import sample_cells
-
     cells = sample_cells(_pictures(4), 200, seed=5)
     x = cells.features.double().numpy()
     z = np.clip((x - x.mean(0)) / np.maximum(x.std(0), 1e-4), -5, 5)

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.sparse import coo_matrix
-from scipy.sparse.linalg import spsolve
+from levin_direct import SIZE, equations, far, next_strokes, solve_directly
 
-from colorlab.classical.dissection import NEIGHBOURS
+from colorlab.classical.gridsolver import NEIGHBOURS
+from colorlab.classical.hints import random_hints
 from colorlab.classical.scribbles import Scribbles, affinities, levin
 from colorlab.color import from_uint8, rgb_to_lab
 from colorlab.data.photos import skimage_photos
@@ -59,22 +59,7 @@ def _naive(L, ab, mask, confidence=1.0):
 
 def _direct(L, ab, mask):
     """SciPy's direct solver on the weights of the package: (1, 1, H, W) ... -> (1, 2, H, W)."""
-    weights = affinities(L)[0].numpy()
-    height, width = L.shape[-2:]
-    number = np.arange(height * width).reshape(height, width)
-    free = ~mask[0, 0].numpy()
-    rows, columns, values = [number.ravel()], [number.ravel()], [np.ones(height * width)]
-    for (dy, dx), weight in zip(NEIGHBOURS, weights, strict=True):
-        y, x = np.nonzero(free & (weight > 0))
-        rows.append(number[y, x])
-        columns.append(number[y + dy, x + dx])
-        values.append(-weight[y, x])
-    parts = map(np.concatenate, (values, rows, columns))
-    values, rows, columns = parts
-    matrix = coo_matrix((values, (rows, columns))).tocsc()
-    wanted = torch.where(mask, ab, 0).double().numpy()[0].reshape(2, -1)
-    solved = np.stack([spsolve(matrix, channel) for channel in wanted])
-    return torch.from_numpy(solved.reshape(1, 2, height, width))
+    return torch.from_numpy(solve_directly(*equations(L, ab, mask))).view(ab.shape)
 
 
 def _distance(x, y):
@@ -139,6 +124,24 @@ def test_equals_the_direct_answer_on_photographs(lab, mask):
         expected = _direct(L, ab, mask)
         assert _distance(levin(L, ab, mask), expected) < 0.01
         assert _distance(Scribbles(L).solve(ab, mask), expected) < 0.01
+
+
+@pytest.mark.parametrize("n", [10, 200])
+def test_further_strokes_at_full_size_equal_the_direct_answer(n):
+    worst, ours, theirs = 0.0, [], []
+    for rgb in from_uint8(skimage_photos(SIZE).rgb)[::2]:  # a direct answer takes seconds
+        L, truth = rgb_to_lab(rgb[None]).split((1, 2), dim=1)
+        scribbles = Scribbles(L)
+        hints = random_hints(rgb[None], n)[1]
+        for mask in (hints, next_strokes(hints)[1]):
+            expected = solve_directly(*equations(L, truth, mask))
+            answer = scribbles.solve(truth, mask)
+            worst = max(worst, far(answer, expected))
+            truth_flat = truth[0].flatten(1).numpy()
+            ours.append(np.hypot(*(answer[0].flatten(1).numpy() - truth_flat)).mean())
+            theirs.append(np.hypot(*(expected - truth_flat)).mean())
+    assert worst < 0.5
+    assert np.mean(ours) == pytest.approx(np.mean(theirs), rel=0.02)
 
 
 def test_a_drawing_of_flat_regions_equals_the_direct_answer():
