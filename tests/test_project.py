@@ -38,7 +38,7 @@ ORDER = [
     {"training", "checkpoints"},
     {"ablation", "costs", "recipes", "throughput"},
     {"plots", "exercises"},
-    {"plots_atlas", "plots_diversity", "plots_known", "widgets"},
+    {"figures", "widgets"},
     {"commands"},
     {"__main__"},
 ]
