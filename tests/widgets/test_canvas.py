@@ -111,6 +111,7 @@ def test_what_lies_outside_is_clipped_however_far():
         ({"points": []}, '"points"'),
         ({"points": [[1, 2], [3]]}, r'"points".*\[3\]'),
         ({"points": [[1, float("nan")]]}, '"points".*nan'),
+        ({"points": [[1, 10**400]]}, '"points".*1000'),
         ({"radius": 0}, '"radius".*0'),
         ({"radius": "4"}, '"radius"'),
         ({"radius": True}, '"radius"'),
