@@ -1,7 +1,7 @@
-"""Figures of the lessons: one look, alt text, safe for colour-blind readers.
+"""Figures of the lessons: one style, alt text, safe for colour-blind readers.
 
-Each function returns a matplotlib figure; :func:`show` puts it on the page with its alt text.
-Where colour carries meaning, a marker, a line style or a label carries it too.
+Each function returns a matplotlib figure; :func:`show` displays it with its alt text. Where colour
+has a meaning, a marker, a line style or a label has the same meaning.
 """
 
 from __future__ import annotations
@@ -10,26 +10,27 @@ import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from IPython.display import Image, display
 from matplotlib.figure import Figure
 from PIL import Image as PilImage
 from torch import Tensor
 
-from colorlab.color import to_uint8
+from colorlab.color import in_gamut, lab_to_rgb, to_uint8
 from colorlab.runs import History
 
 # Okabe and Ito 2008, "Color universal design": distinct for all common kinds of colour vision.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DPI = 85  # a figure 9 inches wide fills the text column, and a notebook stays under 1.5 MB
-_WORTH_A_LOSS = 0.7  # photographs are well below, letters and lines above
-_SEEN = 12  # of 255: a smaller change of a few pixels is not noticed
+_WORTH_A_LOSS = 0.7  # ratio of JPEG to PNG bytes: photographs are well below, line plots above
+_SEEN = 12  # of 255; readers do not notice a smaller change of a few pixels
 
 
 def png(figure: Figure, dpi: int = DPI) -> bytes:
     """The figure as PNG bytes, for a widget."""
     stream = io.BytesIO()
-    # No software tag: the same figure gives the same bytes from one version to the next.
+    # No software tag, so that the bytes do not depend on the matplotlib version.
     figure.savefig(stream, format="png", dpi=dpi, metadata={"Software": None})
     return stream.getvalue()
 
@@ -37,11 +38,11 @@ def png(figure: Figure, dpi: int = DPI) -> bytes:
 def show(figure: Figure, alt: str) -> None:
     """Display ``figure`` in the notebook with the text ``alt`` for screen readers.
 
-    Lines and letters become a PNG. A figure of photographs becomes a JPEG, whose colours keep
-    their full resolution; it takes half the bytes.
+    Line plots become a PNG. Figures of photographs become a JPEG without chroma subsampling,
+    which takes half the bytes.
 
     Raises:
-        ValueError: ``alt`` is empty; say what a reader sees.
+        ValueError: ``alt`` is empty.
     """
     if not alt.strip():
         raise ValueError("a figure needs alt text: say what a reader sees in it")
@@ -50,50 +51,45 @@ def show(figure: Figure, alt: str) -> None:
 
 
 def compressed(picture: PilImage.Image) -> tuple[bytes, str]:
-    """A rendered figure as few bytes, and their format, ``"png"`` or ``"jpeg"``."""
+    """A rendered figure in few bytes, and their format, ``"png"`` or ``"jpeg"``."""
     picture = picture.convert("RGB")
-    # Multiples of 4 of 255: far fewer bytes, no eye sees it, and white stays white.
+    # Multiples of 4 take far fewer bytes, the difference is invisible, and white stays white.
     rounded = np.minimum((np.asarray(picture, dtype=np.uint16) + 2) // 4 * 4, 255).astype(np.uint8)
-    lossless, lossy = io.BytesIO(), io.BytesIO()
-    PilImage.fromarray(rounded).save(lossless, format="PNG", optimize=True)
+    full = PilImage.fromarray(rounded)
+    lossless, lossy, indexed = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    full.save(lossless, format="PNG", optimize=True)
     picture.save(lossy, format="JPEG", quality=85, subsampling=0, optimize=True)
     if len(lossy.getvalue()) < _WORTH_A_LOSS * len(lossless.getvalue()):
         return lossy.getvalue(), "jpeg"
-    return _with_palette(rounded) or lossless.getvalue(), "png"
-
-
-def _with_palette(rounded: np.ndarray) -> bytes | None:
-    """8-bit sRGB (H, W, 3) as a PNG of 256 colours, half the bytes; None where an eye sees it."""
-    picture = PilImage.fromarray(rounded)
+    # A palette of 256 colours halves the bytes; it is used where the difference is invisible.
     most = PilImage.Quantize.MAXCOVERAGE
-    few = picture.quantize(256, method=most, kmeans=2, dither=PilImage.Dither.NONE)
-    moved = np.abs(np.asarray(few.convert("RGB"), dtype=np.int16) - rounded).max(axis=-1)
-    if (moved > _SEEN).mean() > 0.005:
-        return None
-    stream = io.BytesIO()
-    few.save(stream, format="PNG", optimize=True)
-    return stream.getvalue()
+    few = full.quantize(256, method=most, kmeans=2, dither=PilImage.Dither.NONE)
+    change = np.abs(np.asarray(few.convert("RGB"), dtype=np.int16) - rounded).max(axis=-1)
+    if (change > _SEEN).mean() > 0.005:
+        return lossless.getvalue(), "png"
+    few.save(indexed, format="PNG", optimize=True)
+    return indexed.getvalue(), "png"
 
 
 def new_figure(width: float = 9.0, height: float = 3.2, **subplots) -> tuple[Figure, np.ndarray]:
-    """A figure with axes laid out tightly; ``subplots`` go to ``Figure.subplots``.
+    """A figure and its axes (rows, columns); ``subplots`` are arguments of ``Figure.subplots``.
 
-    Not pyplot's: no global state, and nothing is displayed twice.
+    Made without pyplot: there is no global state, and the notebook shows no figure twice.
     """
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(squeeze=False, **subplots)
 
 
 def pictures(columns: Mapping[str, Tensor | np.ndarray], width: float = 9.0) -> Figure:
-    """Columns of pictures side by side: Grayscale | Generated | Ground truth.
+    """Columns of images side by side: Grayscale | Generated | Ground truth.
 
     Args:
-        columns: title to sRGB pictures (N, 3, H, W) in [0, 1], or scalar maps (N, H, W), which
-            are drawn in a perceptually uniform scale with a common colour bar.
+        columns: title -> sRGB images (N, 3, H, W) in [0, 1], or scalar maps (N, H, W), which are
+            drawn in a perceptually uniform colour map with a colour bar.
         width: of the figure, in inches.
 
     Raises:
-        ValueError: no columns, or columns with different numbers of pictures.
+        ValueError: no columns, or columns with different numbers of images.
     """
     counts = {title: len(batch) for title, batch in columns.items()}
     if len(set(counts.values())) != 1:
@@ -118,10 +114,10 @@ def pictures(columns: Mapping[str, Tensor | np.ndarray], width: float = 9.0) -> 
 
 
 def gallery(pictures: Tensor, titles: Sequence[str], columns: int, width: float = 9.0) -> Figure:
-    """Pictures (N, 3, H, W), sRGB in [0, 1], in rows of ``columns``, each with its title.
+    """Images (N, 3, H, W), sRGB in [0, 1], in rows of ``columns``, each with its title.
 
     Raises:
-        ValueError: not one title a picture.
+        ValueError: the numbers of titles and images differ.
     """
     if len(titles) != len(pictures):
         raise ValueError(f"want a title for each of {len(pictures)} pictures, got {len(titles)}")
@@ -136,11 +132,11 @@ def gallery(pictures: Tensor, titles: Sequence[str], columns: int, width: float 
 
 
 def history(history: History, references: Mapping[str, float] | None = None) -> Figure:
-    """The loss beside the validation score over steps.
+    """The training loss and the validation score over steps, side by side.
 
     Args:
         history: of a training run.
-        references: label to a validation score drawn as a dashed line, for example gray's.
+        references: label -> a validation score drawn as a dashed line, for example that of gray.
     """
     figure, axes = new_figure(nrows=1, ncols=2)
     left, right = axes[0]
@@ -163,12 +159,12 @@ def intervals(
     better: Mapping[str, str] | None = None,
     width: float = 9.0,
 ) -> Figure:
-    """Dots with 95 % intervals, one panel a metric, one line a row.
+    """Means with 95 % intervals, one panel a metric, one line a row.
 
     Args:
         rows: names from top to bottom.
-        values: metric to (mean, low, high) for each row.
-        better: metric to "lower" or "higher", told in the panel's title.
+        values: metric -> (mean, low, high) of each row.
+        better: metric -> "lower" or "higher", shown in the panel's title.
         width: of the figure, in inches.
     """
     figure, axes = new_figure(
@@ -178,14 +174,8 @@ def intervals(
     for i, (metric, triples) in enumerate(values.items()):
         mean, low, high = np.asarray(triples, dtype=float).T
         ax = axes[0, i]
-        ax.errorbar(
-            mean,
-            places,
-            xerr=(mean - low, high - mean),
-            fmt=MARKERS[0],
-            color=PALETTE[0],
-            capsize=3,
-        )
+        style = {"fmt": MARKERS[0], "color": PALETTE[0], "capsize": 3}
+        ax.errorbar(mean, places, xerr=(mean - low, high - mean), **style)
         direction = (better or {}).get(metric)
         ax.set_title(f"{metric}\n({direction} is better)" if direction else metric, fontsize=10)
         ax.grid(axis="x", alpha=0.3)
@@ -195,11 +185,7 @@ def intervals(
 
 
 def ab_plane(ax, lightness: float = 65.0, extent: float = 90.0) -> None:
-    """Paint the ab plane at one lightness under a scatter plot; white is out of gamut."""
-    import torch
-
-    from colorlab.color import in_gamut, lab_to_rgb
-
+    """Draw the ab plane at one lightness, behind a scatter plot; white is out of gamut."""
     axis = torch.linspace(-extent, extent, 181)
     b, a = torch.meshgrid(axis, axis, indexing="ij")
     lab = torch.stack((torch.full_like(a, lightness), a, b))

@@ -19,7 +19,7 @@ import torch
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 
-from colorlab import plots, plots_atlas, plots_diversity
+from colorlab import figures, plots
 from colorlab.color import linear_to_srgb, rgb_to_lab, srgb_to_linear
 from colorlab.data.scenes import PALETTES
 from colorlab.metrics import Evaluation, ciede2000
@@ -92,8 +92,10 @@ def test_the_test_finds_a_pair_that_only_colour_tells_apart():
 
 
 def test_the_colours_of_the_lessons_stay_apart_but_for_green_and_gray():
-    close = {pair for pair in combinations(plots.PALETTE, 2) if apart(*pair) < APART}
+    distance = {pair: apart(*pair) for pair in combinations(plots.PALETTE, 2)}
+    close = {pair for pair in distance if distance[pair] < APART}
     assert close == {("#009E73", "#7F7F7F")}, "the two that only their markers tell apart"
+    assert min(distance.values()) > 8
 
 
 def test_each_colour_has_its_own_marker():
@@ -101,7 +103,7 @@ def test_each_colour_has_its_own_marker():
 
 
 def test_the_parts_of_the_atlas_have_hatches_and_colours_of_their_own():
-    parts = plots_atlas._PARTS.values()
+    parts = figures._PARTS.values()
     assert len({hatch for _, hatch in parts}) == len(parts)
     for (one, _), (other, _) in combinations(parts, 2):
         assert apart(one, other) >= APART
@@ -136,8 +138,8 @@ def _diversity() -> Evaluation:
 
 FIGURES = {
     "history": lambda: plots.history(_run(), {"gray": 9.0, "UNet": 7.0, "oracle": 2.0}),
-    "error atlas": lambda: plots_atlas.error_atlas(_atlases()),
-    "diversity": lambda: plots_diversity.distortion_diversity(_diversity()),
+    "error atlas": lambda: figures.error_atlas(_atlases()),
+    "diversity": lambda: figures.distortion_diversity(_diversity()),
 }
 
 
@@ -159,6 +161,6 @@ def test_the_colours_of_things_carry_their_names():
         "things": 9,
         "frequency": np.array(palette.prob),
     }
-    figure = plots_diversity.palette_bars({"model": [row]})
+    figure = figures.palette_bars({"model": [row]})
     written = " ".join(text.get_text() for text in figure.axes[0].texts)
     assert all(name in written for name in palette.names)

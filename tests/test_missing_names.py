@@ -1,4 +1,4 @@
-"""What a student reads who runs a cell before those above it."""
+"""What an exercise's check says, and what a reader sees who runs a cell before those above it."""
 
 from __future__ import annotations
 
@@ -55,3 +55,12 @@ def test_a_local_variable_without_a_value_is_a_fault_of_the_answer(capsys):
 
 def test_outside_of_ipython_nothing_happens():
     explain_missing_names()
+
+
+def test_check_tells_the_first_thing_that_is_wrong(capsys):
+    assert check((True, "no"), (lambda: 1 + 1 == 2, "no"))
+    assert capsys.readouterr().out == "Correct.\n"
+    assert not check((True, "no"), (False, "it is too short"), (False, "later"))
+    assert capsys.readouterr().out == "Not yet: it is too short.\n"
+    assert not check((lambda: None + 1 > 0, "it is not a number"))
+    assert "it is not a number (TypeError" in capsys.readouterr().out

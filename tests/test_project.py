@@ -31,17 +31,14 @@ ORDER = [
         "samplers",
         "losses",
         "adversarial",
-        "color_names",
-        "strokes",
     },
     {"classical"},
     {"metrics", "models"},
     {"averaging", "trainer", "runs", "cards", "weights"},
     {"training", "checkpoints"},
-    {"ablation", "costs", "recipes", "throughput", "turing"},
-    {"plots", "plots_atlas", "plots_diversity", "plots_known", "canvas", "exercises", "panels"},
-    {"before_after", "turing_widget", "studio"},
-    {"widgets"},
+    {"ablation", "costs", "recipes", "throughput"},
+    {"plots", "exercises"},
+    {"figures", "widgets"},
     {"commands"},
     {"__main__"},
 ]
@@ -75,8 +72,8 @@ def test_constraints_name_every_dependency_once_and_within_its_range():
 
 def test_import_is_light_and_needs_no_heavy_package():
     code = (
-        "import sys, colorlab; heavy = {'torch', 'IPython', 'ipywidgets', 'lpips', 'matplotlib',"
-        "'skimage', 'torchvision'} & set(sys.modules); assert not heavy, heavy"
+        "import sys, colorlab; heavy = {'torch', 'IPython', 'ipywidgets', 'anywidget', 'lpips', "
+        "'matplotlib', 'skimage', 'torchvision'} & set(sys.modules); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 

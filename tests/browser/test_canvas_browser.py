@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from colorlab.canvas import Canvas
 from colorlab.color import lab_to_rgb, rgb_to_lab
-from colorlab.color_names import name_color
+from colorlab.widgets import Canvas
+from colorlab.widgets.color_names import name_color
 
 HEIGHT, WIDTH = 64, 96
 CELLS = (

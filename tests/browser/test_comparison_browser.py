@@ -7,9 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from colorlab.before_after import BeforeAfter
-from colorlab.turing import plan, read_votes
-from colorlab.turing_widget import TuringTest
+from colorlab.widgets import BeforeAfter, TuringTest
+from colorlab.widgets.turing import plan, read_votes
 
 FLASH = 0.05  # seconds a picture: the tests wait for what follows, not for the clock
 

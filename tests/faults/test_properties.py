@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from colorlab import color, metrics, strokes
+from colorlab import color, metrics
 from colorlab.classical.hints import random_hints
 from colorlab.data.reading import read_rgb, square
+from colorlab.widgets import strokes
 
 # The same cases at each run, so that nothing fails by chance.
 CASES = settings(

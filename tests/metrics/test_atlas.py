@@ -1,4 +1,4 @@
-"""The split of a colour error, the masks, and the figures made of them."""
+"""The parts of a colour error, the masks, and the figure of them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from skimage.color import deltaE_cie76, deltaE_ciede94
 
 from colorlab.color import from_uint8, lab_to_rgb, rgb_to_lab
+from colorlab.figures import error_atlas
 from colorlab.metrics.atlas import REGIONS, atlas, difference_parts, error_share
-from colorlab.plots_atlas import agreement, error_atlas, rank_grid
 
 # ColorChecker patches as 8-bit sRGB, as C. S. McCamy's chart is published for screens.
 PATCHES = {
@@ -132,8 +132,6 @@ def test_what_does_not_fit_is_refused(pair):
         atlas(*pair, bands=(0, 50, 50, 100))
     with pytest.raises(ValueError, match="at least one model"):
         error_atlas({})
-    with pytest.raises(ValueError, match="does not fit 3 labels"):
-        agreement({"pictures": np.eye(2)}, ["a", "b", "c"])
 
 
 def test_the_figure_draws_the_parts_and_the_bias(pair):
@@ -146,20 +144,3 @@ def test_the_figure_draws_the_parts_and_the_bias(pair):
     assert labels == ["L 40-60", "L 80-100", "skin"], "empty places are left out"
     half = next(line for line in right.lines if line.get_label() == "half")
     assert half.get_xdata() == pytest.approx([-10, 0, -10], abs=1e-2)
-
-
-def test_agreement_writes_every_number():
-    matrix = np.array([[1.0, -0.25], [-0.25, 1.0]])
-    figure = agreement({"pictures": matrix, "models": matrix}, ["SSIM", "LPIPS"])
-    written = [text.get_text() for text in figure.axes[0].texts]
-    assert written == ["1.00", "-0.25", "-0.25", "1.00"]
-    assert [ax.get_title() for ax in figure.axes[:2]] == ["pictures", "models"]
-
-
-def test_a_grid_of_ranks_writes_every_rank():
-    figure = rank_grid({"SSIM": [2, 1, 3], "LPIPS": [1, 3, 2]}, ["gray", "unet", "blur"])
-    (ax,) = figure.axes
-    assert [text.get_text() for text in ax.texts] == ["2", "1", "1", "3", "3", "2"]
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["gray", "unet", "blur"]
-    with pytest.raises(ValueError, match="want 2 ranks a metric"):
-        rank_grid({"SSIM": [2, 1, 3]}, ["gray", "unet"])

@@ -9,9 +9,9 @@ import torch
 from colorlab.classical import Gray, Oracle
 from colorlab.color import join, rgb_to_lab
 from colorlab.data.scenes import mean_over_things, palette_frequencies, scene_set
+from colorlab.figures import filled, painted_colours
 from colorlab.metrics import Evaluation, evaluate_known, known_evaluation
 from colorlab.metrics.protocol import KNOWN
-from colorlab.plots_known import filled, painted_colours
 
 COUNT, DRAWS = 6, 3
 

@@ -1,4 +1,4 @@
-// The canvas widget: pointer, keys and controls. Python solves; see colorlab/canvas.py.
+// The canvas widget: pointer, keys and controls. Python solves; see colorlab/widgets/canvas.py.
 
 const REST = 250; // ms after which a pointer that stays asks for colours
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };

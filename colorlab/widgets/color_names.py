@@ -1,16 +1,17 @@
-"""Plain names for colours, so that nobody has to see a colour to know which one it is."""
+"""Names for colours, so that readers who cannot see a colour still know which one it is."""
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 
 import torch
 
 from colorlab.color import rgb_to_lab
 
-# The eleven basic terms of Berlin and Kay 1969, with the shades of them that photographs hold.
-# sRGB; where one word spans many shades it stands more than once.
+# The eleven basic colour terms of Berlin and Kay 1969 and their shades in photographs, as sRGB.
+# A name that covers many shades has several entries.
 NAMES: tuple[tuple[str, str], ...] = (
     ("black", "#000000"),
     ("black", "#1a1a1a"),
@@ -108,16 +109,10 @@ def hex_to_lab(text: str) -> tuple[float, float, float]:
 
 @functools.cache
 def named_labs() -> tuple[tuple[str, tuple[float, float, float]], ...]:
-    """The table: name and (L, a, b), in the order of :data:`NAMES`."""
+    """Name and (L, a, b) of each entry, in the order of :data:`NAMES`."""
     return tuple((name, hex_to_lab(code)) for name, code in NAMES)
 
 
 def name_color(lab: Sequence[float]) -> str:
-    """The name in the table nearest to ``lab`` = (L, a, b), by Delta-E 76."""
-    lightness, a, b = lab
-
-    def distance(entry: tuple[str, tuple[float, float, float]]) -> float:
-        _, (L, other_a, other_b) = entry
-        return (L - lightness) ** 2 + (other_a - a) ** 2 + (other_b - b) ** 2
-
-    return min(named_labs(), key=distance)[0]
+    """The name whose entry is nearest to ``lab`` = (L, a, b), by Delta-E 76."""
+    return min(named_labs(), key=lambda entry: math.dist(entry[1], lab))[0]

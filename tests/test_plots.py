@@ -1,4 +1,4 @@
-"""Figures, sliders and exercise checks: what a reader relies on."""
+"""How figures are drawn, displayed and compressed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ import torch
 from PIL import Image
 
 from colorlab import plots
-from colorlab.color import linear_to_srgb, rgb_to_lab, srgb_to_linear
-from colorlab.exercises import check
 from colorlab.runs import History
-from colorlab.widgets import figure_slider
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -98,59 +95,3 @@ def test_history_and_intervals_draw_what_they_are_given():
     assert right.lines[0].get_ydata().tolist() == [9.0, 7.0]
     figure = plots.intervals(["gray", "unet"], {"SSIM": [(0.9, 0.8, 0.95), (0.92, 0.9, 0.93)]})
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["gray", "unet"]
-
-
-def test_palette_stays_apart_for_a_deuteranope():
-    # Machado, Oliveira and Fernandes 2009, table 1, deuteranomaly of severity 1.0, on linear RGB.
-    simulate = np.array(
-        [
-            [0.367322, 0.860646, -0.227968],
-            [0.280085, 0.672501, 0.047413],
-            [-0.011820, 0.042940, 0.968881],
-        ]
-    )
-    rgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in plots.PALETTE]) / 255
-    linear = srgb_to_linear(torch.from_numpy(rgb)).numpy() @ simulate.T
-    seen = linear_to_srgb(torch.from_numpy(linear.clip(0, 1)))
-    lab = rgb_to_lab(seen.T[:, None, :]).squeeze(1).T
-    distance = torch.cdist(lab, lab) + 1e3 * torch.eye(len(lab))
-    assert distance.min() > 8
-    assert len(plots.MARKERS) >= len(plots.PALETTE), "a marker beside each colour"
-
-
-def test_a_slider_redraws_and_draws_each_option_once():
-    drawn = []
-
-    def draw(value):
-        drawn.append(value)
-        return plots.pictures({"flat": torch.full((1, 3, 8, 8), value)})
-
-    box = figure_slider(draw, {"dark": 0.1, "light": 0.9}, "level", alt="a flat square", start=0.9)
-    slider, image, note = box.children
-    assert slider.label == "light"
-    first = image.value
-    slider.index = 0
-    assert image.value != first
-    assert decode(image.value).mean() < decode(first).mean()
-    slider.index = 1
-    assert image.value == first
-    assert drawn == [0.9, 0.1]
-    assert "a flat square" in note.value
-    assert repr(box) == "FigureSlider(level: 2 figures)"
-    data, metadata = box._repr_mimebundle_()
-    (kind,) = metadata  # what a page without a kernel shows: the figure it stands at
-    assert "application/vnd.jupyter.widget-view+json" in data
-    still = np.asarray(Image.open(io.BytesIO(data[kind])).convert("RGB"), dtype=float)
-    assert np.abs(still - decode(image.value)).mean() < 2
-    assert metadata[kind]["alt"] == "level light: a flat square"
-    with pytest.raises(ValueError, match="at least one"):
-        figure_slider(draw, [], "level", alt="nothing")
-
-
-def test_check_tells_the_first_thing_that_is_wrong(capsys):
-    assert check((True, "no"), (lambda: 1 + 1 == 2, "no"))
-    assert capsys.readouterr().out == "Correct.\n"
-    assert not check((True, "no"), (False, "it is too short"), (False, "later"))
-    assert capsys.readouterr().out == "Not yet: it is too short.\n"
-    assert not check((lambda: None + 1 > 0, "it is not a number"))
-    assert "it is not a number (TypeError" in capsys.readouterr().out

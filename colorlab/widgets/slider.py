@@ -1,11 +1,8 @@
-"""Live parts of the lessons that work without a network: the widgets, and sliders for figures.
-
-A slider is a ``VBox`` of a slider and an image, joined by ``observe``: it shows its first figure
-where no kernel runs too, and a notebook that holds it can be run and compared by nbval.
-"""
+"""A slider that steps through figures. It needs no running kernel to show its first figure."""
 
 from __future__ import annotations
 
+import functools
 import html
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -15,17 +12,14 @@ import ipywidgets
 from matplotlib.figure import Figure
 from PIL import Image as PilImage
 
-from colorlab.before_after import BeforeAfter
-from colorlab.canvas import Canvas
 from colorlab.plots import compressed, png
-from colorlab.studio import Studio
-from colorlab.turing_widget import TuringTest
-
-__all__ = ["BeforeAfter", "Canvas", "FigureSlider", "Studio", "TuringTest", "figure_slider"]
 
 
 class FigureSlider(ipywidgets.VBox):
-    """Slider, image and text one below the other: what :func:`figure_slider` makes."""
+    """Slider, image and text, one below the other; made by :func:`figure_slider`.
+
+    Standard ipywidgets only, so nbval can run and compare a notebook that holds one.
+    """
 
     def __init__(self, children: Sequence[ipywidgets.Widget], alt: str) -> None:
         super().__init__(children)
@@ -36,7 +30,7 @@ class FigureSlider(ipywidgets.VBox):
         return f"FigureSlider({slider.description}: {len(slider.options)} figures)"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
-        """The live slider, and the figure it stands at for pages without a kernel."""
+        """The live slider, and its current figure for pages without a kernel."""
         slider, image, _ = self.children
         still, kind = compressed(PilImage.open(io.BytesIO(image.value)))
         alt = f"{slider.description} {slider.label}: {self._alt}"
@@ -54,30 +48,28 @@ def figure_slider(
     """A slider over ``options`` that shows ``draw(option)``.
 
     Args:
-        draw: makes the figure for an option; each figure is drawn once and kept.
-        options: the values, or label to value.
-        label: what the slider sets; also read by screen readers.
-        alt: what the picture shows, read by screen readers.
-        start: the option shown first, the first one unless told.
+        draw: makes the figure of an option; each figure is drawn once and kept.
+        options: the values, or a mapping from label to value.
+        label: name of the quantity that the slider sets; also read by screen readers.
+        alt: what the figure shows, for screen readers.
+        start: the option shown first; by default the first one.
 
     Returns:
-        The widget; display it as the last line of a cell. The slider is moved by mouse, touch
-        or arrow keys.
+        The widget; display it as the last line of a cell. The reader moves the slider by mouse,
+        touch or arrow keys.
 
     Raises:
-        ValueError: no options.
+        ValueError: ``options`` is empty.
     """
     pairs = (
         list(options.items()) if isinstance(options, Mapping) else [(str(o), o) for o in options]
     )
     if not pairs:
         raise ValueError(f"the slider {label!r} needs at least one option")
-    drawn: dict[int, bytes] = {}
 
-    def picture(index: int) -> bytes:
-        if index not in drawn:
-            drawn[index] = png(draw(pairs[index][1]))
-        return drawn[index]
+    @functools.cache
+    def drawn(index: int) -> bytes:
+        return png(draw(pairs[index][1]))
 
     first = next((i for i, (_, value) in enumerate(pairs) if value == start), 0)
     slider = ipywidgets.SelectionSlider(
@@ -88,7 +80,7 @@ def figure_slider(
         layout={"width": "95%"},
         continuous_update=False,
     )
-    image = ipywidgets.Image(value=picture(first), format="png", layout={"max_width": "100%"})
+    image = ipywidgets.Image(value=drawn(first), format="png", layout={"max_width": "100%"})
     note = ipywidgets.HTML(value=f"<small>{html.escape(alt)}</small>")
-    slider.observe(lambda change: setattr(image, "value", picture(change["new"])), names="value")
+    slider.observe(lambda change: setattr(image, "value", drawn(change["new"])), names="value")
     return FigureSlider([slider, image, note], alt)

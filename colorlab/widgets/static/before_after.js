@@ -1,4 +1,4 @@
-// The before/after slider; see colorlab/before_after.py.
+// The before/after slider; see colorlab/widgets/compare.py.
 
 function render({ model, el }) {
   const { listen, stop } = following(model);

@@ -1,4 +1,4 @@
-"""Your own photograph and the before/after slider, driven through their traits."""
+"""Your own photograph, driven through its traits."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from colorlab.before_after import BeforeAfter
 from colorlab.color import from_uint8, join, lightness, rgb_to_lab, to_uint8
-from colorlab.studio import DRAWS, LONGEST, Studio
+from colorlab.widgets.studio import DRAWS, LONGEST, Studio
 
 
 class One:
@@ -175,33 +174,3 @@ def test_a_page_without_a_kernel_shows_gray_and_the_answer(gray):
     assert metadata["image/jpeg"]["alt"] == "Left, x in gray; right, coloured by one."
     data, _ = Studio({"one": One()})._repr_mimebundle_()
     assert "image/jpeg" not in data
-
-
-# ---- before/after
-
-
-def test_before_and_after_are_sent_as_they_are(gray):
-    after = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
-    slider = BeforeAfter(gray[0], after, names=("gray", "truth"), alt="a ramp")
-    assert (decode(slider.after) == after).all()
-    assert (decode(slider.before) == to_uint8(gray)[0]).all()
-    data, metadata = slider._repr_mimebundle_()
-    assert decode(data["image/jpeg"]).shape == (32, 96, 3)
-    assert metadata["image/jpeg"]["alt"] == "Left, gray; right, truth. a ramp"
-
-
-@pytest.mark.parametrize(
-    ("after", "options", "error", "message"),
-    [
-        (torch.zeros(3, 32, 47), {}, ValueError, "of one size"),
-        (torch.zeros(1, 32, 48), {}, ValueError, "one picture"),
-        (torch.full((3, 32, 48), 2.0), {}, ValueError, "from 2 to 2"),
-        (torch.full((3, 32, 48), float("nan")), {}, ValueError, "in \\[0, 1\\]"),
-        (np.zeros((32, 48, 3)), {}, TypeError, "uint8"),
-        (torch.zeros(3, 32, 48), {"alt": " "}, ValueError, "alt text"),
-        (torch.zeros(3, 32, 48), {"names": ("one",)}, ValueError, "two names"),
-    ],
-)
-def test_pictures_that_do_not_fit_are_refused(gray, after, options, error, message):
-    with pytest.raises(error, match=message):
-        BeforeAfter(gray, after, **{"alt": "x", **options})

@@ -1,4 +1,4 @@
-// Your own photograph: a file, the models, two sliders, and the answers; see colorlab/studio.py.
+// Your own photograph: a file, the models, two sliders, and the answers; see colorlab/widgets/studio.py.
 
 const MOST_BYTES = 8 * 2 ** 20; // the server closes a connection that sends more than 10 MiB
 

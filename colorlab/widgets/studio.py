@@ -1,8 +1,8 @@
 """Your own photograph: coloured by the models you choose, compared, and saved.
 
-A picture is uploaded in the browser or opened by its path; it goes to no other computer. An old
-photograph has no true colours, so nothing is scored: of a model that draws, the widget shows how
-far its draws spread instead. Taught in notebook 11.
+The reader uploads an image in the browser or opens it by its path; it stays on this computer. The
+true colours of an old photograph are unknown, so there is no score. For a model that samples, the
+widget shows the spread of its samples instead. Taught in notebook 11.
 """
 
 from __future__ import annotations
@@ -23,38 +23,40 @@ from torch import Tensor
 from colorlab.color import from_uint8, join, lightness, rgb_to_lab
 from colorlab.data.reading import read_upload
 from colorlab.models import Colorizer
-from colorlab.panels import as_picture, picture_png, static_text, with_still
+from colorlab.widgets.shared import as_picture, picture_png, static_text, with_still
 
-LONGEST = 768  # pixels of the longer side; the whole picture is what `colorlab colorize` is for
-DRAWS = 4  # of a model that draws: enough to see where they differ
+LONGEST = 768  # longer side in pixels; `colorlab colorize` keeps the full resolution
+DRAWS = 4  # samples of a model; enough to see where they differ
 MOST_SPREAD = 30.0  # CIE units at the bright end of a spread map
 
 
 class Studio(anywidget.AnyWidget):
-    """A picture of your own, and what the models make of it.
+    """An image of your own, and the predictions of several models for it.
 
     Args:
         models: name -> a loaded model, or a function that loads it, called when first chosen.
-        picture: shown from the start: sRGB (1, 3, H, W) or (3, H, W) in [0, 1], or 8-bit sRGB
+        picture: shown at the start: sRGB (1, 3, H, W) or (3, H, W) in [0, 1], or 8-bit sRGB
             (H, W, 3) as an array.
-        chosen: names of the models that answer at the start; the first one unless told.
-        name: what the picture of the start is called.
+        chosen: names of the models that run at the start; by default the first one.
+        name: label of the image at the start.
 
     Attributes:
-        chosen: names of the models that answer.
-        saturation: factor on the chroma, 0 to 2.
-        seed: of the draws, 0 or more.
-        path: of a picture on this computer; setting it and counting ``request`` up opens it.
-        answers: ``name``, ``png``, ``file`` to save it as, ``spread`` (PNG, or None), and ``told``,
-            a line on it.
-        status, failed: what the reader is told, and whether it is an error.
+        chosen: names of the models that run.
+        saturation: factor on *ab*, 0 to 2.
+        seed: of the samples, 0 or more.
+        path: of an image on this computer; set it and increase ``request`` to open it.
+        answers: one dict a model: ``name``, ``png``, ``file`` (name for saving), ``spread`` (PNG,
+            or None) and ``told``, a line about the prediction.
+        status, failed: the message to the reader, and whether it is an error.
 
     Raises:
-        ValueError: no models, an unknown name among ``chosen``, or a picture of another shape.
+        ValueError: no models, an unknown name among ``chosen``, or an image of another shape or
+            range.
+        TypeError: an array of another type than uint8.
     """
 
-    _esm = static_text(("parts.js", "compare.js", "studio.js"))
-    _css = static_text(("theme.css", "panels.css"))
+    _esm = static_text("parts.js", "compare.js", "studio.js")
+    _css = static_text("theme.css", "panels.css")
 
     offered = traitlets.List(help="names of the models").tag(sync=True)
     chosen = traitlets.List(help="names of those that answer").tag(sync=True)
@@ -96,14 +98,14 @@ class Studio(anywidget.AnyWidget):
         self.observe(lambda change: self._serve(), names="request")
 
     def _serve(self) -> None:
-        """Do what the reader asked for: open what is new, and answer."""
+        """Handle a request of the page: open a new image, if there is one, and colour it."""
         try:
             if self.path:
                 file = Path(self.path).expanduser()
                 label, self.path = file.name, ""
                 self._open(file.read_bytes(), label)
             elif self.upload:
-                data, self.upload = self.upload, b""  # taken once; it need not come back
+                data, self.upload = self.upload, b""  # read once; never sent back to the page
                 self._open(data, self.upload_name)
         except (ValueError, OSError) as error:
             self._tell(str(error), failed=True)
@@ -126,13 +128,13 @@ class Studio(anywidget.AnyWidget):
         self.gray = picture_png((self._L / 100).expand(-1, 3, -1, -1))
 
     def _answer(self) -> None:
-        """Colour the picture with every chosen model, and send what came out."""
+        """Colour the image with every chosen model, and send the results."""
         if self._L is None:
             self._tell("Choose a photograph, or give its path.")
             return
         try:
             answers = [self._of(name) for name in self.offered if name in self.chosen]
-        except (ValueError, OSError, RuntimeError) as error:  # a model that cannot be loaded or run
+        except (ValueError, OSError, RuntimeError) as error:  # while loading or running a model
             self._tell(f"Not coloured: {error}", failed=True)
             return
         height, width = self._L.shape[-2:]
@@ -150,17 +152,20 @@ class Studio(anywidget.AnyWidget):
             "told": "One answer, always the same.",
         }
         if len(draws) > 1:
-            # Distance of each draw to their mean, as a root mean square over the draws.
+            # Root mean square over the samples of the distance to their mean.
             spread = (draws - draws.mean(dim=0)).square().sum(dim=1).mean(dim=0).sqrt()
             told = (
                 f"Draw of seed {self.seed}. {len(draws)} draws spread by {spread.mean():.1f} in "
                 "ab; the map is bright where they differ most."
             )
-            answer |= {"spread": _map_png(spread), "told": told}
+            # cividis is safe for colour-blind readers.
+            levels = colormaps["cividis"]((spread / MOST_SPREAD).clamp(0, 1).numpy())[..., :3]
+            bright = torch.from_numpy(levels).movedim(-1, 0)[None].float()
+            answer |= {"spread": picture_png(bright), "told": told}
         return answer
 
     def _drawn(self, name: str) -> Tensor:
-        """Chroma (n, 2, H, W) of a model's draws, or (1, 2, H, W) of its one answer."""
+        """*ab* (n, 2, H, W) of a model's samples, or (1, 2, H, W) of its single prediction."""
         model = self._models[name]
         if not hasattr(model, "colorize"):
             model = self._models[name] = model()
@@ -187,7 +192,7 @@ class Studio(anywidget.AnyWidget):
         return f"Studio({self.name}, {', '.join(self.chosen) or 'no model'})"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
-        """The live widget; for pages without a kernel, gray and the first answer beside it."""
+        """The live widget; for pages without a kernel the gray image and the first result."""
         data, metadata = super()._repr_mimebundle_(**kwargs)
         if self._L is None or not self.answers:
             return data, metadata
@@ -197,10 +202,3 @@ class Studio(anywidget.AnyWidget):
         ]
         alt = f"Left, {self.name} in gray; right, coloured by {first['name']}."
         return with_still(data, metadata, torch.cat(pictures, dim=-1)[None], alt)
-
-
-def _map_png(spread: Tensor) -> bytes:
-    """A spread (H, W) in CIE units as a picture, dark to bright, safe for colour-blind readers."""
-    levels = (spread / MOST_SPREAD).clamp(0, 1).numpy()
-    rgb = torch.from_numpy(colormaps["cividis"](levels)[..., :3]).movedim(-1, 0)
-    return picture_png(rgb[None].float())

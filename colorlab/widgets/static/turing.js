@@ -1,4 +1,4 @@
-// The colour Turing test: two pictures, a moment each, and a question; see colorlab/turing_widget.py.
+// The colour Turing test: two pictures, a moment each, and a question; see colorlab/widgets/turing.py.
 
 const GAP = 0.3; // seconds of plain gray before each picture, so that neither leans on the other
 

@@ -1,9 +1,8 @@
-"""A picture to paint on: strokes of colour, spread over the picture by a solver, live.
+"""An image to paint on: a solver spreads the reader's strokes over the image while they paint.
 
-The reader draws on the gray picture; Python rasterises the strokes, solves, and sends the picture
-back. The script of the widget is part of the package and asks no network for anything. A
-notebook that is only read shows a still picture of the same strokes.
-Taught in notebook 02.
+The reader draws on the gray image; Python rasterises the strokes, solves, and sends the coloured
+image back. The widget's script is part of the package and needs no network. A page without a
+kernel shows a still image of the same strokes. Taught in notebook 02.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ import traitlets
 from torch import Tensor
 
 from colorlab.color import from_uint8, join, lightness
-from colorlab.color_names import hex_to_lab, name_color, named_labs
-from colorlab.panels import picture_png, static_text, with_still
-from colorlab.strokes import (
+from colorlab.widgets.color_names import hex_to_lab, name_color, named_labs
+from colorlab.widgets.shared import picture_png, static_text, with_still
+from colorlab.widgets.strokes import (
     SHOWN_LIGHTNESS,
     Stroke,
     check_strokes,
@@ -33,11 +32,9 @@ from colorlab.strokes import (
     write_strokes,
 )
 
-SCRIPTS = ("parts.js", "lab.js", "sketch.js", "strokebook.js", "controls.js", "canvas.js")
-STYLES = ("theme.css", "canvas.css")
 MOST_SUGGESTIONS = 5  # the keys 1 to 5 choose them
 
-# Chroma at hand beside the colour well: photographs rarely hold more than these.
+# Colours offered beside the colour picker; they cover most of what photographs contain.
 SWATCHES = (
     *("#c8453b", "#d98b3a", "#d9c04a", "#6f9a47", "#3f6b46", "#3f8f8c", "#8db8de", "#3f68b5"),
     *("#7a55a3", "#de94ac", "#8a5e3c", "#d9a58a", "#808080"),
@@ -47,41 +44,43 @@ Suggest = Callable[[Tensor, int, int], Sequence[tuple[float, float, float]]]
 
 
 class Solver(Protocol):
-    """Spreads painted chroma over one picture."""
+    """Spreads painted colours over one image."""
 
     def solve(self, ab: Tensor, mask: Tensor) -> Tensor:
-        """Chroma (1, 2, H, W) of every pixel from ab (1, 2, H, W) where mask (1, 1, H, W)."""
+        """*ab* of every pixel (1, 2, H, W), from ab (1, 2, H, W) where mask (1, 1, H, W)."""
         ...
 
 
 class Canvas(anywidget.AnyWidget):
-    """A gray picture, a brush, and beside it the picture that the strokes make.
+    """A gray image to paint on, and beside it the image coloured from the strokes.
 
     Args:
         picture: sRGB (1, 3, H, W) in [0, 1], lightness (1, 1, H, W) in [0, 100], or 8-bit sRGB
-            (H, W, 3) as an array. Only its lightness is kept.
-        size: longer side of each of the two pictures on the page, in CSS pixels.
-        solver: has ``solve(ab, mask) -> ab``; Levin's scribble colorization unless told.
-        suggest: ``suggest(L, y, x)`` gives (a, b, probability) of likely colours of a pixel;
-            asked when the pointer rests.
-        strokes: painted from the start, see :mod:`colorlab.strokes`.
+            (H, W, 3) as an array. Only its lightness is used.
+        size: longer side of each of the two images on the page, in CSS pixels.
+        solver: has ``solve(ab, mask) -> ab``; by default Levin's scribble colorization.
+        suggest: ``suggest(L, y, x)`` returns (a, b, probability) of likely colours of a pixel;
+            called when the pointer rests.
+        strokes: painted at the start, see :mod:`colorlab.widgets.strokes`.
 
     Attributes:
-        strokes: list of dicts, replaced as a whole by the reader or by you. A malformed one raises
-            ``TraitError`` with the name of its field.
-        ab: the answer to the last strokes (1, 2, H, W), CIE units.
-        seconds: what the last solve took.
-        status, failed: what the reader is told, and whether it is an error.
+        strokes: list of dicts; the front end and you replace it as a whole. A malformed stroke
+            raises ``TraitError`` with the name of its field.
+        ab: the solution for the last strokes (1, 2, H, W), CIE units.
+        seconds: duration of the last solve.
+        status, failed: the message to the reader, and whether it is an error.
         suggestions: the last ones, ``{"place": [x, y], "colors": [[a, b, probability], ...]}``,
-            likeliest first.
+            most likely first.
 
     Raises:
-        ValueError: a picture of another shape or range, or a malformed stroke.
+        ValueError: an image of another shape or range, or a malformed stroke.
         TypeError: a solver without ``solve``.
     """
 
-    _esm = static_text(SCRIPTS)
-    _css = static_text(STYLES)
+    _esm = static_text(
+        "parts.js", "lab.js", "sketch.js", "strokebook.js", "controls.js", "canvas.js"
+    )
+    _css = static_text("theme.css", "canvas.css")
 
     gray = traitlets.Bytes(help="the picture to paint on, PNG").tag(sync=True)
     result = traitlets.Bytes(help="the coloured picture, PNG").tag(sync=True)
@@ -89,7 +88,7 @@ class Canvas(anywidget.AnyWidget):
     size = traitlets.Int(400, min=64, help="longer side on the page, CSS pixels").tag(sync=True)
     swatches = traitlets.List(help="[L, a, b] of the colours at hand").tag(sync=True)
     color_names = traitlets.List(help="[name, [L, a, b]]").tag(sync=True)
-    strokes = traitlets.List(help="see colorlab.strokes").tag(sync=True)
+    strokes = traitlets.List(help="see colorlab.widgets.strokes").tag(sync=True)
     suggests = traitlets.Bool(help="whether resting the pointer asks for colours").tag(sync=True)
     pointer = traitlets.List(help="[x, y] where colours are asked for, or []").tag(sync=True)
     suggestions = traitlets.Dict(help="place [x, y]; colors [a, b, probability]").tag(sync=True)
@@ -136,10 +135,10 @@ class Canvas(anywidget.AnyWidget):
         return proposal["value"]
 
     def _answer(self) -> None:
-        """Solve for the strokes and send the picture, or say what went wrong.
+        """Solve for the current strokes and send the image, or report the error.
 
-        It runs before the front end's message counts as done, and the front end keeps what comes
-        in the meantime, the latest state only: strokes faster than the solver pile up nowhere.
+        This runs before the front end's message is acknowledged. Until then the front end keeps
+        only its latest state, so strokes that come faster than the solver do not queue up.
         """
         start = time.perf_counter()
         failed = False
@@ -149,7 +148,7 @@ class Canvas(anywidget.AnyWidget):
             self.seconds = time.perf_counter() - start
             status = f"{count} stroke{'s' * (count != 1)}, solved in {self.seconds:.2f} s."
             status = status if count else "Nothing painted yet."
-        except Exception as error:  # a solver is the reader's code: report, keep the canvas alive
+        except Exception as error:  # the solver may be the reader's code; the canvas must survive
             failed, status = True, f"Not solved: {type(error).__name__}: {error}"
         with self.hold_sync():
             if not failed:
@@ -173,7 +172,7 @@ class Canvas(anywidget.AnyWidget):
         return answer
 
     def _ask(self) -> None:
-        """Fill ``suggestions`` for the pixel under ``pointer``."""
+        """Set ``suggestions`` for the pixel under ``pointer``."""
         if self._suggest is None or len(self.pointer) != 2:
             self.suggestions = {}
             return
@@ -193,16 +192,16 @@ class Canvas(anywidget.AnyWidget):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(H, W) of the picture."""
+        """(H, W) of the image."""
         return self.L.shape[-2], self.L.shape[-1]
 
     @property
     def rgb(self) -> Tensor:
-        """The coloured picture, sRGB (1, 3, H, W) in [0, 1]."""
+        """The coloured image, sRGB (1, 3, H, W) in [0, 1]."""
         return join(self.L, self.ab)
 
     def replay(self, strokes: Sequence[Stroke]) -> Tensor:
-        """Paint recorded strokes in place of what is there, and return the coloured picture.
+        """Replace the strokes and return the coloured image.
 
         Raises:
             ValueError: a malformed stroke.
@@ -215,7 +214,7 @@ class Canvas(anywidget.AnyWidget):
         return self.rgb
 
     def save(self, path: str | Path) -> None:
-        """Write the strokes to ``path``, JSON, and the coloured picture beside it, PNG.
+        """Write the strokes to ``path`` as JSON, and the coloured image beside it as PNG.
 
         Raises:
             ValueError: ``path`` does not end in .json.
@@ -224,10 +223,10 @@ class Canvas(anywidget.AnyWidget):
         Path(path).with_suffix(".png").write_bytes(picture_png(self.rgb))
 
     def load(self, path: str | Path) -> Tensor:
-        """Replay the strokes of a file that :meth:`save` wrote; returns the coloured picture.
+        """Replay the strokes of a file that :meth:`save` wrote; returns the coloured image.
 
         Raises:
-            ValueError: not such a file, or strokes of a picture of another size.
+            ValueError: another kind of file, or strokes on an image of another size.
         """
         return self.replay(read_strokes(path, self.shape))
 
@@ -236,7 +235,7 @@ class Canvas(anywidget.AnyWidget):
         return f"Canvas({height}x{width}, {len(self.strokes)} strokes)"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
-        """The live widget, and for pages without a kernel a still picture with alt text."""
+        """The live widget, and a still image with alt text for pages without a kernel."""
         data, metadata = super()._repr_mimebundle_(**kwargs)
         painted = [stroke["ab"] for stroke in self.strokes if stroke["ab"] is not None]
         names = sorted({name_color((SHOWN_LIGHTNESS, *ab)) for ab in painted})
@@ -248,7 +247,7 @@ class Canvas(anywidget.AnyWidget):
 
 
 def _lightness_of(picture: Tensor | np.ndarray) -> Tensor:
-    """L (1, 1, H, W) of what :class:`Canvas` takes."""
+    """L (1, 1, H, W) of the image given to :class:`Canvas`."""
     if isinstance(picture, np.ndarray):
         picture = from_uint8(picture)[None]
     shape = tuple(picture.shape)

@@ -1,6 +1,6 @@
-"""A picture over another with a handle between them: the same spot before and after.
+"""The before/after slider: two images, one over the other, with a handle between them.
 
-The handle is moved by mouse, touch or arrow keys. Taught in notebook 11.
+The reader moves the handle by mouse, touch or arrow keys. Taught in notebook 11.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ import torch
 import traitlets
 from torch import Tensor
 
-from colorlab.panels import as_picture, picture_png, static_text, with_still
+from colorlab.widgets.shared import as_picture, picture_png, static_text, with_still
 
 
 class BeforeAfter(anywidget.AnyWidget):
-    """Two pictures of one size, one over the other.
+    """Two images of the same size, one over the other.
 
     Args:
-        before: the picture left of the handle: sRGB (1, 3, H, W) or (3, H, W) in [0, 1], or
+        before: the image left of the handle: sRGB (1, 3, H, W) or (3, H, W) in [0, 1], or
             8-bit sRGB (H, W, 3) as an array.
-        after: the picture right of it.
-        names: what the two are called.
-        alt: what the pictures show, for screen readers.
+        after: the image right of the handle, in one of these forms.
+        names: labels of the two.
+        alt: what the images show, for screen readers.
         size: width on the page, in CSS pixels.
 
     Attributes:
-        position: where the handle is, in percent of the width: so much shows ``before``.
+        position: of the handle, in percent of the width; left of it ``before`` is visible.
 
     Raises:
-        ValueError: pictures of another shape or range or of two sizes, no alt text, or not two
-            names.
-        TypeError: an array that is not of 8 bits.
+        ValueError: images of another shape or range or of different sizes, no alt text, or not
+            exactly two names.
+        TypeError: an array of another type than uint8.
     """
 
-    _esm = static_text(("parts.js", "compare.js", "before_after.js"))
-    _css = static_text(("theme.css", "panels.css"))
+    _esm = static_text("parts.js", "compare.js", "before_after.js")
+    _css = static_text("theme.css", "panels.css")
 
     before = traitlets.Bytes(help="PNG").tag(sync=True)
     after = traitlets.Bytes(help="PNG").tag(sync=True)
@@ -66,19 +66,14 @@ class BeforeAfter(anywidget.AnyWidget):
         if len(names) != 2:
             raise ValueError(f"want two names, got {len(names)}")
         self._pair = torch.cat((left, right), dim=-1)
-        super().__init__(
-            before=picture_png(left),
-            after=picture_png(right),
-            names=list(names),
-            alt=alt,
-            size=size,
-        )
+        images = {"before": picture_png(left), "after": picture_png(right)}
+        super().__init__(**images, names=list(names), alt=alt, size=size)
 
     def __repr__(self) -> str:
         return f"BeforeAfter({self.names[0]}, {self.names[1]})"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
-        """The live widget, and for pages without a kernel the two pictures side by side."""
+        """The live widget, and the two images side by side for pages without a kernel."""
         data, metadata = super()._repr_mimebundle_(**kwargs)
         alt = f"Left, {self.names[0]}; right, {self.names[1]}. {self.alt}"
         return with_still(data, metadata, self._pair, alt)

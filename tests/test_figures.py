@@ -1,12 +1,13 @@
-"""Figures of draws: what stands where, and labels beside every colour."""
+"""Figures of the evaluations: positions, numbers, and labels beside every colour."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from colorlab import plots, plots_diversity
+from colorlab import plots
 from colorlab.data.scenes import PALETTES
+from colorlab.figures import agreement, distortion_diversity, palette_bars, rank_grid
 from colorlab.metrics import Evaluation
 
 
@@ -40,7 +41,7 @@ def test_a_sampler_stands_right_of_a_regressor_with_two_markers():
         }
         for name, (spread, one, mean) in spreads.items()
     ]
-    figure = plots_diversity.distortion_diversity(Evaluation(rows, {}, ("a",), {"draws": 5}))
+    figure = distortion_diversity(Evaluation(rows, {}, ("a",), {"draws": 5}))
     (ax,) = figure.axes
     points = {
         (float(c.lines[0].get_xdata()[0]), float(c.lines[0].get_ydata()[0])) for c in ax.containers
@@ -56,7 +57,7 @@ def test_bars_are_the_shares_and_say_their_colours_in_words():
         "unet": [_frequencies("balloon", [0, 0, 0]), _frequencies("parasol", [0, 0])],
         "unet_vae": [_frequencies("balloon", [0.25, 0.5, 0.15])],
     }
-    figure = plots_diversity.palette_bars(models)
+    figure = palette_bars(models)
     (ax,) = figure.axes  # the parasol was not counted for both
     widths = [[bar.get_width() for bar in container] for container in ax.containers]
     flat = np.concatenate(widths)
@@ -70,6 +71,24 @@ def test_bars_are_the_shares_and_say_their_colours_in_words():
 def test_kinds_that_were_not_counted_are_named():
     models = {"unet": [_frequencies("balloon", [0, 0, 0])]}
     with pytest.raises(ValueError, match="frequencies of tent"):
-        plots_diversity.palette_bars(models, ["balloon", "tent"])
+        palette_bars(models, ["balloon", "tent"])
     with pytest.raises(ValueError, match="any kind"):
-        plots_diversity.palette_bars({"unet": []})
+        palette_bars({"unet": []})
+
+
+def test_agreement_writes_every_number():
+    matrix = np.array([[1.0, -0.25], [-0.25, 1.0]])
+    figure = agreement({"pictures": matrix, "models": matrix}, ["SSIM", "LPIPS"])
+    assert _texts(figure.axes[0]) == ["1.00", "-0.25", "-0.25", "1.00"]
+    assert [ax.get_title() for ax in figure.axes[:2]] == ["pictures", "models"]
+    with pytest.raises(ValueError, match="does not fit 3 labels"):
+        agreement({"pictures": np.eye(2)}, ["a", "b", "c"])
+
+
+def test_a_grid_of_ranks_writes_every_rank():
+    figure = rank_grid({"SSIM": [2, 1, 3], "LPIPS": [1, 3, 2]}, ["gray", "unet", "blur"])
+    (ax,) = figure.axes
+    assert _texts(ax) == ["2", "1", "1", "3", "3", "2"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["gray", "unet", "blur"]
+    with pytest.raises(ValueError, match="want 2 ranks a metric"):
+        rank_grid({"SSIM": [2, 1, 3]}, ["gray", "unet"])

@@ -1,9 +1,8 @@
-"""What the widgets share: scripts and styles of the package, pictures as bytes, still pictures."""
+"""What all widgets use: the scripts and styles in ``static/``, and images as bytes."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +15,28 @@ from colorlab.color import from_uint8, to_uint8
 STATIC = Path(__file__).with_name("static")
 
 
-def static_text(names: Iterable[str]) -> str:
-    """Files of ``colorlab/static`` as one text: each uses the functions of those before it."""
+def static_text(*names: str) -> str:
+    """Files of ``static/`` joined in this order: each uses the functions of those before it."""
     return "\n".join((STATIC / name).read_text("utf-8") for name in names)
 
 
 def picture_png(rgb: Tensor) -> bytes:
-    """A picture, sRGB (1, 3, H, W) in [0, 1], as PNG bytes."""
+    """An image, sRGB (1, 3, H, W) in [0, 1], as PNG bytes."""
     stream = io.BytesIO()
-    # Fast rather than small: the bytes go no farther than to the browser.
+    # Fast rather than small: the bytes only go to the browser.
     Image.fromarray(to_uint8(rgb)[0]).save(stream, format="PNG", compress_level=1)
     return stream.getvalue()
 
 
 def as_picture(picture: Tensor | np.ndarray) -> Tensor:
-    """One picture as sRGB (1, 3, H, W) in [0, 1].
+    """One image as sRGB (1, 3, H, W) in [0, 1].
 
     Args:
         picture: (1, 3, H, W) or (3, H, W) in [0, 1], or 8-bit sRGB (H, W, 3) as an array.
 
     Raises:
         ValueError: another shape, or values outside [0, 1].
-        TypeError: an array that is not of 8 bits.
+        TypeError: an array of another type than uint8.
     """
     rgb = from_uint8(picture) if isinstance(picture, np.ndarray) else picture.detach().float()
     rgb = rgb[None] if rgb.ndim == 3 else rgb
@@ -50,16 +49,16 @@ def as_picture(picture: Tensor | np.ndarray) -> Tensor:
 
 
 def with_still(data: dict, metadata: dict, rgb: Tensor, alt: str) -> tuple[dict[str, Any], dict]:
-    """A widget's MIME bundle with a still picture: what a page without a kernel shows.
+    """Add a still image to a widget's MIME bundle; pages without a kernel show it.
 
     Args:
         data: the bundle, format -> content.
         metadata: of the bundle.
-        rgb: the picture, (1, 3, H, W) in [0, 1].
+        rgb: the image, (1, 3, H, W) in [0, 1].
         alt: what it shows, for screen readers.
     """
     stream = io.BytesIO()
-    # No chroma subsampling: the chroma is what there is to see.
+    # No chroma subsampling: the colours are what matters here.
     Image.fromarray(to_uint8(rgb)[0]).save(stream, "JPEG", quality=90, subsampling=0)
     still = {"image/jpeg": stream.getvalue()}
     return {**data, **still}, {**metadata, "image/jpeg": {"alt": alt}}

@@ -1,6 +1,6 @@
 // Drawing strokes and the brush over the gray picture. `scale`: canvas pixels for one of the picture.
 
-const SHOWN_LIGHTNESS = 65; // as in colorlab/strokes.py
+const SHOWN_LIGHTNESS = 65; // as in colorlab/widgets/strokes.py
 
 function trace(context, points, scale) {
   context.beginPath();

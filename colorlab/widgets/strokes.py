@@ -1,18 +1,19 @@
-"""Strokes as data: where a reader painted, how wide, and which chroma.
+"""Strokes as data: where a reader painted, how wide, and in which colour.
 
 A stroke is a dict that JSON can hold::
 
     {"points": [[x, y], ...], "radius": 4, "ab": [20.0, 55.0]}  # paints
     {"points": [[x, y], ...], "radius": 4, "ab": None}  # erases what earlier strokes painted
 
-x runs to the right and y down, in pixels of the picture: the pixel in row r and column c has its
-centre at (c + 0.5, r + 0.5). A stroke carries chroma only: lightness stays the picture's.
+x runs to the right and y down, in pixels of the image: the pixel in row r and column c has its
+centre at (c + 0.5, r + 0.5). A stroke sets *ab* only; the image keeps its lightness.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,21 +28,21 @@ from colorlab.color import join
 Stroke = Mapping[str, Any]
 
 FIELDS = ("points", "radius", "ab")
-LARGEST_AB = 128.0  # beyond what any real colour has; a larger value is in the wrong unit
-SMALLEST_RADIUS = math.sqrt(0.5)  # from here on a dab covers a pixel wherever it falls
-WINDOW = 1 << 20  # pixels looked at together, so that a long stroke takes little memory
-SHOWN_LIGHTNESS = 65.0  # where strokes are drawn over a picture: most chroma fits sRGB there
+LARGEST_AB = 128.0  # larger than in any real colour, so a larger value is in the wrong unit
+SMALLEST_RADIUS = math.sqrt(0.5)  # a disk of this radius covers a pixel centre wherever it lies
+WINDOW = 1 << 20  # pixels processed at a time, so that a long stroke takes little memory
+SHOWN_LIGHTNESS = 65.0  # of strokes in a figure: most values of ab are inside sRGB at this L
 
 
 def check_strokes(strokes: Sequence[Stroke]) -> None:
-    """Refuse strokes that :func:`paint` could not read.
+    """Check that :func:`paint` can read these strokes.
 
-    Points may lie outside the picture; painting clips them.
+    Points may lie outside the image; painting clips them.
 
     Raises:
-        ValueError: names the stroke, counted from 0, its offending field and the value.
+        ValueError: names the stroke, counted from 0, its wrong field and the value.
     """
-    if isinstance(strokes, (str, bytes, Mapping)) or not isinstance(strokes, Sequence):
+    if isinstance(strokes, (str, bytes)) or not isinstance(strokes, Sequence):
         raise ValueError(f"strokes must be a list of dicts, got {type(strokes).__name__}")
     for number, stroke in enumerate(strokes):
         where = f"stroke {number}"
@@ -54,9 +55,12 @@ def check_strokes(strokes: Sequence[Stroke]) -> None:
         if unknown:
             raise ValueError(f'{where} has an unknown field "{unknown[0]}"; known: {FIELDS}')
         points, radius, ab = (stroke[field] for field in FIELDS)
-        if not _is_list(points) or not points or not all(map(_is_pair, points)):
-            wrong = _first_wrong(points)
-            raise ValueError(f'{where}: "points" must be a list of [x, y] numbers, got {wrong}')
+        listed = isinstance(points, (list, tuple)) and points
+        wrong = [point for point in points if not _is_pair(point)] if listed else [points]
+        if wrong:
+            raise ValueError(
+                f'{where}: "points" must be a list of [x, y] numbers, got {wrong[0]!r}'
+            )
         if not _is_number(radius) or radius <= 0:
             raise ValueError(f'{where}: "radius" must be a number above 0, got {radius!r}')
         if ab is not None and not (_is_pair(ab) and max(map(abs, ab)) <= LARGEST_AB):
@@ -67,36 +71,28 @@ def check_strokes(strokes: Sequence[Stroke]) -> None:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, (list, tuple))
+    """A finite number; JSON also holds NaN, and integers that no float can hold."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and abs(value) <= sys.float_info.max
 
 
 def _is_pair(value: object) -> bool:
-    return _is_list(value) and len(value) == 2 and all(map(_is_number, value))
-
-
-def _first_wrong(points: object) -> str:
-    if not _is_list(points) or not points:
-        return repr(points)
-    return repr(next(point for point in points if not _is_pair(point)))
+    return isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_number, value))
 
 
 def paint(strokes: Sequence[Stroke], shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Rasterise strokes with a round brush; later strokes cover earlier ones.
 
-    A pixel is painted when its centre is no farther than the radius from the line through the
-    stroke's points. What lies outside the picture is clipped.
+    A pixel is painted if its centre is at most one radius away from the line through the
+    stroke's points. Parts outside the image are clipped.
 
     Args:
-        strokes: see the module.
-        shape: (H, W) of the picture.
+        strokes: see the module's docstring.
+        shape: (H, W) of the image.
 
     Returns:
         ab (1, 2, H, W) in CIE units, 0 where nothing is painted, and mask (1, 1, H, W) bool:
-        what :func:`colorlab.classical.levin` takes.
+        the input of :func:`colorlab.classical.levin`.
 
     Raises:
         ValueError: a malformed stroke, see :func:`check_strokes`.
@@ -107,9 +103,8 @@ def paint(strokes: Sequence[Stroke], shape: tuple[int, int]) -> tuple[Tensor, Te
     mask = np.zeros((height, width), dtype=bool)
     for stroke in strokes:
         covered = _brush(np.asarray(stroke["points"], dtype=np.float64), stroke["radius"], shape)
-        chroma = stroke["ab"]
-        ab[:, covered] = 0 if chroma is None else np.asarray(chroma, dtype=np.float32)[:, None]
-        mask[covered] = chroma is not None
+        ab[:, covered] = np.array(stroke["ab"] or [0, 0], dtype=np.float32)[:, None]
+        mask[covered] = stroke["ab"] is not None
     return torch.from_numpy(ab)[None], torch.from_numpy(mask)[None, None]
 
 
@@ -117,7 +112,7 @@ def _brush(points: np.ndarray, radius: float, shape: tuple[int, int]) -> np.ndar
     """Pixels (H, W) whose centre is within ``radius`` of the line through ``points`` (n, 2)."""
     height, width = shape
     radius = max(float(radius), SMALLEST_RADIUS)
-    # A piece is at most one radius long, so it stays in a window of three radii.
+    # A piece is at most one radius long, so its pixels fit in a window of three radii.
     side_x, side_y = (min(math.ceil(3 * radius) + 2, side) for side in (width, height))
     covered = np.zeros(height * width, dtype=bool)
     for start, end in _pieces(points, radius, shape, max(1, WINDOW // (side_x * side_y))):
@@ -138,10 +133,13 @@ def _brush(points: np.ndarray, radius: float, shape: tuple[int, int]) -> np.ndar
 def _pieces(
     points: np.ndarray, radius: float, shape: tuple[int, int], at_once: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Cut the line into pieces no longer than ``radius``, leaving out what cannot touch."""
+    """Cut the line into pieces of at most ``radius``, without the parts that reach no pixel.
+
+    Yields the start and end points (k, 2) of ``at_once`` pieces at a time.
+    """
     start = points if len(points) == 1 else points[:-1]
     along = (points if len(points) == 1 else points[1:]) - start
-    # Liang and Barsky 1984: the part [enter, leave] of each segment in the box that can touch.
+    # Clip each segment to [enter, leave] in the image enlarged by the radius (Liang, Barsky 1984).
     low, high = np.full(2, -radius), np.array(shape[::-1], dtype=np.float64) + radius
     still = np.abs(along) < 1e-9
     divisor = np.where(still, 1, along)
@@ -163,14 +161,14 @@ def _pieces(
 
 
 def sketch(L: Tensor, strokes: Sequence[Stroke]) -> Tensor:
-    """The gray picture with its strokes drawn on it, for figures.
+    """The gray image with its strokes drawn on it, for figures.
 
-    Strokes are shown at one lightness and with a dark rim, so that also a dark, a pale or a gray
-    one is seen.
+    All strokes have the same lightness and a dark rim, so that dark, pale and gray ones are
+    visible too.
 
     Args:
         L: (1, 1, H, W) in [0, 100].
-        strokes: see the module.
+        strokes: see the module's docstring.
 
     Returns:
         (1, 3, H, W) sRGB in [0, 1].
@@ -182,7 +180,7 @@ def sketch(L: Tensor, strokes: Sequence[Stroke]) -> Tensor:
 
 
 def write_strokes(path: str | Path, strokes: Sequence[Stroke], shape: tuple[int, int]) -> None:
-    """Record strokes on a picture of ``shape`` (H, W) as JSON.
+    """Save strokes on an image of ``shape`` (H, W) as JSON.
 
     Raises:
         ValueError: ``path`` does not end in .json, or a malformed stroke.
@@ -196,12 +194,12 @@ def write_strokes(path: str | Path, strokes: Sequence[Stroke], shape: tuple[int,
 
 
 def read_strokes(path: str | Path, shape: tuple[int, int]) -> list[Stroke]:
-    """The strokes that :func:`write_strokes` recorded.
+    """Read strokes that :func:`write_strokes` saved.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: not such a file, a malformed stroke, or strokes of a picture of another size
-            than ``shape`` (H, W); names the file.
+        FileNotFoundError: there is no such file.
+        ValueError: the file holds something else, a malformed stroke, or strokes on an image of
+            another size than ``shape`` (H, W); the message names the file.
     """
     path = Path(path)
     try:
