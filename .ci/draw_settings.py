@@ -55,7 +55,7 @@ def main() -> int:
     with torch.inference_mode():
         unet = delta_e76(colorlab.load("unet").colorize(batch.L), batch.rgb).mean().item()
     print(*NAMES, "LPIPS", "colourfulness", "mean of 8", "best of 8", sep=" | ")
-    for argument in sys.argv[1:]:
+    for argument in (a for a in sys.argv[1:] if "," in a):
         *values, steps = map(float, argument.split(","))
         settings = dict(zip(NAMES, (*values, int(steps)), strict=True))
         model.config = dataclasses.replace(model.config, **settings)

@@ -31,12 +31,19 @@ from colorlab.models.encoders import SCRATCH
 from colorlab.weights import empty_model, fill, method_from, parse_tensors
 
 FOLDER = released_data() / "checkpoints"
-SAFEST = "unet-pretrained"  # of the released networks, the one with the lowest error
+SAFEST = "unet"  # of the released networks, the one with the lowest error
 MAX_BYTES = 8 * 2**20
 INTENDED_USE = (
     "Teaching and non-commercial research. The colours are plausible guesses, not a record of "
     "what was in front of the camera."
 )
+LIMITS = {  # by world
+    "scenes": "Knows the drawn world of the course, and nothing of photographs.",
+    "photos": "The colour of clothes, cars and walls is not in a gray picture: expect a dull or a "
+    "wrong one. Turned up, skin tends to orange; errors by skin colour were not measured. The "
+    "training photographs hold little food and few night scenes. Not for evidence, and not for "
+    "pictures of people without saying that the colours are invented.",
+}
 
 
 def save(
@@ -110,6 +117,7 @@ def save(
         "code_version": code_version(),
         "sha256": hashlib.sha256(data).hexdigest(),
         "intended_use": INTENDED_USE,
+        **({"limits": LIMITS[world]} if world in LIMITS else {}),
     }
     card["settings_sha256"] = cards.seal(card)
     text = (json.dumps(card, indent=2) + "\n").encode()

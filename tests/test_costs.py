@@ -8,7 +8,7 @@ import torch
 import colorlab
 from colorlab import checkpoints, costs
 from colorlab.layers import count_parameters
-from colorlab.models import build
+from colorlab.models import build, encoders
 
 
 @pytest.fixture
@@ -28,9 +28,12 @@ def test_stages_count_together(unet):
     assert cost["parameters"] == count_parameters(model)
 
 
-def test_released_models_weigh_what_they_load():
-    for name in ("resnet", "unet_vae", "diffusion"):
-        assert costs.training_cost(name)["parameters"] == count_parameters(colorlab.load(name))
+def test_released_models_weigh_what_they_load_and_their_encoder():
+    card = encoders.read_card(encoders.IMAGENET)
+    encoder = count_parameters(encoders.make_net(card["architecture"]))
+    for name, more in (("resnet-scratch", 0), ("resnet", encoder), ("diffusion", encoder)):
+        mine = count_parameters(colorlab.load(name))
+        assert costs.training_cost(name)["parameters"] == mine + more
 
 
 def test_draws_cost_what_their_model_does_and_gray_nothing(unet):

@@ -32,8 +32,8 @@ VIVID = "vivid"
 WORTH_KNOWING = {
     VIVID: "nearly as colourful as photographs (default)",
     SAFEST: "the safest, paler",
-    "unet": "lesson 05's, which learned from 3,600 photographs alone",
     "diffusion": "one of several answers",
+    "unet-scratch": "trained on 3,600 photographs, without a pretrained encoder",
 }
 
 

@@ -198,25 +198,31 @@ class Colorizer(nn.Module):
         """
         return self(L) if maps is None else self(L, maps)
 
+    @property
+    def adds_input(self) -> bool:
+        """Whether an RGB prediction is what is added to the gray picture (``input_skip``)."""
+        return self.config.target == "rgb" and getattr(self.config, "input_skip", False)
+
     def with_input(self, answer: Tensor, L: Tensor) -> Tensor:
         """An RGB prediction (N, 3, H, W) with the gray picture added, where ``input_skip`` asks.
 
-        A skip connection from the input at full size, as any RGB U-Net has one: the network then
+        A skip connection from the input to the output, as any RGB U-Net has one: the network then
         predicts what colour changes, not the whole picture anew. Others stay as they are.
         """
-        if self.config.target == "ab" or not getattr(self.config, "input_skip", False):
-            return answer
-        gray = lab_to_rgb(torch.cat((L, torch.zeros_like(L).expand(-1, 2, -1, -1)), dim=1))
-        return answer - 0.5 + gray  # the head answers around middle gray
+        # The head answers around middle gray.
+        return answer - 0.5 + _gray(L) if self.adds_input else answer
 
     def resize(self, L: Tensor) -> Tensor:
         """L (N, 1, H, W) at about the area it was trained on, in multiples of ``multiple``."""
         return resize_to_area(L, self.config.size, self.multiple)
 
     def finish(self, L: Tensor, answer: Tensor) -> Tensor:
-        """Turn an answer at working size into pictures (N, 3, H, W) of the size of L."""
+        """Turn an answer at working size into pictures (N, 3, H, W) of the size of L.
+
+        Where the gray picture was added (``input_skip``), it is added at the size of L.
+        """
         if len(bands(*L.shape[-2:])) == 1:
-            return self._finish(L, answer)
+            return self._finish(L, self._without_input(L, answer))
         picture = L.new_empty((len(L), 3, *L.shape[-2:]))
         for rows, band in self._finished_bands(L, answer):
             picture[..., rows, :] = band
@@ -226,6 +232,7 @@ class Colorizer(nn.Module):
         """The picture as rows and (N, 3, R, W): a small one whole, a large one in bands."""
         height, width = L.shape[-2:]
         parts = bands(height, width)
+        answer = self._without_input(L, answer)
         for rows in parts:
             here = answer if len(parts) == 1 else enlarged_rows(answer, height, rows)
             yield rows, self._finish(L[..., rows, :], here)
@@ -235,7 +242,11 @@ class Colorizer(nn.Module):
             return join(L, answer if self.saturation == 1 else self.saturation * answer)
         if answer.shape[-2:] != L.shape[-2:]:
             answer = F.interpolate(answer, size=L.shape[-2:], mode="bilinear", antialias=True)
-        return answer.clamp(0, 1)
+        return (answer + _gray(L) if self.adds_input else answer).clamp(0, 1)
+
+    def _without_input(self, L: Tensor, answer: Tensor) -> Tensor:
+        """What :meth:`with_input` added, taken away: the change of colour alone is enlarged."""
+        return answer - _gray(self.resize(L)) if self.adds_input else answer
 
     def validation_score(self, batch: Batch) -> Tensor:
         """Colour error of each picture (N,), lower is better: what best-by-validation watches.
@@ -249,6 +260,11 @@ class Colorizer(nn.Module):
             lab = rgb_to_lab(self.colorize(batch.L))
             ab = downsample_chroma(lab[:, 1:])
         return (ab - batch.ab).square().sum(dim=1).sqrt().mean(dim=(1, 2))
+
+
+def _gray(L: Tensor) -> Tensor:
+    """The gray picture of L as sRGB (N, 3, H, W)."""
+    return lab_to_rgb(torch.cat((L, torch.zeros_like(L).expand(-1, 2, -1, -1)), dim=1))
 
 
 class Regressor(Colorizer):

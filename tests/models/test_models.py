@@ -189,6 +189,10 @@ def test_an_input_skip_begins_at_the_gray_picture(name):
     gray = join(batch.L, torch.zeros_like(batch.ab))
     assert (model.colorize(batch.L) - gray).abs().max() < 1e-5
     assert (model.sample(batch.L, 2)[1] - gray).abs().max() < 1e-5
+    for height, width in ((96, 160), (50, 37)):  # the input is added at its own size: no blur
+        L = 100 * torch.rand(1, 1, height, width)
+        gray = join(L, torch.zeros(1, 2, height // 4, width // 4))
+        assert (model.colorize(L) - gray).abs().max() < 1e-5
     without = build(name, target="rgb", size=64).eval()
     without.load_state_dict(model.state_dict())
     assert (without.colorize(batch.L) - 0.5).abs().max() < 1e-5
