@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 
-from colorlab.data import scene_sets
 from colorlab.data.scenes import draw_layout, render, scene_set
+from colorlab.data.scenes import sets as scene_sets
 
 
 def test_one_scene(benchmark):

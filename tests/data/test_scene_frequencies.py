@@ -9,7 +9,6 @@ from scipy import stats
 
 from colorlab.color import downsample_chroma
 from colorlab.data.loaders import make_batch
-from colorlab.data.scene_frequencies import _expected_variation
 from colorlab.data.scenes import (
     PALETTES,
     SEVERAL_COLOURED,
@@ -22,6 +21,7 @@ from colorlab.data.scenes import (
     render,
     scene_set,
 )
+from colorlab.data.scenes.frequencies import _expected_variation
 
 N = 40
 

@@ -11,8 +11,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from colorlab.data import scene_sets, scene_workers
 from colorlab.data.scenes import PALETTES, render, scene_set, score_by_kind, split_seeds
+from colorlab.data.scenes import sets as scene_sets
+from colorlab.data.scenes import workers as scene_workers
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from colorlab.data.scene_canvas import lab_to_uint8, lightness_range
-from colorlab.data.scene_palettes import geometric_median, weighted_median
 from colorlab.data.scenes import (
     HOURS,
     PALETTES,
@@ -25,6 +23,8 @@ from colorlab.data.scenes import (
     optimal,
     render,
 )
+from colorlab.data.scenes.canvas import lab_to_uint8, lightness_range
+from colorlab.data.scenes.palettes import geometric_median, weighted_median
 
 
 def recovered_lab(rgb: np.ndarray) -> np.ndarray:

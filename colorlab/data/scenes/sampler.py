@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from colorlab.color import join
-from colorlab.data.scene_palettes import PALETTES
-from colorlab.data.scene_render import render
-from colorlab.data.scene_sets import SceneSet
+from colorlab.data.scenes.palettes import PALETTES
+from colorlab.data.scenes.rendering import render
+from colorlab.data.scenes.sets import SceneSet
 
 SAME = 1e-3  # units of L in [0, 100]: the lightness of one scene, read twice
 

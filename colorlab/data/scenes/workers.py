@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from colorlab.data.scene_render import render
+from colorlab.data.scenes.rendering import render
 from colorlab.progress import progress_bar
 
 WORTH_PROCESSES = 400  # below this many scenes, starting processes costs more than it saves

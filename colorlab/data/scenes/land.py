@@ -7,8 +7,8 @@ from math import copysign
 
 import numpy as np
 
-from colorlab.data.scene_canvas import Canvas
-from colorlab.data.scene_layout import Waves, height
+from colorlab.data.scenes.canvas import Canvas
+from colorlab.data.scenes.layout import Waves, height
 
 # L of the sky at the zenith and at the horizon, far apart, so that gray tells the hour.
 SKY = {"dawn": (52, 84), "noon": (62, 88), "evening": (28, 72), "night": (7, 24)}

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from colorlab.color import upsample_chroma
-from colorlab.data.scene_palettes import PALETTES, SEVERAL_COLOURED
-from colorlab.data.scene_render import interior
-from colorlab.data.scene_sets import SceneSet
+from colorlab.data.scenes.palettes import PALETTES, SEVERAL_COLOURED
+from colorlab.data.scenes.rendering import interior
+from colorlab.data.scenes.sets import SceneSet
 
 SMALLEST = 16  # interior pixels of a thing whose mean colour is taken
 NEAR = 1 / 3  # of the way to the palette's next colour; L2 answers lie beyond it, but for sails

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from colorlab.data.scene_layout import Draw, Layout, Waves, height
-from colorlab.data.scene_palettes import HOURS
+from colorlab.data.scenes.layout import Draw, Layout, Waves, height
+from colorlab.data.scenes.palettes import HOURS
 
 
 def draw_layout(seed: int, choices: Mapping[int | str, int] | None = None) -> Layout:

@@ -17,17 +17,17 @@ import numpy as np
 
 from colorlab.data import store
 from colorlab.data.pictures import Pictures
-from colorlab.data.scene_layout import Thing
-from colorlab.data.scene_places import draw_layout
-from colorlab.data.scene_render import ab_fields
-from colorlab.data.scene_workers import WORTH_PROCESSES, refuse_while_starting, render_all
+from colorlab.data.scenes.layout import Thing
+from colorlab.data.scenes.places import draw_layout
+from colorlab.data.scenes.rendering import ab_fields
+from colorlab.data.scenes.workers import WORTH_PROCESSES, refuse_while_starting, render_all
 
 # Seeds of a split start here: splits share no seed as long as none is longer than the gap.
 _FIRST_SEED = {"train": 0, "val": 100_000_000, "test": 200_000_000}
 _LONGEST = 100_000_000
 _STALE_SECONDS = 24 * 3600  # a part folder untouched for a day belongs to a killed run
 _verified: set[Path] = set()
-_SOURCES = ("palettes", "layout", "places", "canvas", "land", "objects", "home", "render")
+_SOURCES = ("palettes", "layout", "places", "canvas", "land", "objects", "home", "rendering")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class SceneSet:
         return tuple(tuple(thing.kind for thing in things) for things in self.things)
 
     def optimal(self, loss: str = "l2", indices: Iterable[int] | None = None) -> np.ndarray:
-        """Return the exact best ab (N, 2, S, S) under a loss; see `scene_render.optimal`."""
+        """Return the exact best ab (N, 2, S, S) under a loss; see `render.optimal`."""
         chosen = range(len(self)) if indices is None else indices
         size = self.pictures.size
         return np.stack([ab_fields(self.seeds[i], size, (loss,))[0] for i in chosen])
@@ -80,7 +80,7 @@ def _code_version() -> str:
     """Hash of the renderer's source: cached pictures of other code are not reused."""
     digest = hashlib.sha256()
     for name in _SOURCES:
-        source = Path(__file__).with_name(f"scene_{name}.py").read_bytes()
+        source = Path(__file__).with_name(f"{name}.py").read_bytes()
         digest.update(source.replace(b"\r\n", b"\n"))
     return digest.hexdigest()[:12]
 

@@ -10,8 +10,8 @@ from functools import partial
 
 import numpy as np
 
-from colorlab.data.scene_canvas import Canvas
-from colorlab.data.scene_land import Light, ground_shadow
+from colorlab.data.scenes.canvas import Canvas
+from colorlab.data.scenes.land import Light, ground_shadow
 
 
 def balloon(canvas: Canvas, light: Light, things, centre, radius, offset) -> None:

@@ -6,9 +6,9 @@ from functools import partial
 
 import numpy as np
 
-from colorlab.data.scene_canvas import Canvas
-from colorlab.data.scene_land import GAIN, Light, ground_shadow
-from colorlab.data.scene_layout import Waves, height
+from colorlab.data.scenes.canvas import Canvas
+from colorlab.data.scenes.land import GAIN, Light, ground_shadow
+from colorlab.data.scenes.layout import Waves, height
 
 
 def house(canvas: Canvas, light: Light, things, foot, wide, left, offset) -> None:

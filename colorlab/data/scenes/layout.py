@@ -12,7 +12,7 @@ from math import pi, sin
 
 import numpy as np
 
-from colorlab.data.scene_palettes import PALETTES
+from colorlab.data.scenes.palettes import PALETTES
 
 Waves = tuple[tuple[float, float, float], ...]  # (amplitude, frequency, phase) of a ridge
 
@@ -44,7 +44,7 @@ class Layout:
     """All that decides a picture, before any pixel.
 
     Attributes:
-        hour: one of `scene_palettes.HOURS`.
+        hour: one of `palettes.HOURS`.
         sun: (x, y) of the sun or moon in unit coordinates.
         things: what the region map indexes. One-coloured kinds appear once a scene;
             several-coloured kinds appear once for each instance.

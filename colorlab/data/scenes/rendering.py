@@ -14,20 +14,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from colorlab.data import scene_home, scene_land, scene_objects
-from colorlab.data.scene_canvas import GRAIN, Canvas, lab_to_uint8, lightness_range
-from colorlab.data.scene_layout import Layout, Thing
-from colorlab.data.scene_palettes import PALETTES, best_ab, distribution
-from colorlab.data.scene_places import draw_layout
+from colorlab.data.scenes import home, land, objects
+from colorlab.data.scenes.canvas import GRAIN, Canvas, lab_to_uint8, lightness_range
+from colorlab.data.scenes.layout import Layout, Thing
+from colorlab.data.scenes.palettes import PALETTES, best_ab, distribution
+from colorlab.data.scenes.places import draw_layout
 
 MIN_SIZE, MAX_SIZE = 32, 512
 
 _PAINTERS = {
     name: getattr(module, name)
     for module, names in (
-        (scene_land, "sky cloud mountain forest meadow water sand road tree fir"),
-        (scene_objects, "balloon boat car tent parasol"),
-        (scene_home, "house flowers sill apple"),
+        (land, "sky cloud mountain forest meadow water sand road tree fir"),
+        (objects, "balloon boat car tent parasol"),
+        (home, "house flowers sill apple"),
     )
     for name in names.split()
 }
@@ -98,7 +98,7 @@ def _gain(kind: str, hour: str) -> float:
         return 1.0
     if kind == "balloon" and hour == "night":
         return 0.8  # lit from within by the burner
-    return scene_land.GAIN[hour]
+    return land.GAIN[hour]
 
 
 def _draw(layout: Layout, size: int, rules: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -107,7 +107,7 @@ def _draw(layout: Layout, size: int, rules: Sequence[str]) -> tuple[np.ndarray, 
         raise ValueError(f"a scene's size must be {MIN_SIZE} to {MAX_SIZE} pixels, got {size}")
     gains = [_gain(thing.kind, layout.hour) for thing in layout.things]
     canvas = Canvas(size, _colours(layout, rules), gains)
-    light = scene_land.Light(layout.hour, *layout.sun)
+    light = land.Light(layout.hour, *layout.sun)
     for item in layout.items:
         _PAINTERS[item.painter](canvas, light, item.things, **item.where)
     lightness = canvas.planes[0]

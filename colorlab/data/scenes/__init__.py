@@ -10,17 +10,17 @@ answer under each loss is known exactly, which no set of photographs can give.
     best = optimal(scene, "l2")                 # what no model can beat, given gray
     train = scene_set(3600, split="train")      # cached on disk once rendered
 
-Modules: `scene_palettes` (colours and exact answers), `scene_layout` and `scene_places` (what
-is where), `scene_canvas` (textures, Lab to sRGB), `scene_land`, `scene_objects` and
-`scene_home` (painters), `scene_render` (one picture), `scene_sets` (many pictures),
-`scene_scores` (errors kind by kind), `scene_frequencies` (drawn colours against the palettes).
+Modules: `palettes` (colours and exact answers), `layout` and `places` (what
+is where), `canvas` (textures, Lab to sRGB), `land`, `objects` and
+`home` (painters), `rendering` (one picture), `sets` (many pictures),
+`scores` (errors kind by kind), `frequencies` (drawn colours against the palettes).
 """
 
 from __future__ import annotations
 
-from colorlab.data.scene_frequencies import mean_over_things, palette_frequencies
-from colorlab.data.scene_layout import Layout, Thing
-from colorlab.data.scene_palettes import (
+from colorlab.data.scenes.frequencies import mean_over_things, palette_frequencies
+from colorlab.data.scenes.layout import Layout, Thing
+from colorlab.data.scenes.palettes import (
     HOURS,
     PALETTES,
     SEVERAL_COLOURED,
@@ -28,11 +28,11 @@ from colorlab.data.scene_palettes import (
     best_ab,
     distribution,
 )
-from colorlab.data.scene_places import draw_layout
-from colorlab.data.scene_render import Scene, ab_fields, interior, optimal, render
-from colorlab.data.scene_sampler import ExactDraws, exact_samples
-from colorlab.data.scene_scores import score_by_kind
-from colorlab.data.scene_sets import SceneSet, scene_set, split_seeds
+from colorlab.data.scenes.places import draw_layout
+from colorlab.data.scenes.rendering import Scene, ab_fields, interior, optimal, render
+from colorlab.data.scenes.sampler import ExactDraws, exact_samples
+from colorlab.data.scenes.scores import score_by_kind
+from colorlab.data.scenes.sets import SceneSet, scene_set, split_seeds
 
 __all__ = [
     "HOURS",

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from colorlab.data.scene_palettes import PALETTES
-from colorlab.data.scene_render import ab_fields, interior
-from colorlab.data.scene_sets import SceneSet
+from colorlab.data.scenes.palettes import PALETTES
+from colorlab.data.scenes.rendering import ab_fields, interior
+from colorlab.data.scenes.sets import SceneSet
 
 
 def score_by_kind(

@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 
 import numpy as np
 
-from colorlab.data.scene_palettes import PALETTES
+from colorlab.data.scenes.palettes import PALETTES
 
 GRAIN = 0.7  # standard deviation of the film grain, in L: dithers the 8-bit rounding
 
