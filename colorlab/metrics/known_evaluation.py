@@ -22,7 +22,7 @@ from colorlab.data.scenes import (
     exact_samples,
     palette_frequencies,
 )
-from colorlab.data.scenes.frequencies import COVERED
+from colorlab.data.scenes.scores import COVERED
 from colorlab.metrics.evaluation import summarize
 from colorlab.metrics.intervals import N_RESAMPLES, SEED, Interval
 from colorlab.metrics.known_world import exact_answer, known_world, painted_things

@@ -1,4 +1,4 @@
-"""Many scenes: rendered once, cached on disk, verified when opened."""
+"""Many scenes: rendered once, by several processes, cached on disk, verified when opened."""
 
 from __future__ import annotations
 
@@ -10,24 +10,27 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing import current_process, get_context
 from pathlib import Path
 
 import numpy as np
 
 from colorlab.data import store
 from colorlab.data.pictures import Pictures
-from colorlab.data.scenes.layout import Thing
-from colorlab.data.scenes.places import draw_layout
-from colorlab.data.scenes.rendering import ab_fields
-from colorlab.data.scenes.workers import WORTH_PROCESSES, refuse_while_starting, render_all
+from colorlab.data.scenes.layout import Thing, draw_layout
+from colorlab.data.scenes.rendering import ab_fields, render
+from colorlab.progress import progress_bar
 
 # Seeds of a split start here: splits share no seed as long as none is longer than the gap.
 _FIRST_SEED = {"train": 0, "val": 100_000_000, "test": 200_000_000}
 _LONGEST = 100_000_000
-_STALE_SECONDS = 24 * 3600  # a part folder untouched for a day belongs to a killed run
+_WORTH_PROCESSES = 400  # below this many scenes, starting processes costs more than it saves
+_CHUNK = 50  # scenes a task: short enough for a smooth progress bar
+_NOT_DRAWING = ("__init__.py", "sets.py", "scores.py")
 _verified: set[Path] = set()
-_SOURCES = ("palettes", "layout", "places", "canvas", "land", "objects", "home", "rendering")
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class SceneSet:
     Attributes:
         pictures: the (N, S, S, 3) pictures, memory-mapped.
         regions: (N, S, S) uint8, index into each scene's `things`, memory-mapped.
-        things: for each scene, its things with the colours drawn.
+        things: for each scene, its things with the colours sampled.
         hours: for each scene, its hour.
         seeds: for each scene, its seed: `render(seeds[i], size)` is picture i.
     """
@@ -57,78 +60,19 @@ class SceneSet:
         return tuple(tuple(thing.kind for thing in things) for things in self.things)
 
     def optimal(self, loss: str = "l2", indices: Iterable[int] | None = None) -> np.ndarray:
-        """Return the exact best ab (N, 2, S, S) under a loss; see `render.optimal`."""
+        """Return the exact best ab (N, 2, S, S) under a loss; see `rendering.optimal`."""
         chosen = range(len(self)) if indices is None else indices
         size = self.pictures.size
         return np.stack([ab_fields(self.seeds[i], size, (loss,))[0] for i in chosen])
 
 
 def split_seeds(n: int, split: str) -> range:
-    """Return the n seeds of a split: consecutive from 0 (train), 10^8 (val), 2 10^8 (test).
-
-    Raises:
-        ValueError: for an unknown split or n out of range.
-    """
+    """Return the n seeds of a split: consecutive from 0 (train), 10^8 (val), 2 10^8 (test)."""
     if split not in _FIRST_SEED:
         raise ValueError(f"split must be one of {', '.join(_FIRST_SEED)}, got {split!r}")
     if not 1 <= n <= _LONGEST:
         raise ValueError(f"want 1 to {_LONGEST:,} scenes, got {n}")
     return range(_FIRST_SEED[split], _FIRST_SEED[split] + n)
-
-
-def _code_version() -> str:
-    """Hash of the renderer's source: cached pictures of other code are not reused."""
-    digest = hashlib.sha256()
-    for name in _SOURCES:
-        source = Path(__file__).with_name(f"{name}.py").read_bytes()
-        digest.update(source.replace(b"\r\n", b"\n"))
-    return digest.hexdigest()[:12]
-
-
-def _copy_known(folder: Path, part: Path, seeds: range) -> int:
-    """Copy from the cached set that shares the most scenes; return how many those are."""
-    split, _, size, version = folder.name.split("-")
-    sets = folder.parent.glob(f"{split}-*-{size}-{version}")
-    lengths = (int(other.name.split("-")[1]) for other in sets)
-    # Of those that share as many, the shortest: to open one is to hash it.
-    for n in sorted(lengths, key=lambda n: (-min(n, len(seeds)), n)):
-        longest = range(seeds.start, seeds.start + n)
-        known = _open(folder.with_name(f"{split}-{n}-{size}-{version}"), longest)
-        if known is None:  # damaged: perhaps another one is whole
-            continue
-        shared = min(n, len(seeds))
-        for name, array in (("rgb", known.pictures.rgb), ("regions", known.regions)):
-            np.load(part / f"{name}.npy", mmap_mode="r+")[:shared] = array[:shared]
-        return shared
-    return 0
-
-
-def _create(folder: Path, seeds: range, size: int, processes: int) -> None:
-    """Render into a temporary folder, then rename: readers see all of it or nothing."""
-    part = Path(tempfile.mkdtemp(prefix="part-", dir=folder.parent))
-    try:
-        for name, shape in (("rgb", (size, size, 3)), ("regions", (size, size))):
-            array = np.lib.format.open_memmap(
-                part / f"{name}.npy", mode="w+", dtype=np.uint8, shape=(len(seeds), *shape)
-            )
-            del array  # closes the map
-        render_all(part, seeds, _copy_known(folder, part, seeds), processes)
-        layouts = [draw_layout(seed) for seed in seeds]
-        card = {
-            "pixels_sha256": store.hash_pixels(np.load(part / "rgb.npy", mmap_mode="r")),
-            "regions_sha256": store.hash_pixels(np.load(part / "regions.npy", mmap_mode="r")),
-            "hours": [layout.hour for layout in layouts],
-            "things": [[(t.kind, t.choice) for t in layout.things] for layout in layouts],
-        }
-        (part / "card.json").write_text(json.dumps(card), encoding="utf-8")
-        try:
-            part.rename(folder)
-        except OSError:
-            # Another process may have finished the same set first: its bytes are the same.
-            if not folder.exists():
-                raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def scene_set(
@@ -138,8 +82,8 @@ def scene_set(
 
     The pictures do not depend on the number of processes. The cache is
     `store.cache_dir() / "scenes"`; its key holds a hash of the renderer's source, so changed
-    code renders anew. A set of other length lends the scenes that it shares. The lessons use
-    3,600 or 9,600 train, 300 val and 512 test scenes at 128.
+    code renders anew. Scenes that are in a cached set of another length are copied from it. The
+    lessons use 3,600 or 9,600 train, 300 val and 512 test scenes at 128.
 
     Args:
         n: number of scenes; a longer set begins with the same scenes.
@@ -148,26 +92,40 @@ def scene_set(
         processes: None takes up to 8 cores for a large set, one for a small one.
 
     Raises:
-        ValueError: for an n, size or split out of range.
         RuntimeError: not cached, in a worker process that still runs its parent's script.
     """
     seeds = split_seeds(n, split)
     folder = store.cache_dir() / "scenes" / f"{split}-{n}-{size}-{_code_version()}"
     scenes = _open(folder, seeds)
-    if scenes is None:
-        refuse_while_starting()
-        if processes is None:
-            processes = min(os.cpu_count() or 1, 8) if n >= WORTH_PROCESSES else 1
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with store.alone(folder):  # who waited finds the set finished
+    if scenes is not None:
+        return scenes
+    # A starting worker that renders here, or waits for the set, would wait for itself.
+    if getattr(current_process(), "_inheriting", False):  # as multiprocessing itself asks
+        raise RuntimeError("a script that renders scenes needs `if __name__ == '__main__':`")
+    if processes is None:
+        processes = min(os.cpu_count() or 1, 8) if n >= _WORTH_PROCESSES else 1
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with store.alone(folder):
+        scenes = _open(folder, seeds)  # after a wait, another process has finished it
+        if scenes is None:
+            _create(folder, seeds, size, processes)
             scenes = _open(folder, seeds)
-            if scenes is None:
-                _remove_old(folder)
-                _create(folder, seeds, size, processes)
-                scenes = _open(folder, seeds)
     if scenes is None:
         raise OSError(f"{folder} was damaged while it was read: run again")
     return scenes
+
+
+def _code_version() -> str:
+    """Hash of the renderer's source: cached pictures of other code are not reused.
+
+    Every file of this folder counts unless it is known not to draw: a file that is added later
+    changes the hash, while a list of the files that draw would silently miss it.
+    """
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        if source.name not in _NOT_DRAWING:
+            digest.update(source.read_bytes().replace(b"\r\n", b"\n"))
+    return digest.hexdigest()[:12]
 
 
 def _open(folder: Path, seeds: range) -> SceneSet | None:
@@ -191,17 +149,98 @@ def _open(folder: Path, seeds: range) -> SceneSet | None:
         return None
     names = tuple(f"scene-{seed:09d}" for seed in seeds)
     sha256 = store.identity(names, rgb.shape, card["pixels_sha256"])
-    source = f"scenes:{folder.name.split('-')[0]}"
+    pictures = Pictures(rgb, names, sha256, f"scenes:{folder.name.split('-')[0]}")
     things = tuple(tuple(Thing(*pair) for pair in row) for row in card["things"])
-    return SceneSet(
-        Pictures(rgb, names, sha256, source), regions, things, tuple(card["hours"]), seeds
-    )
+    return SceneSet(pictures, regions, things, tuple(card["hours"]), seeds)
 
 
-def _remove_old(folder: Path) -> None:
-    """Delete the same set where it is damaged or of other code, and what killed runs left."""
+def _create(folder: Path, seeds: range, size: int, processes: int) -> None:
+    """Render into a temporary folder, then rename: readers see all of it or nothing."""
     for other in folder.parent.glob(f"{folder.name.rsplit('-', 1)[0]}-*"):
-        shutil.rmtree(other, ignore_errors=True)
+        shutil.rmtree(other, ignore_errors=True)  # damaged, or drawn by other code
     for part in folder.parent.glob("part-*"):
-        if time.time() - part.stat().st_mtime > _STALE_SECONDS:
+        if time.time() - part.stat().st_mtime > store.STALE_SECONDS:  # left by a killed run
             shutil.rmtree(part, ignore_errors=True)
+    part = Path(tempfile.mkdtemp(prefix="part-", dir=folder.parent))
+    try:
+        for name, shape in (("rgb", (size, size, 3)), ("regions", (size, size))):
+            np.lib.format.open_memmap(
+                part / f"{name}.npy", mode="w+", dtype=np.uint8, shape=(len(seeds), *shape)
+            )
+        _render_all(part, seeds, _copy_known(folder, part, seeds), processes)
+        layouts = [draw_layout(seed) for seed in seeds]
+        card = {
+            "pixels_sha256": store.hash_pixels(np.load(part / "rgb.npy", mmap_mode="r")),
+            "regions_sha256": store.hash_pixels(np.load(part / "regions.npy", mmap_mode="r")),
+            "hours": [layout.hour for layout in layouts],
+            "things": [[(t.kind, t.choice) for t in layout.things] for layout in layouts],
+        }
+        (part / "card.json").write_text(json.dumps(card), encoding="utf-8")
+        try:
+            part.rename(folder)
+        except OSError:
+            # Another process may have finished the same set first: its bytes are the same.
+            if not folder.exists():
+                raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _copy_known(folder: Path, part: Path, seeds: range) -> int:
+    """Copy from the cached set that shares the most scenes; return how many those are."""
+    split, _, size, version = folder.name.split("-")
+    sets = folder.parent.glob(f"{split}-*-{size}-{version}")
+    lengths = (int(other.name.split("-")[1]) for other in sets)
+    # Of those that share as many, the shortest: to open one is to hash it.
+    for n in sorted(lengths, key=lambda n: (-min(n, len(seeds)), n)):
+        longest = range(seeds.start, seeds.start + n)
+        known = _open(folder.with_name(f"{split}-{n}-{size}-{version}"), longest)
+        if known is None:  # damaged: perhaps another one is whole
+            continue
+        shared = min(n, len(seeds))
+        for name, array in (("rgb", known.pictures.rgb), ("regions", known.regions)):
+            np.load(part / f"{name}.npy", mmap_mode="r+")[:shared] = array[:shared]
+        return shared
+    return 0
+
+
+def _render_all(folder: Path, seeds: range, known: int, processes: int) -> None:
+    """Render all scenes of a folder but the first `known`, which are there.
+
+    Where worker processes cannot start, this process renders, with a warning.
+    """
+    tasks = [
+        (str(folder), seeds.start, start, min(start + _CHUNK, len(seeds)))
+        for start in range(known, len(seeds), _CHUNK)
+    ]
+    missing = len(seeds) - known
+    show = missing >= _WORTH_PROCESSES
+    with progress_bar(total=missing, desc="scenes", unit="scene", show=show) as bar:
+        if processes > 1:
+            # Spawn is the one start method that works everywhere, also beside torch's threads.
+            context = get_context("spawn")
+            try:
+                with ProcessPoolExecutor(processes, mp_context=context) as pool:
+                    for done in pool.map(_render_into, *zip(*tasks, strict=True)):
+                        bar.update(done)
+                return
+            except BrokenProcessPool:
+                warnings.warn(
+                    "worker processes could not start (a script needs "
+                    "`if __name__ == '__main__':` around its work); rendering in this one",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+                bar.reset()
+        for task in tasks:
+            bar.update(_render_into(*task))
+
+
+def _render_into(folder: str, first: int, start: int, stop: int) -> int:
+    """Render scenes start..stop into the arrays of a folder (runs in a worker process)."""
+    rgb = np.load(Path(folder) / "rgb.npy", mmap_mode="r+")
+    regions = np.load(Path(folder) / "regions.npy", mmap_mode="r+")
+    for i in range(start, stop):
+        scene = render(first + i, rgb.shape[1])
+        rgb[i], regions[i] = scene.rgb, scene.regions
+    return stop - start
