@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from colorlab.color import downsample_chroma, from_uint8, lightness, rgb_to_lab
-from colorlab.data.scene_frequencies import COVERED
 from colorlab.data.scenes import (
     PALETTES,
     SEVERAL_COLOURED,
@@ -23,6 +22,7 @@ from colorlab.data.scenes import (
     exact_samples,
     palette_frequencies,
 )
+from colorlab.data.scenes.scores import COVERED
 from colorlab.metrics.evaluation import summarize
 from colorlab.metrics.intervals import N_RESAMPLES, SEED, Interval
 from colorlab.metrics.known_world import exact_answer, known_world, painted_things

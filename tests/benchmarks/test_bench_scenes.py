@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from colorlab.data import scene_sets
-from colorlab.data.scenes import draw_layout, render, scene_set
+from colorlab.data.scenes import draw_layout, render, scene_set, sets
 
 
 def test_one_scene(benchmark):
@@ -24,7 +23,7 @@ def test_one_layout(benchmark):
 def test_a_set_by_two_processes(benchmark, tmp_path, monkeypatch):
     """The lessons' training set, start of the processes, hashing and writing included."""
     monkeypatch.setenv("COLORLAB_CACHE", str(tmp_path))
-    monkeypatch.setattr(scene_sets, "_verified", set())
+    monkeypatch.setattr(sets, "_verified", set())
     n = 3600
     benchmark.pedantic(
         lambda: scene_set(n, processes=2),

@@ -11,20 +11,19 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from colorlab.data.scene_canvas import lab_to_uint8, lightness_range
-from colorlab.data.scene_palettes import geometric_median, weighted_median
 from colorlab.data.scenes import (
     HOURS,
     PALETTES,
     SEVERAL_COLOURED,
     ab_fields,
     best_ab,
-    distribution,
     draw_layout,
     interior,
     optimal,
+    painters,
     render,
 )
+from colorlab.data.scenes.canvas import Canvas, lab_to_uint8, lightness_range
 
 
 def recovered_lab(rgb: np.ndarray) -> np.ndarray:
@@ -34,54 +33,10 @@ def recovered_lab(rgb: np.ndarray) -> np.ndarray:
     return rgb2lab(rgb).transpose(2, 0, 1)
 
 
-# --- palettes and exact answers
-
-
-def test_the_world_has_the_promised_kinds():
-    assert len(PALETTES) >= 10
-    assert len(SEVERAL_COLOURED) >= 6
-    assert len(HOURS) == 4
-    balloon = PALETTES["balloon"]
-    assert dict(zip(balloon.names, balloon.prob, strict=True)) == pytest.approx(
-        {"red": 0.3, "blue": 0.5, "green": 0.2}
-    )
-    for palette in PALETTES.values():
-        assert palette.prob.sum() == pytest.approx(1)
-        assert palette.ab.shape == (len(palette), 2)
-
-
-@pytest.mark.parametrize("kind", SEVERAL_COLOURED)
-@pytest.mark.parametrize("hour", HOURS)
-def test_best_answers_minimise_their_expected_loss(kind, hour):
-    ab, prob = distribution(kind, hour)
-    losses = {
-        "l2": lambda x: prob @ ((ab - x) ** 2).sum(axis=1),
-        "l1": lambda x: prob @ np.abs(ab - x).sum(axis=1),
-        "l1-vector": lambda x: prob @ np.linalg.norm(ab - x, axis=1),
-    }
-    grid = np.stack(np.meshgrid(np.arange(-80, 81, 2), np.arange(-80, 81, 2)), -1).reshape(-1, 2)
-    for name, loss in losses.items():
-        best = loss(best_ab(kind, name, hour))
-        assert best <= min(loss(x) for x in grid) + 1e-6
-        assert best <= min(loss(x) for x in ab) + 1e-6
-
-
-def test_medians_against_hand_worked_cases():
-    assert weighted_median(np.array([5.0, -1.0, 2.0]), np.array([0.2, 0.3, 0.5])) == 2
-    assert weighted_median(np.array([4.0, 0.0]), np.array([0.5, 0.5])) == 2
-    # The Fermat point of a right isosceles triangle, legs 1: (t, t), t = (3 - sqrt 3) / 6.
-    corner = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    t = (3 - 3**0.5) / 6
-    np.testing.assert_allclose(geometric_median(corner, np.ones(3) / 3), [t, t], atol=1e-6)
-    # An obtuse corner of more than 120 degrees is itself the answer.
-    wide = np.array([[0.0, 0.0], [1.0, 0.1], [-1.0, 0.1]])
-    np.testing.assert_array_equal(geometric_median(wide, np.ones(3) / 3), [0, 0])
-
-
-def test_one_mean_is_gray_and_one_median_is_far_from_the_mean():
-    np.testing.assert_allclose(best_ab("tent", "l2"), 0, atol=1e-9)
-    wall = best_ab("house wall", "l2"), best_ab("house wall", "l1")
-    assert np.linalg.norm(wall[0] - wall[1]) > 20
+@pytest.mark.parametrize("size", [31, 513])
+def test_a_size_out_of_range_is_refused(size):
+    with pytest.raises(ValueError, match="32 to 512"):
+        render(0, size)
 
 
 def test_every_kind_has_room_inside_srgb_at_every_hour():
@@ -91,61 +46,17 @@ def test_every_kind_has_room_inside_srgb_at_every_hour():
             assert high - low > 25, (kind, hour)
 
 
-def test_unknown_names_are_refused():
-    with pytest.raises(ValueError, match="no kind 'zebra'"):
-        distribution("zebra")
-    with pytest.raises(ValueError, match="hour must be"):
-        distribution("balloon", "tea time")
-    with pytest.raises(ValueError, match="loss must be"):
-        best_ab("balloon", "l3")
-
-
-# --- drawing
-
-
-def test_palette_frequencies_over_5000_scenes_match_the_stated_ones():
-    counts = {kind: np.zeros(len(PALETTES[kind])) for kind in SEVERAL_COLOURED}
-    joint = np.zeros((3, 3))
-    for seed in range(5000):
-        things = draw_layout(seed).things
-        for thing in things:
-            if thing.kind in counts:
-                counts[thing.kind][thing.choice] += 1
-        balloons = [t.choice for t in things if t.kind == "balloon"]
-        if len(balloons) == 2:
-            joint[balloons[0], balloons[1]] += 1
-    for kind, seen in counts.items():
-        assert seen.sum() > 400, kind
-        # One false alarm in a million for right probabilities; the seeds are fixed anyway.
-        assert stats.chisquare(seen, PALETTES[kind].prob * seen.sum()).pvalue > 1e-6, kind
-    # Two balloons of one scene are drawn independently.
-    prob = PALETTES["balloon"].prob
-    expected = np.outer(prob, prob) * joint.sum()
-    assert stats.chisquare(joint.ravel(), expected.ravel()).pvalue > 1e-6
-
-
-def test_forcing_one_thing_leaves_the_others():
-    layout = draw_layout(16)
-    several = [i for i, t in enumerate(layout.things) if t.kind in SEVERAL_COLOURED]
-    forced = several[0]
-    for choice in range(len(PALETTES[layout.things[forced].kind])):
-        other = draw_layout(16, {forced: choice})
-        assert other.things[forced].choice == choice
-        assert all(other.things[i] == t for i, t in enumerate(layout.things) if i != forced)
-        assert other.items == layout.items
-
-
-def test_bad_arguments_are_refused():
-    for size in (31, 513):
-        with pytest.raises(ValueError, match="32 to 512"):
-            render(0, size)
-    with pytest.raises(ValueError, match="0 or greater"):
-        render(-1)
-    with pytest.raises(ValueError, match="no entry 3"):
-        draw_layout(1, {"balloon": 3})
-
-
-# --- pictures
+@pytest.mark.parametrize("seed", range(5))
+def test_what_lies_outside_the_canvas_paints_nothing(seed):
+    layout = draw_layout(seed)
+    canvas = Canvas(32, np.zeros((len(layout.things), 1, 2)), [1.0] * len(layout.things))
+    for item in layout.items:
+        for place in {"foot", "centre"} & set(item.where):
+            for x, y in ((-3, 0.5), (3, 0.5), (0.5, -3), (0.5, 3)):
+                where = item.where | {place: (x, y)}
+                paint = getattr(painters, item.painter)
+                paint(canvas, painters.Light(layout.hour, *layout.sun), item.things, **where)
+    assert not canvas.planes.any() and not canvas.regions.any()
 
 
 @pytest.mark.parametrize("size", [32, 33, 100, 256, 512])
@@ -262,9 +173,6 @@ def test_lightness_tells_nothing_about_the_colour_drawn():
         assert hits / n > majority + 0.1, kind
 
 
-# --- exact answers on pictures
-
-
 def test_optimal_is_the_truth_where_a_kind_has_one_colour_and_the_mean_elsewhere():
     scene = render(3)
     best, inside = optimal(scene, "l2"), interior(scene.regions)
@@ -281,19 +189,15 @@ def test_optimal_is_the_truth_where_a_kind_has_one_colour_and_the_mean_elsewhere
 
 
 def test_optimal_is_the_average_over_all_colours_at_each_pixel_borders_included():
-    seed = 8
-    layout = draw_layout(seed)
-    kinds = {t.kind for t in layout.things if t.kind in SEVERAL_COLOURED}
+    seed, n = 8, 200
     average = np.zeros((2, 64, 64))
-    n = 200
     rng = np.random.default_rng(0)
-    several = [i for i, t in enumerate(layout.things) if t.kind in kinds]
-    draws = {i: PALETTES[layout.things[i].kind] for i in several}
     # Stratified draws: each entry exactly as often as stated, so no sampling error is left.
     columns = {}
-    for i, palette in draws.items():
-        entries = np.repeat(np.arange(len(palette)), np.rint(palette.prob * n).astype(int))
-        columns[i] = rng.permutation(entries[:n])
+    for i, thing in enumerate(draw_layout(seed).things):
+        if thing.kind in SEVERAL_COLOURED:
+            repeats = np.rint(PALETTES[thing.kind].prob * n).astype(int)
+            columns[i] = rng.permutation(np.repeat(np.arange(len(repeats)), repeats)[:n])
     used = min(len(column) for column in columns.values())
     for k in range(used):
         average += render(seed, 64, {i: int(c[k]) for i, c in columns.items()}).lab[1:]

@@ -1,4 +1,4 @@
-"""Drawn colours against stated palettes: samplers whose frequencies are known beforehand."""
+"""Predictions against the known colours: predictors and samplers whose scores are known."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from scipy import stats
 
 from colorlab.color import downsample_chroma
 from colorlab.data.loaders import make_batch
-from colorlab.data.scene_frequencies import _expected_variation
 from colorlab.data.scenes import (
     PALETTES,
     SEVERAL_COLOURED,
@@ -21,7 +20,9 @@ from colorlab.data.scenes import (
     palette_frequencies,
     render,
     scene_set,
+    score_by_kind,
 )
+from colorlab.data.scenes.scores import _expected_variation
 
 N = 40
 
@@ -109,13 +110,10 @@ def test_a_model_that_never_varies_is_found_out(scenes, truth):
 
 
 def test_a_dropped_colour_is_not_covered_and_things_count_one_by_one(scenes):
-    i = next(
-        i
-        for i in range(64)
-        if sum(t.kind == "apple" and (np.asarray(scenes.regions[i]) == k).sum() > 100
-               for k, t in enumerate(scenes.things[i])) >= 2
-    )  # fmt: skip
-    apples = [k for k, t in enumerate(scenes.things[i]) if t.kind == "apple"]
+    for i in range(64):
+        apples = [k for k, kind in enumerate(scenes.kinds[i]) if kind == "apple"]
+        if sum((scenes.regions[i] == k).sum() > 100 for k in apples) >= 2:
+            break
     choices = {k: j % 2 for j, k in enumerate(apples)}  # red, yellow, red, ...; never green
     ab = render(scenes.seeds[i], 128, choices).lab[None, None, 1:]
     apple = by_kind(palette_frequencies(ab, scenes, [i]))["apple"]
@@ -133,13 +131,18 @@ def test_noise_equals_the_expectation_over_all_binomial_outcomes(p, m):
     assert _expected_variation(np.array(p), m) == pytest.approx(want, rel=1e-9)
 
 
-def test_wrong_shapes_and_shares_are_named(scenes, truth):
-    with pytest.raises(ValueError, match=r"\(n, N, 2, S, S\)"):
-        palette_frequencies(truth[0], scenes)
-    with pytest.raises(ValueError, match="3 scenes"):
-        palette_frequencies(truth, scenes, range(3))
-    with pytest.raises(ValueError, match="near"):
-        palette_frequencies(truth, scenes, near=0.7)
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x, scenes: palette_frequencies(x[0], scenes), r"\(n, N, 2, S, S\)"),
+        (lambda x, scenes: palette_frequencies(x, scenes, range(3)), "3 scenes"),
+        (lambda x, scenes: palette_frequencies(x, scenes, near=0.7), "near"),
+        (lambda x, scenes: score_by_kind(x[0, ..., :16], scenes), "want ab of shape"),
+    ],
+)
+def test_wrong_shapes_and_shares_are_refused(scenes, truth, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(truth, scenes)
 
 
 def test_exact_draws_are_a_row_that_knows_its_scenes(scenes):
@@ -164,3 +167,17 @@ def test_the_mean_over_things_counts_each_thing_once():
         {"things": 0, "differ": None},
     ]
     assert mean_over_things(rows, "differ") == pytest.approx(0.4)
+
+
+def test_scores_know_the_exact_floor():
+    scenes = scene_set(12, 64, "test")
+    rows = {row["kind"]: row for row in score_by_kind(scenes.optimal("l2"), scenes)}
+    for kind, row in rows.items():
+        assert row["to_best"] == pytest.approx(0, abs=1e-4)
+        assert row["to_truth"] == pytest.approx(row["best_to_truth"], abs=1e-4)
+        if len(PALETTES[kind]) == 1:
+            assert row["to_truth"] < 0.2
+    assert rows["balloon"]["to_truth"] > 20
+    shifted = scenes.optimal("l2", [4, 2]) + np.array([3.0, 4.0])[:, None, None]
+    for row in score_by_kind(shifted, scenes, [4, 2]):
+        assert row["to_best"] == pytest.approx(5, abs=1e-3)

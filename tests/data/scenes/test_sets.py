@@ -1,24 +1,25 @@
-"""Sets of scenes: cached, verified, the same for any number of processes; their scores."""
+"""Sets of scenes: cached, verified, the same for any number of processes."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import nullcontext
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from colorlab.data import scene_sets, scene_workers
-from colorlab.data.scenes import PALETTES, render, scene_set, score_by_kind, split_seeds
+from colorlab.data.scenes import render, scene_set, sets, split_seeds
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("COLORLAB_CACHE", str(tmp_path))
-    monkeypatch.setattr(scene_sets, "_verified", set())
+    monkeypatch.setattr(sets, "_verified", set())
     return tmp_path / "scenes"
 
 
@@ -52,6 +53,21 @@ def run_script(folder, text: str) -> subprocess.CompletedProcess:
     return subprocess.run(words, env=env, capture_output=True, text=True, timeout=300)
 
 
+def test_any_change_to_a_file_that_draws_changes_the_key(tmp_path, monkeypatch):
+    folder = tmp_path / "code"
+    shutil.copytree(Path(sets.__file__).parent, folder)
+    now = sets._code_version()
+    monkeypatch.setattr(sets, "__file__", str(folder / "sets.py"))
+    assert sets._code_version() == now
+    (folder / "scores.py").write_text("# draws nothing")
+    assert sets._code_version() == now
+    versions = {now}
+    for name in ("palettes", "layout", "canvas", "painters", "rendering", "a_new_file"):
+        (folder / f"{name}.py").write_text("# changed")
+        versions.add(sets._code_version())
+    assert len(versions) == 7
+
+
 def test_a_script_without_a_main_guard_ends(tmp_path):
     """Its workers run the script again; none may wait for the set that it is asked to draw."""
     run = run_script(tmp_path, "print(len(scene_set(60, 32, processes=2)), 'scenes')\n")
@@ -77,20 +93,18 @@ if __name__ == "__main__":
 
 def test_the_second_call_renders_nothing(monkeypatch):
     first = scene_set(2, 32)
-    monkeypatch.setattr(scene_sets, "_create", lambda *args: pytest.fail("rendered again"))
+    monkeypatch.setattr(sets, "_create", lambda *args: pytest.fail("rendered again"))
     assert scene_set(2, 32).pictures.sha256 == first.pictures.sha256
 
 
 @pytest.mark.parametrize("lengths", [(4, 9, 6), (9, 4)])
 def test_sets_of_other_length_lend_their_scenes(cache, monkeypatch, lengths):
     rendered = []
-    into = scene_workers._render_into
-    monkeypatch.setattr(
-        scene_workers, "_render_into", lambda *task: rendered.append(task) or into(*task)
-    )
-    sets = [scene_set(n, 32) for n in lengths]
+    into = sets._render_into
+    monkeypatch.setattr(sets, "_render_into", lambda *task: rendered.append(task) or into(*task))
+    lent = [scene_set(n, 32) for n in lengths]
     assert sum(stop - start for *_, start, stop in rendered) == max(lengths)
-    for scenes in sets:
+    for scenes in lent:
         assert len(scenes.pictures.rgb) == len(scenes.things) == len(scenes)
         for i in range(len(scenes)):
             np.testing.assert_array_equal(scenes.pictures.rgb[i], render(i, 32).rgb)
@@ -103,7 +117,7 @@ def test_a_damaged_set_lends_nothing(cache):
     pixels = np.load(folder / "rgb.npy", mmap_mode="r+")
     pixels[1] ^= 1
     pixels.flush()
-    scene_sets._verified.clear()
+    sets._verified.clear()
     with pytest.warns(UserWarning, match="damaged scenes"):
         scenes = scene_set(6, 32)
     np.testing.assert_array_equal(scenes.pictures.rgb[1], render(1, 32).rgb)
@@ -117,10 +131,10 @@ def test_other_code_and_damage_render_anew(cache, monkeypatch):
     damaged[0, 0, 0] += 1
     del good
     np.save(folder / "rgb.npy", damaged)
-    monkeypatch.setattr(scene_sets, "_verified", set())
+    monkeypatch.setattr(sets, "_verified", set())
     with pytest.warns(UserWarning, match="damaged"):
         assert scene_set(2, 32).pictures.sha256 == identity
-    monkeypatch.setattr(scene_sets, "_code_version", lambda: "othercode")
+    monkeypatch.setattr(sets, "_code_version", lambda: "othercode")
     scene_set(2, 32)
     assert [path.name for path in cache.iterdir()] == ["train-2-32-othercode"]
 
@@ -129,15 +143,15 @@ def test_a_failed_rendering_leaves_nothing(cache, monkeypatch):
     def fail(*args):
         raise RuntimeError("interrupted")
 
-    monkeypatch.setattr(scene_sets, "render_all", fail)
+    monkeypatch.setattr(sets, "_render_all", fail)
     with pytest.raises(RuntimeError):
         scene_set(2, 32)
     assert list(cache.iterdir()) == []
 
 
 def test_losing_the_race_takes_the_winners_set(cache, monkeypatch):
-    monkeypatch.setattr(scene_sets.store, "alone", nullcontext)  # a disk that knows no locks
-    render_all, raced = scene_sets.render_all, []
+    monkeypatch.setattr(sets.store, "alone", nullcontext)  # a disk that knows no locks
+    render_all, raced = sets._render_all, []
 
     def slow(*args):
         render_all(*args)
@@ -145,7 +159,7 @@ def test_losing_the_race_takes_the_winners_set(cache, monkeypatch):
             raced.append(True)
             scene_set(2, 32)  # another process comes in between and finishes first
 
-    monkeypatch.setattr(scene_sets, "render_all", slow)
+    monkeypatch.setattr(sets, "_render_all", slow)
     scenes = scene_set(2, 32)
     np.testing.assert_array_equal(scenes.pictures.rgb[0], render(0, 32).rgb)
     assert len(list(cache.iterdir())) == 1
@@ -158,23 +172,3 @@ def test_splits_share_no_seed():
         split_seeds(3, "holdout")
     with pytest.raises(ValueError, match="want 1 to"):
         scene_set(0)
-
-
-def test_scores_know_the_exact_floor():
-    scenes = scene_set(12, 64, "test")
-    rows = {row["kind"]: row for row in score_by_kind(scenes.optimal("l2"), scenes)}
-    for kind, row in rows.items():
-        assert row["to_best"] == pytest.approx(0, abs=1e-4)
-        assert row["to_truth"] == pytest.approx(row["best_to_truth"], abs=1e-4)
-        if len(PALETTES[kind]) == 1:
-            assert row["to_truth"] < 0.2
-    assert rows["balloon"]["to_truth"] > 20
-    shifted = scenes.optimal("l2", [4, 2]) + np.array([3.0, 4.0])[:, None, None]
-    for row in score_by_kind(shifted, scenes, [4, 2]):
-        assert row["to_best"] == pytest.approx(5, abs=1e-3)
-
-
-def test_scores_refuse_another_size():
-    scenes = scene_set(2, 64, "test")
-    with pytest.raises(ValueError, match="want ab of shape"):
-        score_by_kind(np.zeros((2, 2, 16, 16)), scenes)

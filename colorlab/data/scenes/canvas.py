@@ -2,21 +2,24 @@
 
 All geometry is in unit coordinates: x to the right and y down, both 0 to 1. The size only
 changes the sampling, so the same seed has the same layout at every size.
+
+The bytes of every scene depend on this module. That is why it has its own `lab_to_linear`, in
+float32, and does not use `colorlab.color`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from functools import cache, lru_cache
 
 import numpy as np
 
-from colorlab.data.scene_palettes import PALETTES
+from colorlab.data.scenes.palettes import PALETTES
 
 GRAIN = 0.7  # standard deviation of the film grain, in L: dithers the 8-bit rounding
 
 # Linear sRGB from XYZ / white (D65, 2 degrees), i.e. IEC 61966-2-1 times the white point.
-_WHITE = np.array([0.95047, 1.0, 1.08883])
 _RGB_FROM_XYZ = np.array(
     [
         [3.2404542, -1.5371385, -0.4985314],
@@ -24,26 +27,25 @@ _RGB_FROM_XYZ = np.array(
         [0.0556434, -0.2040259, 1.0572252],
     ]
 )
-_RGB_FROM_XYZ_N = (_RGB_FROM_XYZ * _WHITE).astype(np.float32)
+_RGB_FROM_XYZ_N = (_RGB_FROM_XYZ * [0.95047, 1.0, 1.08883]).astype(np.float32)
 _Y = (0.2126729, 0.7151522, 0.0721750)  # luminance of linear sRGB primaries
-_STEPS = 1 << 14  # entries of the transfer table: 0.1 levels of error in the dark, less above
+_STEPS = 1 << 14  # entries of the lookup table: 0.1 levels of error in the dark, less above
 
 
 def lab_to_linear(lab: np.ndarray, scale: float = 1.0) -> np.ndarray:
     """Convert Lab (3, ...) to linear sRGB (3, ...), not clipped (CIE 15:2004, section 8.2).
 
-    The answer is 0 to `scale` inside the gamut.
+    Inside the gamut the result lies in [0, scale].
     """
     lab = np.asarray(lab, dtype=np.float32)
     f = np.empty_like(lab)
-    np.multiply(lab[0] + np.float32(16), np.float32(1 / 116), out=f[1])
-    np.add(f[1], lab[1] * np.float32(1 / 500), out=f[0])
-    np.subtract(f[1], lab[2] * np.float32(1 / 200), out=f[2])
+    f[1] = (lab[0] + 16) * (1 / 116)
+    f[0] = f[1] + lab[1] * (1 / 500)
+    f[2] = f[1] - lab[2] * (1 / 200)
     xyz = f * f * f
     if f.min() <= 6 / 29:  # the straight part near black: rare by day
-        line = (f - np.float32(16 / 116)) * np.float32(3 * (6 / 29) ** 2)
-        xyz = np.where(f > np.float32(6 / 29), xyz, line)
-    return (np.float32(scale) * _RGB_FROM_XYZ_N @ xyz.reshape(3, -1)).reshape(lab.shape)
+        xyz = np.where(f > 6 / 29, xyz, (f - 16 / 116) * (3 * (6 / 29) ** 2))
+    return (scale * _RGB_FROM_XYZ_N @ xyz.reshape(3, -1)).reshape(lab.shape)
 
 
 @lru_cache(maxsize=1)
@@ -60,20 +62,20 @@ def _transfer_tables() -> tuple[np.ndarray, np.ndarray]:
 def lab_to_uint8(lab: np.ndarray) -> np.ndarray:
     """Convert Lab (3, H, W) to sRGB uint8 (H, W, 3), keeping L to about 0.02.
 
-    Rounding each channel to the nearest level moves L by 0.08 (root mean square), in a
-    pattern that differs from colour to colour: the last digits of L would tell the colour.
-    So green is rounded first, red makes up for the luminance that this cost, and blue for
-    what is left: error diffusion over channels in place of pixels.
+    Rounding each channel to the nearest level moves L by 0.08 (root mean square), in a pattern
+    that depends on the colour: the last digits of L would reveal the colour. So green is rounded
+    first, red compensates for the resulting error in luminance, and blue for what is left: error
+    diffusion over channels instead of pixels.
     """
     to_level, to_linear = _transfer_tables()
     red, green, blue = lab_to_linear(lab, _STEPS)
     rgb = np.empty((*red.shape, 3), dtype=np.uint8)
     index = green.astype(np.int32)
     rgb[..., 1] = np.take(to_level, index, mode="clip")
-    red += (green - np.take(to_linear, index, mode="clip")) * np.float32(_Y[1] / _Y[0])
+    red += (green - np.take(to_linear, index, mode="clip")) * (_Y[1] / _Y[0])
     index = red.astype(np.int32)
     rgb[..., 0] = np.take(to_level, index, mode="clip")
-    blue += (red - np.take(to_linear, index, mode="clip")) * np.float32(_Y[0] / _Y[2])
+    blue += (red - np.take(to_linear, index, mode="clip")) * (_Y[0] / _Y[2])
     rgb[..., 2] = np.take(to_level, blue.astype(np.int32), mode="clip")
     return rgb
 
@@ -82,19 +84,15 @@ def lab_to_uint8(lab: np.ndarray) -> np.ndarray:
 def lightness_range(kind: str, hour: str) -> tuple[float, float]:
     """Return the L interval in which all colours of a kind fit sRGB, less room for grain.
 
-    It is the same for all entries of the palette, so that holding L inside it tells
-    nothing about the entry drawn.
+    It is the same for all entries of the palette, so clipping L to it reveals nothing about
+    the entry that was sampled.
     """
     ab = PALETTES[kind].at(hour)
     lightness = np.arange(0.0, 100.01, 0.25)
     lab = np.empty((3, len(ab), len(lightness)), dtype=np.float32)
-    lab[0] = lightness
-    lab[1:] = ab.T[:, :, None]
+    lab[0], lab[1:] = lightness, ab.T[:, :, None]
     linear = lab_to_linear(lab)
-    fits = ((linear >= 0) & (linear <= 1)).all(axis=(0, 1))
-    inside = lightness[fits]
-    if len(inside) == 0:
-        raise ValueError(f"the palette of {kind!r} at {hour} has no lightness inside sRGB")
+    inside = lightness[((linear >= 0) & (linear <= 1)).all(axis=(0, 1))]
     return float(inside[0]) + 0.25, float(inside[-1]) - 0.25
 
 
@@ -107,7 +105,6 @@ _TEXTURES = {
     "water": ((1, 16), (14, 160), 0.8),
     "rock": ((4, 200), (3, 120), 1.2),
     "wood": ((1, 5), (12, 160), 0.6),
-    "grain": ((0, 256), (0, 256), 0.0),
 }
 _TILE = 512
 
@@ -117,13 +114,11 @@ def _spectrum(name: str) -> np.ndarray:
     (x_low, x_high), (y_low, y_high), slope = _TEXTURES[name]
     seed = 9_000 + list(_TEXTURES).index(name)
     white = np.random.default_rng(seed).standard_normal((_TILE, _TILE))
-    freq = np.fft.fftfreq(_TILE, 1 / _TILE)
-    fx, fy = np.abs(freq)[None, :], np.abs(freq)[:, None]
+    freq = np.abs(np.fft.fftfreq(_TILE, 1 / _TILE))
+    fx, fy = freq[None, :], freq[:, None]
     # Normalised frequency: elongated bands give elongated blades and ripples.
-    radius = np.hypot(fx / max(x_low, 1), fy / max(y_low, 1))
+    radius = np.hypot(fx / x_low, fy / y_low)
     band = (radius >= 1) & (fx <= x_high) & (fy <= y_high)
-    if slope == 0:
-        band[:] = True
     spectrum = np.fft.fft2(white) * band / np.maximum(radius, 1) ** slope
     return spectrum / np.fft.ifft2(spectrum).real.std()
 
@@ -133,29 +128,27 @@ def texture(name: str, size: int) -> np.ndarray:
     """Return a (2 size, 2 size) float32 texture, periodic with `size`.
 
     The same field at every size: a smaller size keeps the low frequencies only, so it has
-    no aliasing and a little less contrast. Grain alone is per pixel.
+    no aliasing and a little less contrast. Only "grain" is sampled per pixel.
     """
     if name == "grain":
-        rng = np.random.default_rng(9_999)
-        field = np.clip(rng.standard_normal((size, size)), -2.5, 2.5)
+        field = np.random.default_rng(9_999).standard_normal((size, size)).clip(-2.5, 2.5)
     else:
-        half = size // 2
         freq = np.fft.fftfreq(_TILE, 1 / _TILE)
-        keep = np.flatnonzero(np.abs(freq) < half)
-        place = freq[keep].astype(int) % size
+        keep = np.flatnonzero(np.abs(freq) < size // 2)
+        position = freq[keep].astype(int) % size
         small = np.zeros((size, size), dtype=complex)
-        small[np.ix_(place, place)] = _spectrum(name)[np.ix_(keep, keep)]
+        small[np.ix_(position, position)] = _spectrum(name)[np.ix_(keep, keep)]
         field = np.fft.ifft2(small).real * (size / _TILE) ** 2
     return np.tile(field.astype(np.float32), (2, 2))
 
 
 class Canvas:
-    """Lab planes and region map of one picture while it is drawn.
+    """Lab planes and region map of one picture while it is drawn, or a window of them.
 
     Args:
         size: pixels on each side.
-        colours: (T, F, 2) ab of each thing, for F variants drawn at once (what was drawn,
-            the mean, ...). They share L, coverage and regions.
+        colours: (T, F, 2) ab of each thing, for F variants drawn at once (the truth, the
+            mean, ...). They share L, coverage and regions.
         gains: (T,) factor of the hour's light on the L of each thing.
     """
 
@@ -165,31 +158,23 @@ class Canvas:
         self.colours = colours.reshape(len(colours), -1, 1, 1).astype(np.float32)
         self.planes = np.zeros((1 + self.colours.shape[1], size, size), dtype=np.float32)
         self.regions = np.zeros((size, size), dtype=np.uint8)
-        centres = (np.arange(size, dtype=np.float32) + np.float32(0.5)) / np.float32(size)
+        self.left = self.top = 0  # of the window
+        centres = (np.arange(size, dtype=np.float32) + 0.5) / size
         self.x, self.y = centres[None, :], centres[:, None]
 
-    def window(self, x0: float, y0: float, x1: float, y1: float) -> Window | None:
-        """Return the part of the sheet inside a box, or None where the box misses it."""
-        n = self.size
-        left, right = max(int(x0 * n) - 1, 0), min(int(x1 * n) + 2, n)
-        top, bottom = max(int(y0 * n) - 1, 0), min(int(y1 * n) + 2, n)
-        if left >= right or top >= bottom:
-            return None
-        return Window(self, slice(top, bottom), slice(left, right))
-
-
-class Window:
-    """A box of the canvas: coordinates, textures and painting inside it."""
-
-    def __init__(self, canvas: Canvas, rows: slice, cols: slice) -> None:
-        self.canvas, self.rows, self.cols = canvas, rows, cols
-        self.x, self.y = canvas.x[:, cols], canvas.y[rows]  # (1, w), (h, 1)
+    def window(self, x0: float, y0: float, x1: float, y1: float) -> Canvas:
+        """Return the part of the canvas inside a box; no pixels where the box misses it."""
+        n, part = self.size, copy(self)
+        part.left, part.top = max(int(x0 * n) - 1, 0), max(int(y0 * n) - 1, 0)
+        cols = slice(part.left, max(int(x1 * n) + 2, 0))
+        rows = slice(part.top, max(int(y1 * n) + 2, 0))
+        part.x, part.y = self.x[:, cols], self.y[rows]  # (1, w), (h, 1)
+        part.planes, part.regions = self.planes[:, rows, cols], self.regions[rows, cols]
+        return part
 
     def edge(self, distance: np.ndarray) -> np.ndarray:
         """Return the coverage 0..1 from a signed distance in unit coordinates (> 0 inside)."""
-        cover = distance * np.float32(self.canvas.size)
-        cover += np.float32(0.5)
-        return np.clip(cover, 0, 1, out=cover)
+        return np.clip(distance * self.size + 0.5, 0, 1)
 
     def polygon(
         self, x: float, y: float, scale: float, mirror: float, *corners: tuple[float, float]
@@ -197,8 +182,9 @@ class Window:
         """Return the coverage of a convex polygon.
 
         Args:
-            x, y: foot of the thing it belongs to, unit coordinates.
-            scale: size of that thing.
+            x: horizontal position of the object's foot, unit coordinates.
+            y: vertical position of it.
+            scale: size of the object.
             mirror: 1, or -1 to swap left and right.
             corners: (u, v) right of and above the foot, in units of the size, clockwise.
         """
@@ -215,22 +201,17 @@ class Window:
 
     def texture(self, name: str, offset: tuple[float, float]) -> np.ndarray:
         """Return (h, w) of a texture shifted by an offset in [0, 1) x [0, 1)."""
-        n = self.canvas.size
-        dx = int(offset[0] * n) + self.cols.start
-        dy = int(offset[1] * n) + self.rows.start
-        h, w = self.rows.stop - self.rows.start, self.cols.stop - self.cols.start
-        dx, dy = dx % n, dy % n
-        return texture(name, n)[dy : dy + h, dx : dx + w]
+        x = (int(offset[0] * self.size) + self.left) % self.size
+        y = (int(offset[1] * self.size) + self.top) % self.size
+        return texture(name, self.size)[y : y + self.y.size, x : x + self.x.size]
 
     def paint(self, thing: int, cover: np.ndarray, lightness: np.ndarray | float) -> None:
-        """Lay a thing over what is there: L and ab mix by coverage, the region by half."""
-        canvas = self.canvas
-        part = canvas.planes[:, self.rows, self.cols]
-        part[0] += cover * (canvas.gains[thing] * lightness - part[0])
-        ab = part[1:]
-        ab += cover * (canvas.colours[thing] - ab)
-        np.copyto(canvas.regions[self.rows, self.cols], np.uint8(thing), where=cover >= 0.5)
+        """Blend a thing over the canvas: L and ab by coverage; the region changes at one half."""
+        L, ab = self.planes[0], self.planes[1:]
+        L += cover * (self.gains[thing] * lightness - L)
+        ab += cover * (self.colours[thing] - ab)
+        np.copyto(self.regions, np.uint8(thing), where=cover >= 0.5)
 
     def light(self, cover: np.ndarray, change: np.ndarray | float) -> None:
         """Change L alone: cast shadow (< 0), mist or shimmer (> 0)."""
-        self.canvas.planes[0, self.rows, self.cols] += cover * change
+        self.planes[0] += cover * change

@@ -1,0 +1,62 @@
+"""The drawn world: scenes whose colours are known.
+
+Skies at four hours, mountains, meadows, water, trees, houses, boats, balloons, fruit. Some kinds
+have one colour (grass); others are sampled from a stated palette at equal lightness (a balloon is
+red 30 %, blue 50 %, green 20 %), so the gray image does not determine their colour. Hence the best
+prediction under each loss is known exactly, which no set of photographs can give.
+
+    scene = render(seed=7, size=256)            # picture, regions, palettes
+    scene = render(7, choices={"balloon": 2})   # the same L, a green balloon
+    best = optimal(scene, "l2")                 # no model can beat it, given gray
+    train = scene_set(3600, split="train")      # cached on disk once rendered
+
+To read in this order: `palettes` (colours and best predictions), `layout` (what is where),
+`canvas` (textures, Lab to sRGB), `painters` (one function an object), `rendering` (one picture),
+`sets` (many pictures, cached), `scores` (predictions and samples against the known colours).
+"""
+
+from __future__ import annotations
+
+from colorlab.data.scenes.layout import Layout, Thing, draw_layout
+from colorlab.data.scenes.palettes import (
+    HOURS,
+    PALETTES,
+    SEVERAL_COLOURED,
+    Palette,
+    best_ab,
+    distribution,
+)
+from colorlab.data.scenes.rendering import Scene, ab_fields, interior, optimal, render
+from colorlab.data.scenes.scores import (
+    ExactDraws,
+    exact_samples,
+    mean_over_things,
+    palette_frequencies,
+    score_by_kind,
+)
+from colorlab.data.scenes.sets import SceneSet, scene_set, split_seeds
+
+__all__ = [
+    "HOURS",
+    "PALETTES",
+    "SEVERAL_COLOURED",
+    "ExactDraws",
+    "Layout",
+    "Palette",
+    "Scene",
+    "SceneSet",
+    "Thing",
+    "ab_fields",
+    "best_ab",
+    "distribution",
+    "draw_layout",
+    "exact_samples",
+    "interior",
+    "mean_over_things",
+    "optimal",
+    "palette_frequencies",
+    "render",
+    "scene_set",
+    "score_by_kind",
+    "split_seeds",
+]

@@ -1,0 +1,154 @@
+"""Render one scene from a seed: picture, region map, palettes, exact predictions.
+
+Lightness and colour are computed apart: geometry, light and texture decide L; the palettes decide
+ab; a picture is both in CIELAB (D65), rounded to 8-bit sRGB. L is clipped to a range that fits
+sRGB for all entries of a palette at once, so no colour is clipped and the L before rounding is
+the same bit for bit, whatever colours are sampled. Rounding to 8 bits moves L by about 0.005 and
+ab by about 0.5 (root mean square and median); L to one decimal reveals no colour.
+
+The bytes of every scene depend on this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from colorlab.data.scenes import painters
+from colorlab.data.scenes.canvas import GRAIN, Canvas, lab_to_uint8, lightness_range
+from colorlab.data.scenes.layout import Layout, Thing, draw_layout
+from colorlab.data.scenes.palettes import PALETTES, best_ab
+
+MIN_SIZE, MAX_SIZE = 32, 512
+_SHINES = {"sky", "horizon", "cloud", "sun", "window", "water"}  # painters set L by the hour
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A rendered scene.
+
+    Attributes:
+        rgb: (S, S, 3) uint8 sRGB.
+        regions: (S, S) uint8, index into `things` of what covers most of a pixel.
+        things: the things of the scene with the colours sampled.
+        hour: one of `HOURS`.
+        lab: (3, S, S) float32, the picture before rounding to 8 bits.
+        seed: what it was rendered from.
+    """
+
+    rgb: np.ndarray
+    regions: np.ndarray
+    things: tuple[Thing, ...]
+    hour: str
+    lab: np.ndarray
+    seed: int
+
+    def palette_table(self) -> list[dict]:
+        """Return one row for each region: what it is, what it could have been.
+
+        A row has `region`, `kind`, `pixels`, `drawn` (index), `names` (K), `ab` (K, 2) at
+        the scene's hour in CIE units, and `prob` (K,).
+        """
+        pixels = np.bincount(self.regions.ravel(), minlength=len(self.things))
+        return [
+            {
+                "region": region,
+                "kind": thing.kind,
+                "pixels": int(pixels[region]),
+                "drawn": thing.choice,
+                "names": PALETTES[thing.kind].names,
+                "ab": PALETTES[thing.kind].at(self.hour),
+                "prob": PALETTES[thing.kind].prob,
+            }
+            for region, thing in enumerate(self.things)
+        ]
+
+
+def _gain(kind: str, hour: str) -> float:
+    if kind in _SHINES:
+        return 1.0
+    if kind == "balloon" and hour == "night":
+        return 0.8  # lit from within by the burner
+    return painters.GAIN[hour]
+
+
+def _draw(layout: Layout, size: int, rules: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Draw a layout; return planes (1 + 2F, S, S), L then ab of each rule, and regions."""
+    if not MIN_SIZE <= size <= MAX_SIZE:
+        raise ValueError(f"a scene's size must be {MIN_SIZE} to {MAX_SIZE} pixels, got {size}")
+    hour, kinds = layout.hour, [thing.kind for thing in layout.things]
+    truth = [PALETTES[thing.kind].at(hour)[thing.choice] for thing in layout.things]
+    colours = [
+        truth if rule == "truth" else [best_ab(kind, rule, hour) for kind in kinds]
+        for rule in rules
+    ]
+    canvas = Canvas(size, np.stack(colours, axis=1), [_gain(kind, hour) for kind in kinds])
+    light = painters.Light(hour, *layout.sun)
+    for item in layout.items:
+        getattr(painters, item.painter)(canvas, light, item.things, **item.where)
+    lightness = canvas.planes[0]
+    lightness += GRAIN * canvas.texture("grain", layout.grain)
+    low, high = np.array([lightness_range(kind, hour) for kind in kinds], np.float32).T
+    np.clip(lightness, low[canvas.regions], high[canvas.regions], out=lightness)
+    return canvas.planes, canvas.regions
+
+
+def render(seed: int, size: int = 128, choices: Mapping[int | str, int] | None = None) -> Scene:
+    """Render a scene.
+
+    Args:
+        seed: non-negative integer. The same seed gives the same bytes, and the same layout
+            at every size.
+        size: 32 to 512 pixels on each side.
+        choices: palette entries to force, by thing index or kind name, for "what if the
+            balloon were green": L stays the same bit for bit.
+    """
+    layout = draw_layout(seed, choices)
+    lab, regions = _draw(layout, size, ("truth",))
+    return Scene(lab_to_uint8(lab), regions, layout.things, layout.hour, lab, int(seed))
+
+
+def ab_fields(seed: int, size: int, rules: Sequence[str]) -> np.ndarray:
+    """Return exact ab planes (F, 2, S, S) of a seed's scene under each rule.
+
+    Args:
+        seed: the scene.
+        size: 32 to 512 pixels.
+        rules: each "truth" (the colours sampled) or a loss of `best_ab`: "l2", "l1",
+            "l1-vector".
+    """
+    planes, _ = _draw(draw_layout(seed), size, rules)
+    return planes[1:].reshape(len(rules), 2, size, size)
+
+
+def optimal(scene: Scene, loss: str = "l2") -> np.ndarray:
+    """Return the exact best ab (2, S, S), float32, CIE units, of a scene under a loss.
+
+    No model can beat it on average, given the gray image: each thing takes the best one colour
+    for its palette. Soft borders mix these colours by coverage, which is exact for "l2", and for
+    the medians wherever at most one several-coloured thing covers the pixel. "l1" is the median
+    of a and of b, "l1-vector" the geometric median; for the log loss see `distribution`. The
+    optimum is stated in ab; a loss on sRGB has a slightly different one.
+    """
+    return ab_fields(scene.seed, scene.rgb.shape[0], (loss,))[0]
+
+
+def interior(regions: np.ndarray, radius: int = 2) -> np.ndarray:
+    """Return a mask (..., H, W) of pixels whose whole neighbourhood is one region.
+
+    Args:
+        regions: (..., H, W) region maps.
+        radius: 1 for 3x3 neighbourhoods, 2 for 5x5; the frame of the picture counts as
+            border.
+    """
+    height, width = regions.shape[-2:]
+    inside = (..., slice(radius, height - radius), slice(radius, width - radius))
+    inner = np.ones_like(regions[inside], dtype=bool)
+    h, w = inner.shape[-2:]
+    for y, x in np.ndindex(2 * radius + 1, 2 * radius + 1):
+        inner &= regions[..., y : y + h, x : x + w] == regions[inside]
+    mask = np.zeros(regions.shape, dtype=bool)
+    mask[inside] = inner
+    return mask

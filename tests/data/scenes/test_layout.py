@@ -1,0 +1,48 @@
+"""What scenes contain: stated frequencies, and forced colours that change nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from colorlab.data.scenes import PALETTES, SEVERAL_COLOURED, draw_layout
+
+
+def test_palette_frequencies_over_5000_scenes_match_the_stated_ones():
+    counts = {kind: np.zeros(len(PALETTES[kind])) for kind in SEVERAL_COLOURED}
+    joint = np.zeros((3, 3))
+    for seed in range(5000):
+        things = draw_layout(seed).things
+        for thing in things:
+            if thing.kind in counts:
+                counts[thing.kind][thing.choice] += 1
+        balloons = [t.choice for t in things if t.kind == "balloon"]
+        if len(balloons) == 2:
+            joint[balloons[0], balloons[1]] += 1
+    for kind, seen in counts.items():
+        assert seen.sum() > 400, kind
+        # One false alarm in a million for right probabilities; the seeds are fixed anyway.
+        assert stats.chisquare(seen, PALETTES[kind].prob * seen.sum()).pvalue > 1e-6, kind
+    # Two balloons of one scene are drawn independently.
+    prob = PALETTES["balloon"].prob
+    expected = np.outer(prob, prob) * joint.sum()
+    assert stats.chisquare(joint.ravel(), expected.ravel()).pvalue > 1e-6
+
+
+def test_forcing_one_thing_leaves_the_others():
+    layout = draw_layout(16)
+    several = [i for i, t in enumerate(layout.things) if t.kind in SEVERAL_COLOURED]
+    forced = several[0]
+    for choice in range(len(PALETTES[layout.things[forced].kind])):
+        other = draw_layout(16, {forced: choice})
+        assert other.things[forced].choice == choice
+        assert all(other.things[i] == t for i, t in enumerate(layout.things) if i != forced)
+        assert other.items == layout.items
+
+
+def test_a_seed_or_a_colour_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="0 or greater"):
+        draw_layout(-1)
+    with pytest.raises(ValueError, match="no entry 3"):
+        draw_layout(1, {"balloon": 3})
