@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from colorlab.data import photos, store
-from colorlab.data.listing import hash_split
 from colorlab.data.reading import mean_chroma
 
 
@@ -144,8 +143,8 @@ def test_plain_folder_is_divided_by_the_stated_hash(tmp_path):
     assert sum(map(len, parts.values())) == 40
     assert len(photos.load_folder(tmp_path, "all", 32)) == 40
     # By `printf 0.png | sha256sum`: 0x0f25 / 65536 = 0.06; of 5.png: 0xed93 / 65536 = 0.93.
-    assert (hash_split("0.png"), hash_split("5.png")) == ("train", "test")
-    shares = [hash_split(f"{i}.jpg") for i in range(20_000)]
+    assert (photos.hash_split("0.png"), photos.hash_split("5.png")) == ("train", "test")
+    shares = [photos.hash_split(f"{i}.jpg") for i in range(20_000)]
     # 20,000 draws: three standard deviations are 0.0085 and 0.0064.
     assert shares.count("train") / 20_000 == pytest.approx(0.8, abs=0.0085)
     assert shares.count("val") / 20_000 == pytest.approx(0.1, abs=0.0064)
