@@ -22,7 +22,7 @@ from colorlab.classical.discriminants import discriminants
 from colorlab.classical.distributions import annealed_mean, fit_bins, mean_field, nearest_bin
 from colorlab.classical.features import SMALLEST, local_features, sample_cells
 from colorlab.color import join
-from colorlab.data.quick import STRIDE
+from colorlab.data.lab_cache import STRIDE
 from colorlab.resizing import resize_to_area
 
 if TYPE_CHECKING:

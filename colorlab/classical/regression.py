@@ -18,7 +18,7 @@ from torch import Tensor
 from colorlab.checks import check_lightness, check_names
 from colorlab.classical.features import SMALLEST, local_features, sample_cells
 from colorlab.color import join
-from colorlab.data.quick import STRIDE
+from colorlab.data.lab_cache import STRIDE
 from colorlab.resizing import resize_to_area
 
 if TYPE_CHECKING:
