@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from colorlab.data import store
+from colorlab.data import cache
 from colorlab.data.pictures import Pictures
 from colorlab.data.reading import (
     TooSmallError,
@@ -103,7 +103,7 @@ def find_photos() -> Path | None:
                 f"COLORLAB_PHOTOS names {shown(named)}, which is no folder; correct or unset it"
             )
         return folder
-    data = store.checkout_data()
+    data = cache.checkout_data()
     if data is not None and (data / "photos" / "train").is_dir():
         return data / "photos"
     return None
@@ -158,7 +158,7 @@ def open_folder(
     place = hashlib.sha256(encoded(f"{folder.resolve()}|{split}|{size}")).hexdigest()[:12]
     # The hash tells folders apart; the name is for people, short and harmless as a file name.
     called = re.sub(r"[^\w.-]", "_", root.resolve().name)[:40]
-    path = store.cache_dir() / f"{called}-{split}-{size}-{place}.pix"
+    path = cache.cache_dir() / f"{called}-{split}-{size}-{place}.pix"
 
     def report(notes: dict[str, Any]) -> FolderReport:
         return FolderReport(**{k: tuple(v) if isinstance(v, list) else v for k, v in notes.items()})
@@ -170,13 +170,13 @@ def open_folder(
             with warnings.catch_warnings():
                 # PIL warns of damage without naming the file; the report names it.
                 warnings.filterwarnings("ignore", module=r"PIL\b")
-                store.write(path, key, pictures, size, len(files), notes=lambda: notes)
-        except store.NoPicturesError as error:
+                cache.write(path, key, pictures, (size, size, 3), len(files), notes=lambda: notes)
+        except cache.NoPicturesError as error:
             raise FileNotFoundError(
                 f"{shown(folder)}: no usable picture for split {split!r} ({report(notes)})"
             ) from error
 
-    stored = store.read_or_build(path, key, build)
+    stored = cache.read_or_build(path, key, build)
     pictures = Pictures(stored.rgb, stored.names, stored.sha256, source=f"photos:{split}")
     return pictures, report(stored.notes)
 
@@ -303,4 +303,4 @@ def skimage_photos(size: int = SIZE) -> Pictures:
     squares = [square(read_rgb(folder / name), size, name) for name in SKIMAGE_PHOTOS]
     rgb = np.stack(squares)
     names = tuple(Path(name).stem for name in SKIMAGE_PHOTOS)
-    return Pictures(rgb, names, store.fingerprint(rgb, names), source="skimage")
+    return Pictures(rgb, names, cache.fingerprint(rgb, names), source="skimage")

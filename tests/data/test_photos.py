@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from colorlab.data import photos, store
+from colorlab.data import cache, photos
 from colorlab.data.reading import mean_chroma
 
 
@@ -109,7 +109,7 @@ def test_a_changed_folder_is_read_anew(folder):
     )
     (folder / "train" / "train2.png").unlink()
     assert len(photos.load_folder(folder, "train", 32)) == 2
-    assert len(list(store.cache_dir().iterdir())) == 1  # the old set was replaced
+    assert len(list(cache.cache_dir().iterdir())) == 1  # the old set was replaced
 
 
 def test_same_size_and_time_but_other_folder_is_another_set(tmp_path):
@@ -125,7 +125,7 @@ def test_same_size_and_time_but_other_folder_is_another_set(tmp_path):
 def test_a_damaged_cache_is_not_used(folder):
     first = photos.load_folder(folder, "train", 32)
     want = np.array(first.rgb)
-    (file,) = store.cache_dir().iterdir()
+    (file,) = cache.cache_dir().iterdir()
     content = bytearray(file.read_bytes())
     content[7] ^= 255
     del first
@@ -178,7 +178,7 @@ def test_find_photos(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="correct or unset it"):
         photos.find_photos()
     monkeypatch.delenv("COLORLAB_PHOTOS")
-    monkeypatch.setattr(store, "checkout_data", lambda: tmp_path)
+    monkeypatch.setattr(cache, "checkout_data", lambda: tmp_path)
     assert photos.find_photos() is None
     with pytest.raises(FileNotFoundError, match=r"COLORLAB_PHOTOS.*colorlab download"):
         photos.require_photos()
