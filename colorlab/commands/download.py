@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from colorlab.data.cache import checkout_data
-from colorlab.data.download import SETS, counts_of, download_coco
+from colorlab.data.coco import SETS, counts_of, download_coco
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
