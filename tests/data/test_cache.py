@@ -36,6 +36,12 @@ def test_what_goes_in_comes_out(path):
     assert not stored.rgb.flags.writeable
 
 
+def test_arrays_of_one_channel_are_stored_too(path):
+    regions = [(name, picture[..., :1]) for name, picture in pictures()]
+    cache.write(path, "k", regions, (8, 8, 1), 5)
+    np.testing.assert_array_equal(cache.read(path, "k").rgb, [array for _, array in regions])
+
+
 def test_identity_is_the_stated_hash_and_depends_on_names_and_pixels(path):
     write(path)
     stored = cache.read(path)
