@@ -8,6 +8,7 @@ import sys
 import warnings
 
 import colorlab
+from colorlab.files import shown
 
 COMMANDS = {
     "train": "train a model on scenes or on a folder of photographs",
@@ -48,9 +49,7 @@ def _one_line(message, category, filename, lineno, file=None, line=None) -> None
 
 
 def _say(what: object) -> None:
-    # A file's name is in it, and may hold what would command the terminal.
-    from colorlab.data.opening import shown  # after the command: help needs no PIL
-
+    # A file's name is in it, and may hold control characters of the terminal.
     print(f"colorlab: {shown(what, most=2000)}", file=sys.stderr)
 
 

@@ -24,7 +24,7 @@ from torch import Tensor
 import colorlab
 from colorlab import cards
 from colorlab.cards import CARD_FORMAT, METHODS, card_path, parse_card, read_at_most, read_card
-from colorlab.data.places import released_data
+from colorlab.data.cache import released_data
 from colorlab.files import locked, make_folder, part_of, write_together
 from colorlab.models import MODELS, Colorizer, encoders, name_of
 from colorlab.models.encoders import SCRATCH

@@ -1,7 +1,7 @@
-"""Files that appear whole or not at all, and places where one process at a time may write.
+"""Files that are written whole or not at all, locks between processes, names in messages.
 
 A process can be killed between any two lines. So new bytes go to a file beside the old one and
-take its place in one move, which every operating system does whole or not at all.
+replace it in one move, which every operating system makes atomic.
 """
 
 from __future__ import annotations
@@ -9,16 +9,29 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 DISK_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 _NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)  # some network disks
-_FAR = 1 << 30  # Windows locks bytes, and nobody can read those: lock one that is not there
-_POLL = 0.1  # seconds
+
+
+def shown(name: object, most: int = 300) -> str:
+    """A name or a message as one printable line, whatever characters it is made of.
+
+    Line breaks, control characters, marks that change the direction of writing, and bytes that
+    are not text (surrogates) are written as escapes; of more than `most` characters the end is
+    kept.
+    """
+    text = str(name)
+    text = text if len(text) <= most else "..." + text[-most:]
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+    )
 
 
 def make_folder(folder: Path) -> None:
@@ -59,7 +72,12 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
     parts, moved = {}, False
     try:
         for file, data in contents.items():
-            parts[file] = _stage(file, data)
+            part = parts[file] = part_of(file)
+            part.unlink(missing_ok=True)
+            with open(part, "xb") as stream:  # never through a link that lies there
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
         for file, part in parts.items():
             os.replace(part, file)
             moved = True
@@ -70,21 +88,6 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
         raise OSError(_told("write", file, error)) from error
 
 
-def _stage(file: Path, data: bytes) -> Path:
-    part = part_of(file)
-    try:
-        part.unlink(missing_ok=True)
-        with open(part, "xb") as stream:  # never through a link that lies there
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError:
-        with suppress(OSError):
-            part.unlink()
-        raise
-    return part
-
-
 def write_text(file: Path, text: str) -> None:
     """Replace ``file`` by ``text``, as :func:`write_whole`; folders on the way are made."""
     make_folder(file.parent)
@@ -93,90 +96,59 @@ def write_text(file: Path, text: str) -> None:
 
 @contextmanager
 def locked(file: Path, wait: bool = False) -> Iterator[None]:
-    """Hold the lock ``file`` while the body runs; the operating system frees it at any death.
+    """Hold the lock `file` while the body runs; the operating system frees it if the process dies.
 
-    The file tells who holds it and goes away at the end. On a disk without locks nothing is held.
+    The file names its holder and is removed at the end. On a disk without locks nothing is held.
 
     Args:
         file: in an existing folder.
-        wait: until it is free, instead of raising an error.
+        wait: wait until the lock is free, with a warning, instead of raising an error.
 
     Raises:
         BlockingIOError: another process holds it, or another run in this one; it is named.
         OSError: the folder is not writable.
     """
-    told = False
-    while (lock := _take(file)) is None:
-        if not wait:
-            raise BlockingIOError(
-                f"{file.parent} is in use by {_holder(file)}; wait until that ends, or choose "
-                "another folder"
-            )
-        if not told:
+    lock = FileLock(file, fallback_to_soft=False)
+    try:
+        try:
+            lock.acquire(blocking=False)
+        except Timeout as error:
+            if not wait:
+                raise BlockingIOError(
+                    f"{file.parent} is in use by {_holder(file)}; wait until that ends, or choose "
+                    "another folder"
+                ) from error
             warnings.warn(
                 f"waiting for {_holder(file)}, which writes in {file.parent}", stacklevel=3
             )
-            told = True
-        time.sleep(_POLL)
+            lock.acquire(poll_interval=0.1)
+        with file.open("r+b") as stream:
+            stream.seek(1)  # Windows lets nobody else read or write the first byte: it is locked
+            stream.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+            stream.truncate()
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        lock.release()
+        if error.errno not in _NO_LOCKS:
+            raise OSError(_told("write", file, error)) from error
     try:
         yield
     finally:
-        # First the name, then the lock: who waits then finds that its file has no name any more.
-        # Windows takes no name from an open file, so there the next holder's is safe as well.
+        # First the name, then the lock: a process that waits then finds that its file has no name
+        # any more, and opens the next one. Windows removes no open file, so there the lock first.
         if os.name == "nt":
-            os.close(lock)
+            lock.release()
         with suppress(OSError):
             file.unlink()
-        if os.name != "nt":
-            os.close(lock)
-
-
-def _take(file: Path) -> int | None:
-    """The open lock file, or None where another holds it."""
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-    try:
-        lock = os.open(file, flags, 0o644)
-    except OSError as error:
-        raise OSError(_told("write", file, error)) from error
-    try:
-        if not _lock(lock):
-            os.close(lock)
-            return None
-        try:
-            if not os.path.samestat(os.fstat(lock), os.stat(file)):
-                raise FileNotFoundError
-        except FileNotFoundError:  # its holder was just leaving and took the name away
-            os.close(lock)
-            return _take(file)
-        os.ftruncate(lock, 0)
-        os.write(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
-    except OSError as error:
-        with suppress(OSError):
-            os.close(lock)
-        raise OSError(_told("write", file, error)) from error
-    return lock
-
-
-def _lock(lock: int) -> bool:
-    try:
-        if os.name == "nt":
-            import msvcrt
-
-            os.lseek(lock, _FAR, os.SEEK_SET)
-            msvcrt.locking(lock, msvcrt.LK_NBLCK, 1)
-            os.lseek(lock, 0, os.SEEK_SET)
-        else:
-            import fcntl
-
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno in _NO_LOCKS
-    return True
+        lock.release()
 
 
 def _holder(file: Path) -> str:
     try:
-        return file.read_text("utf-8", errors="replace").strip() or "another process"
+        with file.open("rb") as stream:
+            stream.seek(1)
+            return shown(stream.read(300).decode(errors="replace")) or "another process"
     except OSError:
         return "another process"
 

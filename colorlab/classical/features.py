@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from colorlab.checks import check_lightness
-from colorlab.data.quick import STRIDE, quick_lab
+from colorlab.data.lab_cache import STRIDE, quick_lab
 from colorlab.resizing import resize_to_area
 
 if TYPE_CHECKING:

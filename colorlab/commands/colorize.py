@@ -19,10 +19,9 @@ from colorlab import checkpoints
 from colorlab.bands import lightness_of
 from colorlab.checkpoints import SAFEST
 from colorlab.color import to_uint8
-from colorlab.data.listing import SUFFIXES, is_picture_name
-from colorlab.data.opening import shown
+from colorlab.data.photos import SUFFIXES, is_picture_name
 from colorlab.data.reading import read_rgb
-from colorlab.files import DISK_FULL, make_folder, write_whole
+from colorlab.files import DISK_FULL, make_folder, shown, write_whole
 from colorlab.models import Colorizer
 from colorlab.progress import progress_bar
 

@@ -7,8 +7,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from colorlab.data import store
-from colorlab.data.download import SETS, counts_of, download_coco
+from colorlab.data.cache import checkout_data
+from colorlab.data.coco import SETS, counts_of, download_coco
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _default_out() -> Path:
-    data = store.checkout_data()
+    data = checkout_data()
     if data is None:
         raise ValueError("not in a checkout: name a folder for the photographs with --out")
     return data / "photos"

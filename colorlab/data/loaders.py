@@ -1,13 +1,15 @@
-"""From 8-bit pictures to batches of lightness and chroma: decode once, batch fast.
+"""From 8-bit images to batches of L and *ab*: decode once, batch fast.
 
-Pictures are decoded once into a memory map (see ``store.py``); a batch is a gather of bytes,
-moved to the device as bytes and made into L and ab there. Which pictures a step sees, and how
-they are turned, is a pure function of (seed, step): a run that was killed goes on with the
-same batches, with no generator state to keep.
+Images are decoded once into a memory map (see ``cache.py``); a batch is a gather of bytes, moved
+to the device as bytes and converted to L and *ab* there. A training set that fits stays on the GPU
+as bytes (3,600 images of 256x256 take 0.7 GB), so that no step waits for the host's memory or for
+the bus. Which images a step sees, and how they are augmented, is a pure function of (seed, step):
+a run that was killed continues with the same batches, with no generator state to keep.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -20,21 +22,24 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from colorlab.color import downsample_chroma, from_uint8, rgb_to_lab
+from colorlab.data.lab_cache import LabCache
 from colorlab.data.pictures import Pictures
-from colorlab.data.quick import LabCache
-from colorlab.data.resident import Box, ResidentPictures, fits, sent
 
 Augmentation = Literal["none", "flip", "crop", "tone", "mask"]
 SMALLEST_CROP = 0.5  # side of the smallest random crop, as a share of the picture's side
 STRONGEST_TONE = 0.35  # of the logarithm of a tone curve's exponent: 0.70 to 1.42
 MASK_GRID, HIDDEN = 8, 0.5  # cells a side, and the share of them that a mask hides
+MOST_SHARE = 0.5  # of the GPU's free memory; the rest is for weights, moments and activations
+CHUNK = 2**28  # bytes that travel at a time, since a memory map may be larger than the memory
+
+Box = tuple[int, int, int]  # side, top and left of a square, pixels
 
 
 class KnownMaps(Protocol):
-    """A pretrained encoder's maps of a set, see :mod:`colorlab.models.encoder_maps`."""
+    """A pretrained encoder's feature maps of a set, see :mod:`colorlab.models.encoder_maps`."""
 
     def batch(self, indices: np.ndarray, mirrored: np.ndarray | None = None) -> tuple[Tensor, ...]:
-        """The maps of some pictures, flipped where ``mirrored`` (N,) says so."""
+        """The maps of some images, flipped where ``mirrored`` (N,) says so."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +48,9 @@ class Batch:
 
     Attributes:
         L: (N, 1, S, S) lightness in [0, 100], the gray input.
-        ab: (N, 2, S/4, S/4) chroma in CIE units, the area mean over 4x4 cells.
-        make_picture: makes ``rgb`` when it is first asked for; who learns chroma never does.
-        maps: of the pretrained encoder, where they are known; None where it is still to look.
+        ab: (N, 2, S/4, S/4) in CIE units, the mean of each 4x4 block.
+        make_picture: makes ``rgb`` when it is first used; a model that predicts *ab* never does.
+        maps: feature maps of the pretrained encoder if known beforehand, else None.
     """
 
     L: Tensor
@@ -59,22 +64,30 @@ class Batch:
         return self.make_picture()
 
 
+def sent(array: np.ndarray, device: torch.device) -> Tensor:
+    """An array on the device; a GPU takes it from pinned memory, so that the host goes on."""
+    tensor = torch.from_numpy(array)
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 def make_rgb(pictures: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
     """8-bit (N, S, S, 3) to sRGB float32 (N, 3, S, S) in [0, 1] on ``device``.
 
-    Bytes travel, a quarter of the floats' size; colours are converted where they are used.
+    Bytes are moved, a quarter of the floats' size; colours are converted on the device.
     """
     eight = sent(np.array(pictures), torch.device(device))  # a copy: memory maps are read-only
     return from_uint8(eight)
 
 
 def make_batch(pictures: np.ndarray, device: torch.device | str = "cpu") -> Batch:
-    """Turn 8-bit pictures (N, S, S, 3) into a :class:`Batch` on ``device``."""
+    """Turn 8-bit images (N, S, S, 3) into a :class:`Batch` on ``device``."""
     return batch_from_rgb(make_rgb(pictures, device))
 
 
 def batch_from_rgb(rgb: Tensor) -> Batch:
-    """The batch of sRGB pictures (N, 3, S, S) in [0, 1]; S is a multiple of 4."""
+    """The batch of sRGB images (N, 3, S, S) in [0, 1]; S is a multiple of 4."""
     lab = rgb_to_lab(rgb)
     return Batch(lab[:, :1], downsample_chroma(lab[:, 1:]), lambda: rgb)
 
@@ -85,7 +98,7 @@ def batches_in_order(
     device: torch.device | str = "cpu",
     maps: KnownMaps | None = None,
 ) -> Iterator[Batch]:
-    """All pictures once, in order, unturned: for validation and evaluation."""
+    """All images once, in order, not augmented: for validation and evaluation."""
     for start in range(0, len(pictures), batch_size):
         batch = make_batch(pictures.rgb[start : start + batch_size], device)
         known = maps.batch(np.arange(start, start + len(batch.L))) if maps else None
@@ -93,10 +106,10 @@ def batches_in_order(
 
 
 def indices_at(step: int, count: int, batch_size: int, seed: int) -> np.ndarray:
-    """Which of ``count`` pictures step ``step`` sees: (batch_size,) int64.
+    """Which of ``count`` images step ``step`` sees: (batch_size,) int64.
 
     Epochs are permutations laid end to end, and a batch may span two of them, so every
-    picture is seen equally often whatever the batch size.
+    image is seen equally often whatever the batch size.
     """
     positions = np.arange(step * batch_size, (step + 1) * batch_size)
     epochs = positions // count
@@ -115,7 +128,7 @@ def _order(seed: int, epoch: int, count: int) -> np.ndarray:
 
 
 def repeated(names: Sequence[str], repeat: str) -> np.ndarray:
-    """Indices of the pictures of an epoch: all, those of ``"GLOB=TIMES"`` so many times.
+    """Indices of the images of an epoch: all once, those of ``"GLOB=TIMES"`` so many times.
 
     Raises:
         ValueError: it is not of that form, or no name matches.
@@ -132,25 +145,72 @@ def repeated(names: Sequence[str], repeat: str) -> np.ndarray:
     return np.concatenate([everything, *[matching] * (int(times) - 1)])
 
 
+def fits(pictures: Pictures, device: torch.device) -> bool:
+    """Whether the set may stay on ``device``: a GPU with twice the room free."""
+    if device.type != "cuda":
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    # What torch keeps for later, for example from a trial run, is free too.
+    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return math.prod(pictures.rgb.shape) <= MOST_SHARE * free
+
+
+class ResidentPictures:
+    """A set of images on a device as bytes: a batch is gathered, flipped and cropped there."""
+
+    def __init__(self, pictures: Pictures, device: torch.device) -> None:
+        shape = pictures.rgb.shape
+        self.device = device
+        self._eight = torch.empty(shape, dtype=torch.uint8, device=device)
+        step = max(1, CHUNK // math.prod(shape[1:]))
+        for start in range(0, len(pictures), step):
+            part = np.array(pictures.rgb[start : start + step])  # memory maps are read-only
+            self._eight[start : start + step] = torch.from_numpy(part).to(device)
+
+    def batch(
+        self, chosen: np.ndarray, mirrored: np.ndarray, boxes: list[Box] | None, size: int
+    ) -> Tensor:
+        """Some images as sRGB (N, 3, size, size) in [0, 1].
+
+        Args:
+            chosen: (N,) which images.
+            mirrored: (N,) bool, which of them to flip left to right.
+            boxes: a square of each, cropped after the flip and resized, antialiased; None for
+                whole images.
+            size: side of the crops; whole images keep their own.
+
+        Returns:
+            What the bytes on the host give; crops within a step of 8 bits, since here floats are
+            resized.
+        """
+        eight = self._eight.index_select(0, sent(chosen, self.device))  # (N, S, S, 3)
+        turned = sent(mirrored, self.device)[:, None, None, None]
+        eight = torch.where(turned, eight.flip(2), eight)
+        rgb = from_uint8(eight)  # (N, 3, S, S)
+        if boxes is None:
+            return rgb
+        return _cut(rgb, boxes, size).clamp_(0, 1)
+
+
 class TrainingBatches:
     """The training batches of a run; the one of a step is a pure function of (seed, step).
 
     Args:
         pictures: the training set.
-        batch_size: pictures in a batch.
+        batch_size: images in a batch.
         seed: of the run.
         augment: ``"none"``; ``"flip"``, mirrored with probability a half; ``"crop"``, also a
             random square of 50 to 100 % of the side, resized to ``crop_size``; ``"tone"``, also a
-            random tone curve on L, as of another exposure; ``"mask"``, crops of which half of
-            8x8 cells are hidden, L 50: a first task that only who knows things can solve (Pathak
-            et al. 2016, "Context encoders"). The target is never changed: a jittered one teaches
-            wrong colours.
-        device: where the batches are made. On a CPU, L and ab of uncropped pictures are computed
-            once and kept in memory (:class:`colorlab.data.quick.LabCache`). A GPU keeps the bytes
-            of a set that fits (:class:`colorlab.data.resident.ResidentPictures`).
-        crop_size: side of the crops, a multiple of 32; 0 for the pictures' own. Half the side
+            random tone curve on L, as of another exposure; ``"mask"``, crops in which half of
+            8x8 cells are hidden (L = 50), a pretext task that needs recognition (Pathak et al.
+            2016, "Context encoders"). The target is never changed: a jittered one teaches wrong
+            colours.
+        device: where the batches are made. On a CPU, L and *ab* of uncropped images are computed
+            once and kept in memory (:class:`colorlab.data.lab_cache.LabCache`). A GPU keeps the
+            bytes of a set that fits (:class:`ResidentPictures`).
+        crop_size: side of the crops, a multiple of 32; 0 for the images' own. Half the side
             costs a quarter of the time a step.
-        share: which pictures of each batch to make; all unless told. The others of the batch are
+        share: which images of each batch to make; all unless told. The others of the batch are
             those of other processes (:func:`colorlab.parallel.share`).
         maps: of the pretrained encoder for this set; without them the model computes its own.
         repeat: ``"GLOB=TIMES"``, see :class:`colorlab.trainer.TrainConfig`.
@@ -213,7 +273,9 @@ class TrainingBatches:
             eight = self.pictures.rgb[chosen]  # (N, S, S, 3)
             eight[mirrored] = eight[mirrored, :, ::-1]
             if self.cuts:
-                eight = _cut(eight, boxes, self.crop_size)
+                # On bytes, which torch resizes in half the time that floats take.
+                whole = torch.from_numpy(eight).permute(0, 3, 1, 2)
+                eight = _cut(whole, boxes, self.crop_size).permute(0, 2, 3, 1).numpy()
             return make_rgb(eight, self.device)
 
         maps = self.maps.batch(chosen, mirrored) if self.maps else None
@@ -228,19 +290,19 @@ class TrainingBatches:
 
 
 def _toned(L: Tensor, exponents: np.ndarray) -> Tensor:
-    """L (N, 1, H, W) in [0, 100] under a tone curve each: black and white stay where they are."""
+    """L (N, 1, H, W) in [0, 100] under a tone curve for each image; black and white are fixed."""
     exponents = torch.as_tensor(exponents, dtype=L.dtype, device=L.device).view(-1, 1, 1, 1)
     return 100 * (L / 100).clamp(0, 1) ** exponents
 
 
 def _masked(L: Tensor, hidden: np.ndarray) -> Tensor:
-    """L (N, 1, H, W), middle gray in the cells that ``hidden`` (N, 1, h, w) names."""
+    """L (N, 1, H, W), middle gray in the cells where ``hidden`` (N, 1, h, w) is true."""
     cells = torch.as_tensor(hidden, device=L.device).to(L.dtype)
     return torch.where(F.interpolate(cells, L.shape[-2:], mode="nearest") > 0, 50.0, L)
 
 
 def _random_boxes(random: np.random.Generator, count: int, whole: int) -> list[Box]:
-    """Side, top and left of a random square of each of ``count`` pictures, pixels."""
+    """Side, top and left of a random square of each of ``count`` images, pixels."""
     boxes = []
     for _ in range(count):
         side = round(whole * random.uniform(SMALLEST_CROP, 1.0))
@@ -248,14 +310,10 @@ def _random_boxes(random: np.random.Generator, count: int, whole: int) -> list[B
     return boxes
 
 
-def _cut(eight: np.ndarray, boxes: list[Box], size: int) -> np.ndarray:
-    """A square of each picture, resized, antialiased: (N, S, S, 3) to (N, size, size, 3).
-
-    On bytes, which torch resizes in half the time that floats take.
-    """
+def _cut(pictures: Tensor, boxes: list[Box], size: int) -> Tensor:
+    """A square of each image (N, 3, S, S), resized, antialiased: (N, 3, size, size)."""
     cuts = []
-    pictures = torch.from_numpy(eight).permute(0, 3, 1, 2).split(1)
-    for picture, (side, top, left) in zip(pictures, boxes, strict=True):
+    for picture, (side, top, left) in zip(pictures.split(1), boxes, strict=True):
         cut = picture[..., top : top + side, left : left + side]
         cuts.append(F.interpolate(cut, size=(size, size), mode="bilinear", antialias=True))
-    return torch.cat(cuts).permute(0, 2, 3, 1).numpy()
+    return torch.cat(cuts)

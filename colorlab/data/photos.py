@@ -1,25 +1,26 @@
-"""Photographs: a folder of pictures, or the few that scikit-image carries.
+"""Photographs: a folder of images, or the few that scikit-image carries.
 
-A folder is read once: each picture becomes a `size` x `size` sRGB square in a memory map (see
-`store`), and the next call opens that map in milliseconds. Gray pictures teach a colorizer that
-gray is right, so they are left out; so is what cannot be read. `open_folder` reports all of it.
+A folder is read once: each image becomes a `size` x `size` sRGB square in a memory map (see
+`cache`), and the next call opens that map in milliseconds. Gray images teach a colorizer that gray
+is right, so they are left out, and so is what cannot be read. `open_folder` reports all of it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from colorlab.data import store
-from colorlab.data.listing import SPLITS, encoded, list_files, listing_key
-from colorlab.data.opening import shown
+from colorlab.data import cache
 from colorlab.data.pictures import Pictures
 from colorlab.data.reading import (
     TooSmallError,
@@ -29,15 +30,22 @@ from colorlab.data.reading import (
     read_rgb,
     square,
 )
+from colorlab.files import shown
 from colorlab.progress import progress_bar
 
 SIZE = 256
 
 GRAY_CHROMA = 2.0
-"""A picture of a folder with less mean chroma than this is a gray one, perhaps with JPEG noise."""
+"""An image of a folder with less mean chroma than this counts as gray, perhaps with JPEG noise."""
 
 FORMAT = 1
 """Raise it when the same files must give other pixels: old caches are then rebuilt."""
+
+SPLITS = ("train", "val", "test")
+
+SUFFIXES = frozenset(
+    ".jpg .jpeg .jfif .jp2 .png .avif .webp .bmp .gif .tif .tiff .ppm .pgm".split()  # noqa: SIM905
+)
 
 SKIMAGE_PHOTOS = (
     "astronaut.png",
@@ -46,7 +54,7 @@ SKIMAGE_PHOTOS = (
     "motorcycle_left.png",
     "rocket.jpg",
 )
-"""The colour photographs of things and people inside the scikit-image wheel."""
+"""The colour photographs of objects and people inside the scikit-image wheel."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +62,11 @@ class FolderReport:
     """What became of the files of a folder.
 
     Attributes:
-        used: pictures taken.
+        used: number of images taken.
         enlarged: how many of them were smaller than asked for (at most twice).
-        gray: names left out since their mean Lab chroma is under `GRAY_CHROMA`.
-        unreadable: names left out since they are cut short, damaged or no picture.
-        small: names left out since their short side is under half of the size.
+        gray: names left out because their mean Lab chroma is under `GRAY_CHROMA`.
+        unreadable: names left out because they are cut short, damaged or not images.
+        small: names left out because their short side is under half of the size.
     """
 
     used: int = 0
@@ -75,7 +83,9 @@ class FolderReport:
             parts.append(f"{len(self.gray)} gray ones skipped")
         for what, names in (("unreadable", self.unreadable), ("too small", self.small)):
             if names:
-                parts.append(f"{len(names)} {what} skipped: {_some(names)}")
+                some = ", ".join(map(shown, names[:5]))
+                more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+                parts.append(f"{len(names)} {what} skipped: {some}{more}")
         return "; ".join(parts)
 
 
@@ -93,7 +103,7 @@ def find_photos() -> Path | None:
                 f"COLORLAB_PHOTOS names {shown(named)}, which is no folder; correct or unset it"
             )
         return folder
-    data = store.checkout_data()
+    data = cache.checkout_data()
     if data is not None and (data / "photos" / "train").is_dir():
         return data / "photos"
     return None
@@ -115,7 +125,7 @@ def require_photos() -> Path:
 
 
 def load_folder(root: str | os.PathLike, split: str, size: int = SIZE) -> Pictures:
-    """Pictures of a folder; what was skipped is told in one warning. See `open_folder`."""
+    """Images of a folder; what was skipped is reported in one warning. See `open_folder`."""
     pictures, report = open_folder(root, split, size)
     if report.gray or report.unreadable or report.small:
         warnings.warn(f"{shown(Path(root) / split)}: {report}", stacklevel=2)
@@ -125,17 +135,17 @@ def load_folder(root: str | os.PathLike, split: str, size: int = SIZE) -> Pictur
 def open_folder(
     root: str | os.PathLike, split: str, size: int = SIZE
 ) -> tuple[Pictures, FolderReport]:
-    """Pictures of a folder and a report on what was skipped.
+    """Images of a folder and a report on what was skipped.
 
     Args:
         root: a folder with `train`, `val` and `test` below it, each searched in depth; or any
-            folder of pictures, which `listing.hash_split` then divides 80/10/10.
+            folder of images, which `hash_split` then divides 80/10/10.
         split: "train", "val", "test", or "all" for everything below `root`.
-        size: side in pixels; the centre square is resized, one of this size is left untouched.
+        size: side in pixels. The centre square is resized; an image of this size is left untouched.
 
     Raises:
-        FileNotFoundError: no such folder, no such split, or no usable picture in it.
-        ValueError: the split or the size is not one.
+        FileNotFoundError: no such folder, no such split, or no usable image in it.
+        ValueError: an unknown split, or a size below 8.
         OSError: the disk is full or the cache folder cannot be written.
     """
     if split not in (*SPLITS, "all"):
@@ -148,27 +158,133 @@ def open_folder(
     place = hashlib.sha256(encoded(f"{folder.resolve()}|{split}|{size}")).hexdigest()[:12]
     # The hash tells folders apart; the name is for people, short and harmless as a file name.
     called = re.sub(r"[^\w.-]", "_", root.resolve().name)[:40]
-    path = store.cache_dir() / f"{called}-{split}-{size}-{place}.pix"
+    path = cache.cache_dir() / f"{called}-{split}-{size}-{place}.pix"
+
+    def report(notes: dict[str, Any]) -> FolderReport:
+        return FolderReport(**{k: tuple(v) if isinstance(v, list) else v for k, v in notes.items()})
 
     def build() -> None:
-        tally = _Tally()
-        decoded = tally.sift(_decode(folder, files, size))
+        notes = {"used": 0, "enlarged": 0, "gray": [], "unreadable": [], "small": []}
+        pictures = _usable(folder, files, size, notes)
         try:
             with warnings.catch_warnings():
                 # PIL warns of damage without naming the file; the report names it.
                 warnings.filterwarnings("ignore", module=r"PIL\b")
-                store.write(
-                    path, key, decoded, size, len(files), notes=lambda: asdict(tally.report())
-                )
-        except store.NoPicturesError as error:
+                cache.write(path, key, pictures, (size, size, 3), len(files), notes=lambda: notes)
+        except cache.NoPicturesError as error:
             raise FileNotFoundError(
-                f"{shown(folder)}: no usable picture for split {split!r} ({tally.report()})"
+                f"{shown(folder)}: no usable picture for split {split!r} ({report(notes)})"
             ) from error
 
-    stored = store.read_or_build(path, key, build)
-    notes = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.notes.items()}
+    stored = cache.read_or_build(path, key, build)
     pictures = Pictures(stored.rgb, stored.names, stored.sha256, source=f"photos:{split}")
-    return pictures, FolderReport(**notes)
+    return pictures, report(stored.notes)
+
+
+def _usable(
+    folder: Path, files: list[str], size: int, notes: dict[str, Any]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and squares of the usable images; counts them, and what is left out, in `notes`."""
+
+    def decode(name: str) -> tuple[str, str | bool, np.ndarray | None]:
+        try:
+            whole = read_rgb(folder / name)
+            rgb = square(whole, size, name)
+        except (UnreadableImageError, FileNotFoundError, PermissionError):
+            return name, "unreadable", None
+        except TooSmallError:
+            return name, "small", None
+        if mean_chroma(rgb) < GRAY_CHROMA:
+            return name, "gray", None
+        return name, min(whole.shape[:2]) < size, rgb
+
+    show = len(files) >= 100
+    bar = progress_bar(files, desc=f"decoding {shown(folder.name)}", unit="picture", show=show)
+    for name, verdict, rgb in in_threads(decode, files):
+        bar.update()
+        if rgb is None:
+            notes[verdict].append(name)
+        else:
+            notes["used"] += 1
+            notes["enlarged"] += verdict
+            yield name, rgb
+    bar.close()
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a file of this name counts as an image; hidden ones (".a.jpg") do not."""
+    return os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith(".")
+
+
+def list_files(root: Path, split: str) -> tuple[Path, list[str]]:
+    """Folder to read and the sorted names of the images in it, relative, with forward slashes.
+
+    Links to files are listed; links to folders are not followed, since they may form a circle. A
+    subfolder that may not be read is reported in a warning.
+
+    Raises:
+        FileNotFoundError: no such folder, split or image.
+    """
+
+    def tell(error: OSError) -> None:
+        warnings.warn(
+            f"{shown(error.filename)}: may not be listed ({error.strerror}), so its pictures are "
+            "left out; check its permissions",
+            stacklevel=3,
+        )
+
+    if not root.is_dir():
+        raise FileNotFoundError(f"{shown(root)}: no such folder; name one that holds pictures")
+    has_splits = any((root / name).is_dir() for name in SPLITS)
+    if has_splits and split != "all":
+        folder, keep = root / split, None
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"{shown(root)} has no folder {split!r}; make it or choose another split"
+            )
+    else:
+        folder, keep = root, None if split == "all" else split
+    names = []
+    for at, below, files in os.walk(folder, onerror=tell):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        inside = os.path.relpath(at, folder).replace(os.sep, "/")
+        prefix = "" if inside == "." else f"{inside}/"
+        names += [prefix + file for file in files if is_picture_name(file)]
+    names = sorted(name for name in names if keep is None or hash_split(name) == keep)
+    if not names:
+        raise FileNotFoundError(f"{shown(folder)}: no picture for split {split!r}; add some")
+    return folder, names
+
+
+def hash_split(name: str) -> str:
+    """Split of a file in a folder without subfolders, fixed by its name alone.
+
+    The first 32 bits of SHA-256 of the name, as a fraction: below 0.8 train, below 0.9 val, else
+    test. So a file never changes its split when others come or go. (Copies under other names may
+    fall into different splits: `colorlab.data.coco` finds such copies, this does not.)
+    """
+    fraction = int(hashlib.sha256(encoded(name)).hexdigest()[:8], 16) / 2**32
+    return "train" if fraction < 0.8 else "val" if fraction < 0.9 else "test"
+
+
+def encoded(name: str) -> bytes:
+    """A file name in UTF-8; bytes that are not text are encoded as Python's string holds them."""
+    return name.encode("utf-8", "surrogatepass")
+
+
+def listing_key(folder: Path, files: Sequence[str], settings: Sequence) -> str:
+    """SHA-256 that changes when a file comes, goes or is written anew, or a setting changes."""
+    listing = []
+    for name in files:
+        path = os.path.join(folder, name)
+        listing.append((name, None, None))
+        # A change of permissions makes a file readable and changes neither its size nor its time.
+        # A link that leads nowhere, or a file just removed, has none.
+        if os.access(path, os.R_OK):
+            with suppress(OSError):
+                status = os.stat(path)
+                listing[-1] = (name, status.st_size, status.st_mtime_ns)
+    return hashlib.sha256(json.dumps([list(settings), listing]).encode()).hexdigest()
 
 
 def skimage_photos(size: int = SIZE) -> Pictures:
@@ -187,62 +303,4 @@ def skimage_photos(size: int = SIZE) -> Pictures:
     squares = [square(read_rgb(folder / name), size, name) for name in SKIMAGE_PHOTOS]
     rgb = np.stack(squares)
     names = tuple(Path(name).stem for name in SKIMAGE_PHOTOS)
-    return Pictures(rgb, names, store.fingerprint(rgb, names), source="skimage")
-
-
-@dataclass
-class _Decoded:
-    name: str
-    rgb: np.ndarray | None
-    fault: str = ""  # "", "gray", "unreadable" or "small"
-    enlarged: bool = False
-
-
-@dataclass
-class _Tally:
-    """Passes good pictures on and remembers what it held back."""
-
-    used: int = 0
-    enlarged: int = 0
-    faults: dict[str, list[str]] = field(
-        default_factory=lambda: {"gray": [], "unreadable": [], "small": []}
-    )
-
-    def sift(self, decoded: Iterable[_Decoded]) -> Iterator[tuple[str, np.ndarray]]:
-        for picture in decoded:
-            if picture.fault:
-                self.faults[picture.fault].append(picture.name)
-                continue
-            self.used += 1
-            self.enlarged += picture.enlarged
-            yield picture.name, picture.rgb
-
-    def report(self) -> FolderReport:
-        faults = {fault: tuple(names) for fault, names in self.faults.items()}
-        return FolderReport(self.used, self.enlarged, **faults)
-
-
-def _decode(folder: Path, files: list[str], size: int) -> Iterator[_Decoded]:
-    def decode(name: str) -> _Decoded:
-        try:
-            whole = read_rgb(folder / name)
-            rgb = square(whole, size, name)
-        except (UnreadableImageError, FileNotFoundError, PermissionError):
-            return _Decoded(name, None, "unreadable")
-        except TooSmallError:
-            return _Decoded(name, None, "small")
-        if mean_chroma(rgb) < GRAY_CHROMA:
-            return _Decoded(name, None, "gray")
-        return _Decoded(name, rgb, enlarged=min(whole.shape[:2]) < size)
-
-    show = len(files) >= 100
-    bar = progress_bar(files, desc=f"decoding {shown(folder.name)}", unit="picture", show=show)
-    for picture in in_threads(decode, files):
-        bar.update()
-        yield picture
-    bar.close()
-
-
-def _some(names: tuple[str, ...], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(map(shown, names[:most])) + more
+    return Pictures(rgb, names, cache.fingerprint(rgb, names), source="skimage")

@@ -1,17 +1,29 @@
-"""Read any picture that PIL can open as 8-bit sRGB, the same way everywhere.
+"""Read any image file as 8-bit sRGB, the same way everywhere.
 
-What the file says is honoured: the EXIF turn, the embedded colour profile, 16 bits, palettes,
-transparency (laid on white). Of an animation the first frame counts. What cannot be read becomes
-an error of one sentence that names the file.
+Applied on the way: the EXIF orientation, the embedded colour profile, palettes, transparency (over
+white), and the scaling of 16 bits to 8. Of an animation the first frame is read.
+
+Files are not trusted. The content is read once, up to a limit, and decoded from memory, so that a
+file on disk and an uploaded one take the same path, and a file that changes meanwhile does no
+harm. What the header asks for is checked before any pixel is decoded: a few kilobytes can claim
+billions of pixels, or make a decoder pass over its pixels thousands of times. The limits are far
+above what cameras and scanners make. Whatever goes wrong becomes an error of one sentence that
+names the file and the remedy.
 """
 
 from __future__ import annotations
 
+import errno
 import io
+import math
 import os
+import re
+import stat
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -19,21 +31,38 @@ from PIL import ExifTags, Image, ImageCms
 
 from colorlab.bands import bands
 from colorlab.color import from_uint8, rgb_to_lab
-from colorlab.data.limits import MOST_BYTES, MOST_PIXELS
-from colorlab.data.opening import (
-    UnreadableImageError,
-    check_length,
-    decoded,
-    read_bytes,
-    shown,
-)
+from colorlab.files import shown
+
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "JPEG2000", "PPM")
+"""What is decoded. PIL knows more: EPS, for one, which it hands to another program to run."""
+
+MOST_BYTES = 2**28
+"""256 MiB: room for `MOST_PIXELS` in 8 bits with transparency, without compression."""
 
 MOST_UPLOADED = 2**25
 """32 MiB: more than the JPEG of any usual camera, little enough to travel through a browser."""
 
+MOST_PIXELS = 50_000_000
+"""Decoding then takes under 1.2 GB, whatever the format (JPEG 2000 takes most)."""
+
+MOST_PIXELS_SLOW = 2**22
+"""Where PIL decodes in Python (bitmaps by run length, text in PPM): a few seconds' work."""
+
+MOST_SCANS = 100
+"""Of a JPEG. A progressive one has 6 to 14; each goes over all pixels again."""
+
+LARGE = 2**24
+"""Images of more pixels than this are decoded one at a time, whatever the number of threads."""
+
+_one_large = threading.Lock()
+
+
+class UnreadableImageError(OSError):
+    """The file is cut short, damaged, too large or not an image."""
+
 
 class TooSmallError(ValueError):
-    """The picture would have to be enlarged more than twice."""
+    """The image would have to be enlarged more than twice."""
 
 
 def read_rgb(
@@ -43,13 +72,13 @@ def read_rgb(
     most_bytes: int = MOST_BYTES,
     most_pixels: int = MOST_PIXELS,
 ) -> np.ndarray:
-    """Read a picture as sRGB.
+    """Read an image as sRGB.
 
     Args:
         path: a file, or bytes in memory.
         name: what to call it in errors; by default the path.
         most_bytes: refuse a longer file.
-        most_pixels: refuse a picture of more pixels, before any is decoded.
+        most_pixels: refuse an image of more pixels, before any is decoded.
 
     Returns:
         (H, W, 3) uint8. Transparent parts are laid on white; 16-bit values are divided by 257.
@@ -57,26 +86,52 @@ def read_rgb(
     Raises:
         FileNotFoundError: there is no such file.
         PermissionError: it may not be read.
-        UnreadableImageError: cut short, damaged, no picture, too large, or of a range that
+        UnreadableImageError: cut short, damaged, not an image, too large, or of a range that
             cannot be known.
     """
     if isinstance(path, io.BytesIO):
         label, content = shown(name or "picture"), path
-        check_length(content.getbuffer().nbytes, label, most_bytes)
+        _check_length(content.getbuffer().nbytes, label, most_bytes)
     else:
         label = shown(name or os.fspath(path))
-        content = io.BytesIO(read_bytes(path, label, most_bytes))
-    with decoded(content, label, most_pixels) as image:
-        return _to_array(image, label)
+        content = io.BytesIO(_read_bytes(path, label, most_bytes))
+    try:
+        with Image.open(content, formats=FORMATS) as image:
+            with content.getbuffer() as view:
+                why = _excess(image, view, most_pixels)
+            if why:
+                raise UnreadableImageError(f"{label}: {why}")
+            with _one_large if math.prod(image.size) > LARGE else nullcontext():
+                image.load()
+                return _to_array(image, label)
+    except UnreadableImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnreadableImageError(
+            f"{label}: too many pixels to open safely; make it smaller first"
+        ) from error
+    except Image.UnidentifiedImageError as error:
+        raise UnreadableImageError(
+            f"{label}: not a picture of a known kind; save it as JPEG or PNG, or remove it"
+        ) from error
+    except MemoryError as error:
+        raise UnreadableImageError(
+            f"{label}: too large for the memory that is free; make it smaller first"
+        ) from error
+    except Exception as error:
+        # PIL promises no list: each format's decoder raises what its parser stumbles over.
+        raise UnreadableImageError(
+            f"{label}: cut short or damaged ({shown(error)}); fetch it again or remove it"
+        ) from error
 
 
 def read_upload(data: bytes, name: str, most_bytes: int = MOST_UPLOADED) -> np.ndarray:
-    """Read a picture that somebody sent, as :func:`read_rgb` reads a file.
+    """Read an image that somebody sent, as :func:`read_rgb` reads a file.
 
     Args:
         data: the file's content (bytes, or any buffer of them).
-        name: what the sender called it. It stands in errors, escaped, and nowhere else: never
-            a path, and not HTML, which whoever shows an error as such must escape once more.
+        name: what the sender called it. It appears in errors, escaped, and nowhere else: it is
+            never used as a path, and code that shows an error as HTML must escape it once more.
         most_bytes: refuse more.
 
     Returns:
@@ -86,19 +141,19 @@ def read_upload(data: bytes, name: str, most_bytes: int = MOST_UPLOADED) -> np.n
         UnreadableImageError: as :func:`read_rgb`.
     """
     label = shown(name or "upload", 100)
-    check_length(memoryview(data).nbytes, label, most_bytes)  # before they are copied
+    _check_length(memoryview(data).nbytes, label, most_bytes)  # before they are copied
     return read_rgb(io.BytesIO(data), label, most_bytes=most_bytes)
 
 
 def square(rgb: np.ndarray, size: int, name: str = "picture") -> np.ndarray:
-    """Centre square of a picture, resized to `size` with an antialiased Lanczos filter.
+    """Centre square of an image, resized to `size` with an antialiased Lanczos filter.
 
-    A picture that is `size` x `size` already passes unchanged, bit by bit.
+    An image of `size` x `size` is returned unchanged, bit by bit.
 
     Args:
         rgb: (H, W, 3) uint8.
-        size: side of the answer, pixels.
-        name: what to call the picture in the error.
+        size: side of the result, pixels.
+        name: what to call the image in the error.
 
     Returns:
         (size, size, 3) uint8.
@@ -122,11 +177,11 @@ def square(rgb: np.ndarray, size: int, name: str = "picture") -> np.ndarray:
 
 
 def mean_chroma(rgb: np.ndarray) -> float:
-    """Mean Lab chroma sqrt(a^2 + b^2), in CIE units, of a picture averaged down four times.
+    """Mean Lab chroma sqrt(a^2 + b^2), in CIE units, of an image reduced four times.
 
-    Averaging takes away the coloured noise that JPEG leaves in a gray scan, which would count as
-    chroma, and makes the measure cheap enough for every file. 0 is gray; most photographs have
-    10 to 30.
+    Averaging 4x4 pixels removes the coloured noise that JPEG leaves in a gray scan, which would
+    count as chroma, and makes the measure cheap enough for every file. 0 is gray; most
+    photographs have 10 to 30.
 
     Args:
         rgb: (H, W, 3) uint8, H and W at least 4.
@@ -154,23 +209,115 @@ def in_threads(work: Callable, items: Iterable, workers: int | None = None) -> I
                 future.cancel()
 
 
-# EXIF's orientation to a view of the shown picture (H, W, 3) that has the rows of the stored one.
+def count_scans(jpeg: memoryview) -> int:
+    """How many scans the first image in a JPEG file has.
+
+    Segments are skipped by their length, since a thumbnail in one has scans of its own (JPEG
+    standard ITU-T T.81, annex B).
+    """
+    start_of_scan, end_of_image = 0xDA, 0xD9
+    count, at = 0, 2
+    while found := _MARKER.search(jpeg, at):
+        kind = jpeg[found.start() + 1]
+        if kind == end_of_image:
+            break
+        count += kind == start_of_scan
+        at = found.end() + max(2, int.from_bytes(jpeg[found.end() : found.end() + 2]))
+    return count
+
+
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # not a byte of data, not a restart
+
+
+def _excess(image: Image.Image, content: memoryview, most_pixels: int) -> str:
+    """Which limit an opened, not yet decoded image exceeds, with the remedy; "" if none."""
+    width, height = image.size
+    if any(tile.codec_name in Image.DECODERS for tile in image.tile):
+        most_pixels = min(most_pixels, MOST_PIXELS_SLOW)
+    if width * height > most_pixels:
+        return (
+            f"too many pixels ({width}x{height}, at most {most_pixels:,} of this kind are read); "
+            "make it smaller first"
+        )
+    if image.format == "TIFF":
+        # A tile is decoded whole, even if the image fills only a corner of it.
+        across, down = (image.tag_v2.get(tag, 0) for tag in (322, 323))  # TileWidth, TileLength
+        if across * down > most_pixels:
+            return f"too many pixels in a tile ({across}x{down}); save it as PNG"
+    if image.format in ("JPEG", "MPO") and count_scans(content) > MOST_SCANS:
+        return f"more than {MOST_SCANS} passes over its pixels; save it again as JPEG"
+    return ""
+
+
+def _read_bytes(path: str | os.PathLike, label: str, most_bytes: int) -> bytes:
+    """The content of a plain file; a pipe or a device, which may have no end, is not opened."""
+    try:
+        _check_plain(os.stat(path), label, most_bytes)
+        # Between the two checks the name may have come to mean a pipe: so don't wait for a writer.
+        with open(path, "rb", opener=_open_at_once) as file:
+            status = os.fstat(file.fileno())
+            _check_plain(status, label, most_bytes)
+            return file.read(status.st_size)
+    except UnreadableImageError:
+        raise
+    except PermissionError as error:
+        raise PermissionError(f"{label}: may not be read; check its permissions") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        what = "a link that leads nowhere" if os.path.islink(path) else "no such picture file"
+        raise FileNotFoundError(f"{label}: {what}; check the path") from error
+    except ValueError as error:  # a name that no file can have, for example with a zero byte
+        raise FileNotFoundError(f"{label}: no such picture file; check the path") from error
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise UnreadableImageError(
+                f"{label}: a link that leads back to itself; remove it"
+            ) from error
+        raise UnreadableImageError(
+            f"{label}: cannot be read ({error.strerror}); check the disk and try again"
+        ) from error
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # no such flag on Windows
+
+
+def _check_plain(status: os.stat_result, label: str, most_bytes: int) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise UnreadableImageError(f"{label}: a folder, not a picture; name the files in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableImageError(f"{label}: a pipe or device, not a picture file; remove it")
+    _check_length(status.st_size, label, most_bytes)
+
+
+def _check_length(length: int, label: str, most_bytes: int) -> None:
+    def size(length: int) -> str:
+        return f"{length / 1e6:,.0f} MB" if length >= 1e6 else f"{length:,} bytes"
+
+    if length == 0:
+        raise UnreadableImageError(f"{label}: an empty file; fetch it again or remove it")
+    if length > most_bytes:
+        raise UnreadableImageError(
+            f"{label}: {size(length)}, at most {size(most_bytes)} are read; make it smaller first"
+        )
+
+
+# For each EXIF orientation: the view of the upright image (H, W, 3) whose rows are the stored ones.
 _STORED = {
-    2: lambda shown: shown[:, ::-1],
-    3: lambda shown: shown[::-1, ::-1],
-    4: lambda shown: shown[::-1],
-    5: lambda shown: shown.transpose(1, 0, 2),
-    6: lambda shown: np.rot90(shown),
-    7: lambda shown: shown[::-1, ::-1].transpose(1, 0, 2),
-    8: lambda shown: np.rot90(shown, -1),
+    2: lambda rgb: rgb[:, ::-1],
+    3: lambda rgb: rgb[::-1, ::-1],
+    4: lambda rgb: rgb[::-1],
+    5: lambda rgb: rgb.transpose(1, 0, 2),
+    6: lambda rgb: np.rot90(rgb),
+    7: lambda rgb: rgb[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda rgb: np.rot90(rgb, -1),
 }
 _SIDEWAYS = (5, 6, 7, 8)
 
 
 def _to_array(image: Image.Image, name: str) -> np.ndarray:
-    """A decoded picture, turned as EXIF says, as (H, W, 3) uint8 sRGB.
+    """A decoded image, upright by its EXIF orientation, as (H, W, 3) uint8 sRGB.
 
-    Band by band, since each conversion makes a copy of what it gets.
+    Band by band, since each conversion makes a copy of its input.
     """
     width, height = image.size
     turn = _orientation(image)
@@ -184,7 +331,7 @@ def _to_array(image: Image.Image, name: str) -> np.ndarray:
 
 
 def _orientation(image: Image.Image) -> int | None:
-    """A key of ``_STORED``. A damaged EXIF block says nothing: the pixels are still good."""
+    """A key of ``_STORED``, or None. A damaged EXIF block is ignored: the pixels are still good."""
     try:
         said = image.getexif().get(ExifTags.Base.Orientation)
         return said if said in _STORED else None

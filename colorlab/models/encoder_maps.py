@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from colorlab.data.cache import cache_dir
+from colorlab.data.lab_cache import quick_lab
 from colorlab.data.pictures import Pictures
-from colorlab.data.places import cache_dir
-from colorlab.data.quick import quick_lab
 from colorlab.files import locked, write_whole
 from colorlab.models import encoders
 from colorlab.progress import progress_bar

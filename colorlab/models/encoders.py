@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from colorlab.color import lab_to_rgb, upsample_chroma
-from colorlab.data.places import released_data
+from colorlab.data.cache import released_data
 from colorlab.layers import Fusion
 
 Maps = tuple[Tensor, ...] | None  # an encoder's, or None where it is still to look

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from colorlab.data import photos, store
-from colorlab.data.listing import hash_split
+from colorlab.data import cache, photos
 from colorlab.data.reading import mean_chroma
 
 
@@ -110,7 +109,7 @@ def test_a_changed_folder_is_read_anew(folder):
     )
     (folder / "train" / "train2.png").unlink()
     assert len(photos.load_folder(folder, "train", 32)) == 2
-    assert len(list(store.cache_dir().iterdir())) == 1  # the old set was replaced
+    assert len(list(cache.cache_dir().iterdir())) == 1  # the old set was replaced
 
 
 def test_same_size_and_time_but_other_folder_is_another_set(tmp_path):
@@ -126,7 +125,7 @@ def test_same_size_and_time_but_other_folder_is_another_set(tmp_path):
 def test_a_damaged_cache_is_not_used(folder):
     first = photos.load_folder(folder, "train", 32)
     want = np.array(first.rgb)
-    (file,) = store.cache_dir().iterdir()
+    (file,) = cache.cache_dir().iterdir()
     content = bytearray(file.read_bytes())
     content[7] ^= 255
     del first
@@ -144,8 +143,8 @@ def test_plain_folder_is_divided_by_the_stated_hash(tmp_path):
     assert sum(map(len, parts.values())) == 40
     assert len(photos.load_folder(tmp_path, "all", 32)) == 40
     # By `printf 0.png | sha256sum`: 0x0f25 / 65536 = 0.06; of 5.png: 0xed93 / 65536 = 0.93.
-    assert (hash_split("0.png"), hash_split("5.png")) == ("train", "test")
-    shares = [hash_split(f"{i}.jpg") for i in range(20_000)]
+    assert (photos.hash_split("0.png"), photos.hash_split("5.png")) == ("train", "test")
+    shares = [photos.hash_split(f"{i}.jpg") for i in range(20_000)]
     # 20,000 draws: three standard deviations are 0.0085 and 0.0064.
     assert shares.count("train") / 20_000 == pytest.approx(0.8, abs=0.0085)
     assert shares.count("val") / 20_000 == pytest.approx(0.1, abs=0.0064)
@@ -179,7 +178,7 @@ def test_find_photos(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="correct or unset it"):
         photos.find_photos()
     monkeypatch.delenv("COLORLAB_PHOTOS")
-    monkeypatch.setattr(store, "checkout_data", lambda: tmp_path)
+    monkeypatch.setattr(cache, "checkout_data", lambda: tmp_path)
     assert photos.find_photos() is None
     with pytest.raises(FileNotFoundError, match=r"COLORLAB_PHOTOS.*colorlab download"):
         photos.require_photos()

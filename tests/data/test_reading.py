@@ -10,10 +10,10 @@ from faults.odd_pictures import TURNS, png
 from PIL import Image, ImageCms
 from skimage.color import rgb2lab
 
-from colorlab.data.limits import count_scans
 from colorlab.data.reading import (
     TooSmallError,
     UnreadableImageError,
+    count_scans,
     in_threads,
     mean_chroma,
     read_rgb,

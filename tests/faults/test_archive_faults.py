@@ -15,9 +15,8 @@ import pytest
 from lying_server import serving
 from PIL import Image
 
-from colorlab.data import splits
-from colorlab.data.download import download_coco
-from colorlab.data.fetch import Archive
+from colorlab.data import coco
+from colorlab.data.coco import Archive, download_coco
 from colorlab.files import locked
 
 GROUP = "downloads"
@@ -59,10 +58,13 @@ def patched(content: bytes, name: bytes, at: int, form: str, value: int) -> byte
 
 
 def build(folder, content: bytes) -> dict[str, int]:
-    file = folder / "set.zip"
-    file.write_bytes(content)
-    sha256 = hashlib.sha256(content).hexdigest()
-    return splits.build(file, folder / "out", sha256, COUNTS, 64)
+    """The set of an archive that is there already; images in each split."""
+    out = folder / "out"
+    out.mkdir(exist_ok=True)
+    (out / "set.zip").write_bytes(content)
+    known = Archive("http://nowhere/set.zip", hashlib.sha256(content).hexdigest(), len(content))
+    download_coco(out, known, COUNTS, size=64)
+    return {split: len(list((out / split).iterdir())) for split in COUNTS}
 
 
 BOMB = archive([("val/bomb.jpg", b"\0" * 5_000_000)], compression=zipfile.ZIP_DEFLATED)
@@ -94,7 +96,7 @@ HARMFUL = {
 def test_a_harmful_archive_is_refused_and_writes_nothing_outside(
     fault, tmp_path, kind, monkeypatch
 ):
-    monkeypatch.setattr(splits, "MAX_MEMBER", 1_000_000)
+    monkeypatch.setattr(coco, "MAX_MEMBER", 1_000_000)
     content, told = HARMFUL[kind]
     inside = tmp_path / "a" / "b"
     inside.mkdir(parents=True)
@@ -102,7 +104,7 @@ def test_a_harmful_archive_is_refused_and_writes_nothing_outside(
         with pytest.raises(ValueError, match=told) as raised:
             build(inside, content)
         assert "set.zip" in str(raised.value) and "\n" not in str(raised.value)
-        assert not splits.is_complete(inside / "out")
+        assert not coco.is_complete(inside / "out")
         assert not list(tmp_path.rglob("evil*")) and os.listdir(tmp_path) == ["a"]
 
 
@@ -145,7 +147,7 @@ def test_a_damaged_manifest_or_two_runs_at_once(fault, tmp_path):
         for damage in (b"", b"split\n", b"a,b\n1,2\n", want[:-20], b"\xff\xfe", b"split,file\n\0"):
             with fault(GROUP, "a damaged manifest"):
                 (out / "manifest.csv").write_bytes(damage)
-                assert not splits.is_complete(out) or damage == want[:-20]
+                assert not coco.is_complete(out) or damage == want[:-20]
                 download_coco(out, known, COUNTS, size=64)
         with fault(GROUP, "two downloads into one folder"):
             (out / "manifest.csv").unlink()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from colorlab import data
-from colorlab.data import places, store
+from colorlab.data import cache as store
 
 GROUP = "caches"
 
@@ -21,11 +21,11 @@ GROUP = "caches"
 LOADER = """
 import sys, warnings
 from colorlab import data
-from colorlab.data import store
+from colorlab.data import cache as store
 source, wait = sys.argv[1:]
 warnings.showwarning = lambda message, *_: print("warning:", message, flush=True)
 write_set = store._write_set
-def slowly(file, key, pictures, size, notes):
+def slowly(file, key, pictures, shape, notes):
     def one_by_one():
         for pair in pictures:
             print("building", flush=True)
@@ -33,7 +33,7 @@ def slowly(file, key, pictures, size, notes):
                 file.flush()
                 sys.stdin.readline()
             yield pair
-    write_set(file, key, one_by_one(), size, notes)
+    write_set(file, key, one_by_one(), shape, notes)
 store._write_set = slowly
 count = 40 if source == "scenes" else None
 print("got", data.load(source, "train", 32, count).sha256, flush=True)
@@ -150,7 +150,7 @@ def test_what_was_left_by_the_killed_goes_away(fault, cache, few_pictures):
 
 
 def write(path, pictures) -> None:
-    store.write(path, "k", zip(pictures.names, pictures.rgb, strict=True), 32, 12)
+    store.write(path, "k", zip(pictures.names, pictures.rgb, strict=True), (32, 32, 3), 12)
 
 
 def test_a_set_that_rots_is_built_again(fault, cache, few_pictures):
@@ -250,4 +250,4 @@ def test_a_cache_below_a_file(fault, tmp_path, monkeypatch):
         fault(GROUP, "a cache below a file"),
         pytest.raises(OSError, match="set COLORLAB_CACHE to a folder you may write to"),
     ):
-        places.cache_dir()
+        store.cache_dir()

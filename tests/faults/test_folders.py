@@ -18,7 +18,7 @@ from coloring import check_whole, colour, save, small_weights
 from memory import forget_peak, peak
 
 from colorlab.commands import colorize
-from colorlab.data import listing, photos
+from colorlab.data import photos
 
 BROKEN = {**bad_pictures.no_pictures(), **bad_pictures.bombs()}
 
@@ -115,7 +115,7 @@ def test_a_terminal_that_knows_ascii_only(folder, weights, monkeypatch, fault):
 def test_files_that_vanish_after_they_are_listed(folder, monkeypatch, weights, capsys, fault):
     for name in "abc":
         save(folder / f"{name}.png")
-    listed = listing.list_files(folder, "all")
+    listed = photos.list_files(folder, "all")
     inputs = colorize.list_inputs([folder])
     (folder / "b.png").unlink()
     monkeypatch.setattr(photos, "list_files", lambda *_: listed)
@@ -134,7 +134,7 @@ def test_links_that_lead_round_in_circles(folder, fault):
     (folder / "deep" / "round").symlink_to(folder)
     (folder / "self").symlink_to("self")
     with fault("folders", "folders in a circle"):
-        assert listing.list_files(folder, "all")[1] == ["deep/a.png"]
+        assert photos.list_files(folder, "all")[1] == ["deep/a.png"]
     with fault("folders", "a link that is called a folder"), pytest.raises(FileNotFoundError):
         photos.load_folder(folder / "self", "all", 16)
 
@@ -153,16 +153,16 @@ def test_a_folder_that_may_not_be_listed_is_told(folder, monkeypatch, fault):
     monkeypatch.setattr(os, "scandir", refuse)
     with fault("folders", "a closed folder below"):
         with pytest.warns(UserWarning, match="closed: may not be listed .+; check its permissions"):
-            _, names = listing.list_files(folder, "all")
+            _, names = photos.list_files(folder, "all")
         assert names == ["a.png"]
 
 
 def test_permissions_mended_later_are_noticed(folder, monkeypatch, fault):
     save(folder / "a.png")
-    open_key = listing.listing_key(folder, ["a.png"], ())
+    open_key = photos.listing_key(folder, ["a.png"], ())
     with fault("folders", "permissions that change"), monkeypatch.context() as patch:
-        patch.setattr(listing.os, "access", lambda *_: False)
-        assert listing.listing_key(folder, ["a.png"], ()) != open_key
+        patch.setattr(photos.os, "access", lambda *_: False)
+        assert photos.listing_key(folder, ["a.png"], ()) != open_key
 
 
 @pytest.fixture
@@ -179,8 +179,8 @@ def test_100_000_files(many, tmp_path, fault):
     with fault("folders", "100,000 files"):
         forget_peak()
         before = peak()
-        at, names = listing.list_files(many, "all")
-        listing.listing_key(at, names, ())
+        at, names = photos.list_files(many, "all")
+        photos.listing_key(at, names, ())
         inputs = colorize.list_inputs([many])
         outputs = colorize.name_outputs(inputs, tmp_path / "out", single=False)
         colorize.refuse_collisions(inputs, outputs, overwrite=False)

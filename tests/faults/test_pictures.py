@@ -18,8 +18,9 @@ import pytest
 from memory import forget_peak, peak
 from odd_pictures import TRUTH, saved
 
-from colorlab.data import opening
+from colorlab.data import reading
 from colorlab.data.reading import UnreadableImageError, read_rgb, read_upload
+from colorlab.files import shown
 
 ODD = odd_pictures.pictures()
 BAD = {
@@ -126,7 +127,7 @@ def test_any_name_is_read_and_shown_in_one_line(kind, tmp_path, fault):
             pytest.skip("this disk takes no such name")
         np.testing.assert_array_equal(outcome(read_rgb, file), TRUTH)
         file.write_bytes(b"no picture")
-        name = opening.shown(file.name)
+        name = shown(file.name)
         check_refused(outcome(read_rgb, file), name, bad_pictures.NO_PICTURE)
         check_refused(outcome(read_upload, b"no", file.name), name[-90:], bad_pictures.NO_PICTURE)
 
@@ -186,7 +187,7 @@ def test_a_file_that_becomes_a_pipe_when_it_is_opened(tmp_path, monkeypatch, fau
     os.mkfifo(tmp_path / "pipe.png")
     with fault("pictures", "a file that becomes a pipe"):
         with monkeypatch.context() as patch:  # undone before pytest itself asks
-            patch.setattr(opening.os, "stat", lambda path: status)
+            patch.setattr(reading.os, "stat", lambda path: status)
             answer = outcome(read_rgb, tmp_path / "pipe.png")
         check_refused(answer, "pipe.png", "a pipe or device")
 
@@ -208,7 +209,7 @@ def test_what_the_system_refuses(kind, error, message, tmp_path, monkeypatch, fa
 
     with fault("pictures", kind):
         with monkeypatch.context() as patch:
-            patch.setattr(opening.os, "open", refuse)
+            patch.setattr(reading.os, "open", refuse)
             answer = outcome(read_rgb, tmp_path / "a.png")
         check_refused(answer, "a.png", message)
 
@@ -217,7 +218,7 @@ def test_no_memory_is_told(monkeypatch, fault):
     def fail(*args, **kwargs):
         raise MemoryError
 
-    monkeypatch.setattr(opening.Image, "open", fail)
+    monkeypatch.setattr(reading.Image, "open", fail)
     with fault("pictures", "no memory"):
         answer = outcome(read_rgb, io.BytesIO(b"any"), "large.png")
         check_refused(answer, "large.png", "too large for the memory that is free; make it smaller")

@@ -18,12 +18,12 @@ with atheris.instrument_imports(include=["PIL", "colorlab.data"]):
     import targets
     from PIL import Image
 
-    from colorlab.data import limits
+    from colorlab.data import reading
 
     Image.init()  # imports every format's module, so that all are instrumented
 
 # Being watched slows the decoders written in Python tenfold.
-limits.MOST_PIXELS_SLOW = 2**16
+reading.MOST_PIXELS_SLOW = 2**16
 
 
 def main() -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from colorlab.data.lab_cache import quick_lab
 from colorlab.data.loaders import TrainingBatches
 from colorlab.data.pictures import Pictures
-from colorlab.data.quick import quick_lab
 from colorlab.files import locked, write_whole
 from colorlab.models import build, encoders
 from colorlab.models.encoder_maps import EncoderMaps

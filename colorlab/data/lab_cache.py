@@ -1,9 +1,9 @@
-"""L and ab of 8-bit pictures on a CPU, as fast as the arithmetic allows, and kept once computed.
+"""L and *ab* of 8-bit images on a CPU, computed as fast as the arithmetic allows and then kept.
 
-`quick_lab` equals `colorlab.color.rgb_to_lab` but knows that its input has 256 levels: a table
-undoes the transfer curve, and every step works in place on one picture, which fits the cache of a
-core. `LabCache` keeps the answer in 16 bits, so that from the second epoch on a batch is a gather.
-A GPU needs neither: there the conversion is cheaper than the copy.
+`quick_lab` equals `colorlab.color.rgb_to_lab` but uses that its input has 256 levels: a lookup
+table inverts the transfer curve, and every step works in place on one image, which fits the cache
+of a core. `LabCache` keeps the result in 16 bits, so that from the second epoch on a batch is a
+gather. A GPU needs neither: there the conversion is cheaper than the copy.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 from colorlab.color import LAB_EPSILON, LAB_SLOPE, WHITENED_FROM_RGB, srgb_to_linear
 from colorlab.data.pictures import Pictures
 
-STRIDE = 4  # chroma is kept at a quarter of the size
+STRIDE = 4  # ab is kept at a quarter of the size
 
 _WHITENED = WHITENED_FROM_RGB.float()
 _LINEAR = srgb_to_linear(torch.arange(256, dtype=torch.float64) / 255).float().numpy()
@@ -28,7 +28,7 @@ _L_STEPS, _AB_STEPS = 320.0, 256.0
 
 @torch.no_grad()
 def quick_lab(eight: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Lightness and coarse chroma of 8-bit pictures.
+    """L and coarse *ab* of 8-bit images.
 
     Args:
         eight: (N, H, W, 3) uint8 sRGB; H and W are multiples of 4.
@@ -50,7 +50,7 @@ def quick_lab(eight: np.ndarray) -> tuple[Tensor, Tensor]:
     linear = np.empty((height * width, 3), dtype=np.float32)
     f, low = torch.empty(2, 3, height * width)
     for i in range(count):
-        # mode="clip" skips the check of bounds; 8 bits cannot leave the table.
+        # mode="clip" skips the check of bounds; 8 bits cannot leave the lookup table.
         np.take(_LINEAR, eight[i].reshape(-1, 3), out=linear, mode="clip")
         torch.mm(_WHITENED, torch.from_numpy(linear).t(), out=f)  # (3, H*W)
         # The curve is a line that becomes a cube root: line(min) + root(max) - root(epsilon).
@@ -66,9 +66,9 @@ def quick_lab(eight: np.ndarray) -> tuple[Tensor, Tensor]:
 
 
 class LabCache:
-    """L and ab of a set of pictures, computed when first asked for and kept in memory.
+    """L and *ab* of a set of images, computed when first used and kept in memory.
 
-    Takes 2.25 bytes a pixel: 530 MB for 3,600 pictures of 256x256, once all were seen.
+    Takes 2.25 bytes a pixel: 530 MB for 3,600 images of 256x256, once all were seen.
 
     Attributes:
         pictures: the set.
@@ -85,10 +85,10 @@ class LabCache:
     def batch(
         self, indices: np.ndarray, mirrored: np.ndarray | None = None
     ) -> tuple[Tensor, Tensor]:
-        """L (N, 1, S, S) and ab (N, 2, S/4, S/4) of some pictures, float32.
+        """L (N, 1, S, S) and ab (N, 2, S/4, S/4) of some images, float32.
 
         Args:
-            indices: (N,) which pictures.
+            indices: (N,) which images.
             mirrored: (N,) bool, which of them to flip left to right.
 
         Returns:

@@ -6,8 +6,8 @@ import torch
 from skimage.color import rgb2lab
 
 from colorlab.color import downsample_chroma, from_uint8, rgb_to_lab
+from colorlab.data.lab_cache import LabCache, quick_lab
 from colorlab.data.pictures import Pictures
-from colorlab.data.quick import LabCache, quick_lab
 
 
 def every_level():
