@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from colorlab.color import rgb_to_lab
-from colorlab.metrics.checks import check_pair
+from colorlab.metrics.pairs import check_pair
 
 BANDS = (0.0, 20.0, 40.0, 60.0, 80.0, 100.0)  # edges in L
 _ROUNDING = 1e-3  # white may come out a little over 100
@@ -136,7 +136,7 @@ def atlas(truth: Tensor, generated: Tensor, bands: Sequence[float] = BANDS) -> d
         ``"all"``, then ``"L 0-20"`` and so on, then each name of :data:`REGIONS`.
 
     Raises:
-        ValueError, TypeError: as :func:`colorlab.metrics.checks.check_pair`, or edges that do
+        ValueError, TypeError: as :func:`colorlab.metrics.pairs.check_pair`, or edges that do
             not rise.
     """
     check_pair(generated, truth)

@@ -22,8 +22,7 @@ import torch
 from torch import Tensor
 
 from colorlab.color import rgb_to_lab
-from colorlab.metrics.checks import check_batch
-from colorlab.metrics.difference import delta_e76, length
+from colorlab.metrics.pairs import check_batch, delta_e76, length
 
 Distance = Callable[[Tensor, Tensor], Tensor]  # (N, 3, H, W) sRGB twice to (N,)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from colorlab.metrics.checks import check_pair
+from colorlab.metrics.pairs import check_pair
 from colorlab.metrics.perceptual import BACKBONE_VARIABLE
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as torchvision states
@@ -77,7 +77,7 @@ def same_name(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         (N,) bool.
 
     Raises:
-        ValueError, TypeError: as :func:`colorlab.metrics.checks.check_pair`.
+        ValueError, TypeError: as :func:`colorlab.metrics.pairs.check_pair`.
     """
     check_pair(x, y)
     with torch.inference_mode():

@@ -13,9 +13,8 @@ from torch import Tensor
 
 import colorlab
 from colorlab.color import from_uint8, lightness
-from colorlab.metrics.checks import check_batch
-from colorlab.metrics.colorfulness import colorfulness
 from colorlab.metrics.intervals import N_RESAMPLES, SEED, bootstrap
+from colorlab.metrics.pairs import check_batch, colorfulness
 from colorlab.metrics.perceptual import LPIPSUnavailable, load_lpips
 from colorlab.metrics.protocol import METRICS, choose, round_to_8_bit, versions
 from colorlab.metrics.report import Evaluation

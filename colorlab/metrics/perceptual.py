@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from colorlab.metrics.checks import check_pair
+from colorlab.metrics.pairs import check_pair
 
 BACKBONE_VARIABLE = "COLORLAB_LPIPS_BACKBONE"
 _SMALLEST = 31  # AlexNet's two poolings leave nothing of a smaller picture
@@ -47,8 +47,8 @@ def lpips(x: Tensor, y: Tensor) -> Tensor:
         LPIPSUnavailable: AlexNet's features can be had neither from the file that
             COLORLAB_LPIPS_BACKBONE names nor from torchvision.
         ValueError: that file holds something else; or as
-            :func:`colorlab.metrics.checks.check_pair`.
-        TypeError: as :func:`colorlab.metrics.checks.check_pair`.
+            :func:`colorlab.metrics.pairs.check_pair`.
+        TypeError: as :func:`colorlab.metrics.pairs.check_pair`.
 
     Source: R. Zhang, P. Isola, A. Efros, E. Shechtman, O. Wang, "The unreasonable
     effectiveness of deep features as a perceptual metric", CVPR 2018.

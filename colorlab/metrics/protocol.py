@@ -15,10 +15,8 @@ from typing import Any
 
 from torch import Tensor
 
-from colorlab.metrics.colorfulness import colorfulness
-from colorlab.metrics.difference import between_labs, to_lab
+from colorlab.metrics.pairs import between_labs, colorfulness, psnr, ssim, to_lab
 from colorlab.metrics.perceptual import distance, features
-from colorlab.metrics.structure import psnr, ssim
 
 
 def as_it_is(rgb: Tensor) -> Tensor:

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from colorlab.color import from_uint8, lightness
-from colorlab.metrics.colorfulness import colorfulness
-from colorlab.metrics.difference import delta_e76
+from colorlab.metrics.pairs import colorfulness, delta_e76
 from colorlab.metrics.protocol import round_to_8_bit
 
 if TYPE_CHECKING:
