@@ -11,13 +11,13 @@ from torch import Tensor
 
 from colorlab.color import lightness
 from colorlab.metrics.diversity import energy_score, pairwise
-from colorlab.metrics.evaluation import Row, batches, seeded, summarize
+from colorlab.metrics.evaluation import batches, seeded, summarize
 from colorlab.metrics.intervals import N_RESAMPLES, SEED
 from colorlab.metrics.pairs import colorfulness, delta_e76
 from colorlab.metrics.perceptual import LPIPSUnavailable, load_lpips, lpips
 from colorlab.metrics.protocol import round_to_8_bit
 from colorlab.metrics.report import Evaluation
-from colorlab.metrics.sampling import MeanOf, picture_generator
+from colorlab.metrics.rows import MeanOf, Row, picture_generator
 from colorlab.progress import progress_bar
 
 if TYPE_CHECKING:

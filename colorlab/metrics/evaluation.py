@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,22 +18,11 @@ from colorlab.metrics.pairs import check_batch, colorfulness
 from colorlab.metrics.perceptual import LPIPSUnavailable, load_lpips
 from colorlab.metrics.protocol import METRICS, choose, round_to_8_bit, versions
 from colorlab.metrics.report import Evaluation
+from colorlab.metrics.rows import Row
 from colorlab.progress import progress_bar
 
 if TYPE_CHECKING:
     from colorlab.data.pictures import Pictures
-
-
-class Row(Protocol):
-    """What can be measured: anything that turns lightness into a picture.
-
-    A row that is allowed to see the truth, an oracle, defines
-    ``colorize_known(L, rgb)`` instead, and says so by that name. A text ``note`` is printed
-    below the table.
-    """
-
-    def colorize(self, L: Tensor) -> Tensor:
-        """L (N, 1, H, W) in [0, 100] to sRGB (N, 3, H, W) in [0, 1]."""
 
 
 def evaluate(

@@ -28,9 +28,9 @@ from colorlab.metrics.intervals import N_RESAMPLES, SEED, Interval
 from colorlab.metrics.known_world import exact_answer, known_world, painted_things
 from colorlab.metrics.protocol import KNOWN
 from colorlab.metrics.report import Evaluation
+from colorlab.metrics.rows import WORLD
 from colorlab.progress import progress_bar
 
-WORLD = "world"  # the row of exact draws
 SHOWN = ("balloon", "noon", 24)  # things whose painted colours are kept: kind, hour, how many
 _KEPT = ("to_best", "energy_distance", "near_borders", "held")  # scene by scene
 _DIGITS = 3  # of what is kept

@@ -8,17 +8,14 @@ no part.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from colorlab.metrics.protocol import COLUMNS
+from colorlab.metrics.rows import sees_truth
 
 if TYPE_CHECKING:
     from colorlab.metrics.report import Evaluation
-
-# Names of rows that `colorlab evaluate` gives; see colorlab/commands/evaluate.py.
-_SEES_TRUTH = re.compile(r"oracle\d*|world|.*:best\d+|(levin|guided)\d+")
 
 
 class Standing(NamedTuple):
@@ -26,11 +23,6 @@ class Standing(NamedTuple):
 
     best: str
     tied: tuple[str, ...]
-
-
-def sees_truth(row: str) -> bool:
-    """Whether a row of this name was made with a look at the true colours."""
-    return _SEES_TRUTH.fullmatch(row) is not None
 
 
 def standing(

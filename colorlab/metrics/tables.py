@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from colorlab.metrics.intervals import Interval
 from colorlab.metrics.protocol import COLUMNS
-from colorlab.metrics.ranking import sees_truth, standing
+from colorlab.metrics.ranking import standing
+from colorlab.metrics.rows import sees_truth
 
 if TYPE_CHECKING:
     from colorlab.metrics.report import Evaluation
