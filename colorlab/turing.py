@@ -19,7 +19,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from colorlab.metrics.intervals import Interval
+from colorlab.metrics.report import Interval
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,15 @@ Several draws of a picture are (n, N, 3, H, W); :func:`evaluate_diversity` measu
 :func:`evaluate_known` on scenes, whose colours are stated.
 """
 
-from colorlab.metrics.calibration import exact_coverage, in_prediction_set
-from colorlab.metrics.diversity import ab_distance, best_of, energy_score, pairwise
-from colorlab.metrics.diversity_evaluation import evaluate_diversity
+from colorlab.metrics.diversity import (
+    ab_distance,
+    best_of,
+    energy_score,
+    evaluate_diversity,
+    pairwise,
+)
 from colorlab.metrics.evaluation import evaluate
-from colorlab.metrics.intervals import Interval, bootstrap, paired_difference
-from colorlab.metrics.known_evaluation import evaluate_known
+from colorlab.metrics.known_world import evaluate_known, exact_coverage, in_prediction_set
 from colorlab.metrics.pairs import (
     cie76,
     ciede2000,
@@ -25,7 +28,7 @@ from colorlab.metrics.pairs import (
 )
 from colorlab.metrics.perceptual import LPIPSUnavailable, lpips
 from colorlab.metrics.protocol import METRICS, round_to_8_bit
-from colorlab.metrics.report import Evaluation
+from colorlab.metrics.report import Evaluation, Interval, bootstrap, paired_difference
 from colorlab.metrics.rows import BestOf, Boosted, MeanOf, Row, Sampled, matching_factor
 
 __all__ = [

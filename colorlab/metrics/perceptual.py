@@ -100,6 +100,15 @@ def _unit(x: Tensor) -> Tensor:
     return x / (x.square().sum(dim=1, keepdim=True).sqrt() + 1e-10)
 
 
+def missing_lpips(device: torch.device) -> str:
+    """Why LPIPS cannot be measured here, one line for the reader, or "" if it can."""
+    try:
+        load_lpips(device)
+    except LPIPSUnavailable as reason:
+        return str(reason)
+    return ""
+
+
 def load_lpips(device: torch.device | str = "cpu") -> nn.Module:
     """Return the LPIPS network, in eval mode, on ``device``; built once a process.
 
