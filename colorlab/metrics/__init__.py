@@ -1,9 +1,9 @@
-"""Metrics: what a colorization is worth, in numbers that compare.
+"""Metrics: how good a colorization is, in numbers that compare.
 
-Functions take two batches (N, 3, H, W) of sRGB in [0, 1] and return (N,), one
-number a picture. :func:`evaluate` runs the whole protocol. Taught in notebook 03.
-Several draws of a picture are (n, N, 3, H, W); :func:`evaluate_diversity` measures them, and
-:func:`evaluate_known` on scenes, whose colours are stated.
+Functions take two batches (N, 3, H, W) of sRGB in [0, 1] and return (N,), one number for each
+image. :func:`evaluate` runs the whole protocol. Several samples of an image are (n, N, 3, H, W);
+:func:`evaluate_diversity` measures them, and :func:`evaluate_known` on scenes, whose colours are
+stated. Taught in notebook 03.
 """
 
 from colorlab.metrics.diversity import (
