@@ -344,8 +344,9 @@ class Evaluation:
 
     def _marks(self) -> dict[tuple[str, str], str]:
         marks = {}
-        paired = set.intersection(*(set(values) for values in self.per_picture.values()))
-        for metric in self.metrics:  # no pairs, no ties: then no mark
+        own = [set(self.per_picture.get(model, ())) for model in self.models]
+        paired = set.intersection(*own)  # no pairs, no ties: then no mark
+        for metric in self.metrics:
             stands = standing(self, metric) if metric in paired else None
             if stands is not None:
                 marks |= dict.fromkeys(((row, metric) for row in stands.tied), TIED)

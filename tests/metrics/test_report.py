@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -156,6 +157,10 @@ def test_marks_and_facts_in_markdown(table):
     assert cells["a"].endswith("| 7 | x |") and cells["b"].endswith("| 9 |  |")
     plain = table.to_markdown()
     assert "▲" not in plain and "≈" not in plain
+    # A file may hold means alone; what has no pairs has no marks.
+    alone = replace(table, per_picture={})
+    assert alone.to_markdown(ties=True).splitlines()[:-1] == plain.splitlines()
+    assert "▲" not in alone.to_html(ties=True).split("</table>")[0]
 
 
 def test_csv_holds_every_digit_and_the_facts(table):
