@@ -20,7 +20,7 @@ import colorlab
 from colorlab import data
 from colorlab.data.loaders import make_batch
 from colorlab.metrics import delta_e76
-from colorlab.metrics.colorfulness import colorfulness
+from colorlab.metrics.pairs import colorfulness
 from colorlab.metrics.perceptual import lpips
 from colorlab.metrics.protocol import round_to_8_bit
 

@@ -6,35 +6,34 @@ from the weights of the one before, counts with all of them.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from safetensors import safe_open
-from torch import Tensor
 
 from colorlab import checkpoints
+from colorlab.metrics.rows import Row, parse
 from colorlab.models import encoders
 
-_DRAWS = re.compile(
-    r":(sample|mean|best|boost)[\d.]*$"
-)  # as colorlab/commands/evaluate.py names rows
 _STATISTICS = ("running_mean", "running_var")  # of batch normalization
-
-
-class Row(Protocol):
-    """Anything that turns lightness into a picture."""
-
-    def colorize(self, L: Tensor) -> Tensor:
-        """L (N, 1, H, W) in [0, 100] to sRGB (N, 3, H, W) in [0, 1]."""
 
 
 def stages(card: dict[str, Any]) -> list[dict[str, Any]]:
     """A card and the cards of the runs that it started from, newest first."""
     return [card, *(stages(card["started_from"]) if "started_from" in card else ())]
+
+
+def checkpoint_file(name: str, world: str = "photos", folder: Path | None = None) -> Path:
+    """The weights of a model; ``world`` decides where its name (``unet``, ``unet-rgb``) does not.
+
+    Raises:
+        FileNotFoundError, ValueError: no such checkpoint, or no such name.
+    """
+    told = name.endswith(".safetensors") or name.count("-") > 1
+    return checkpoints.find(name, world=None if told else world, folder=folder)
 
 
 def training_cost(
@@ -54,10 +53,9 @@ def training_cost(
         trained: it has parameters alone.
 
     Raises:
-        FileNotFoundError, ValueError: no such checkpoint, or no such name.
+        FileNotFoundError, ValueError: as :func:`checkpoint_file`.
     """
-    told = name.endswith(".safetensors") or name.count("-") > 1
-    file = checkpoints.find(name, world=None if told else world, folder=folder)
+    file = checkpoint_file(name, world, folder)
     card = checkpoints.read_card(file)
     runs = stages(card)
     stems = [base["checkpoint"] for base in card.get("stands_on", {}).values()]
@@ -89,7 +87,7 @@ def released_costs(
     costs = {}
     for row in rows:
         try:
-            costs[row] = training_cost(_DRAWS.sub("", row), world, folder)
+            costs[row] = training_cost(parse(row).model, world, folder)
         except (FileNotFoundError, ValueError):
             continue
     return costs

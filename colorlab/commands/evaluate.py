@@ -1,4 +1,4 @@
-"""`colorlab evaluate`: the table of metrics, standing rows and trained models side by side."""
+"""`colorlab evaluate`: the table of metrics, baselines and trained models side by side."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import torch
 
 from colorlab import checkpoints
 from colorlab.classical import FITTED
-from colorlab.commands.rows import STANDING_ROWS, make_rows, row_names, training_facts
+from colorlab.commands.rows import make_rows, row_names, training_facts
 from colorlab.costs import released_costs
 from colorlab.data import load
 from colorlab.data.scenes import scene_set
 from colorlab.files import write_text
 from colorlab.metrics import evaluate, evaluate_diversity, evaluate_known
+from colorlab.metrics.rows import BASELINES
 from colorlab.trainer import pick_device
 
 
@@ -35,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="test", help="train, val or test (default)")
     parser.add_argument(
         "--models",
-        default=",".join(STANDING_ROWS),
-        help=f"rows, separated by commas: {', '.join(STANDING_ROWS)} (default); "
+        default=",".join(BASELINES),
+        help=f"rows, separated by commas: {', '.join(BASELINES)} (default); "
         f"{', '.join(FITTED)}, fitted on the training split; trained models "
         "such as unet or unet-rgb; a .safetensors file; released: every released network of "
         "the data's world; levin200 or guided200: scribbles with 200 hints from the truth. A "

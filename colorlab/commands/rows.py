@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +10,14 @@ import torch
 from colorlab import checkpoints
 from colorlab.checkpoints import SAFEST
 from colorlab.classical import FITTED, TABLES, Gray, LevinHints, Oracle, count_colors
-from colorlab.costs import stages
+from colorlab.costs import checkpoint_file, stages
 from colorlab.data import Pictures, load
 from colorlab.metrics import BestOf, Boosted, MeanOf
+from colorlab.metrics.rows import BASELINES, RowName, parse
 from colorlab.models import MODELS
 
-STANDING_ROWS = ("gray", "mean", "lut", "oracle64")
 RELEASED = "released"
-HINTED = re.compile(r"(levin|guided)([1-9]\d*)")  # and how many hints from the truth
-BOOSTED = re.compile(r"(.+):boost(\d+(?:\.\d+)?)?")  # a model, its ab times a factor
-BOOST = "boost"  # that of the safest released model, by the factor that its card tells
-DRAWN = re.compile(r"(.+):(sample|mean|best)([1-9]\d*)?")  # of a trained model, and how many draws
+BOOST = "boost"  # the safest released model, boosted by the factor on its card
 
 MADE = {
     "sample": (MeanOf, "one draw"),
@@ -41,20 +37,12 @@ def row_names(models: str, world: str, folder: Path | None = None) -> list[str]:
         if name == RELEASED:
             stems = [stem for stem in checkpoints.released(folder) if stem.endswith(f"-{world}")]
             names += [stem.removesuffix(f"-{world}").removesuffix("-ab") for stem in stems]
-        elif (
-            name in STANDING_ROWS
-            or name in FITTED
-            or HINTED.fullmatch(name)
-            or name == BOOST
-            or ((boosted := BOOSTED.fullmatch(name)) and _is_trained(boosted[1]))
-            or _is_trained(name)
-            or ((drawn := _drawn(name)) and _is_trained(drawn[0]))
-        ):
+        elif name in {*BASELINES, *FITTED, BOOST} or _is_known(parse(name)):
             names.append(name)
         else:
             raise ValueError(
                 f"unknown model {name!r}; known: "
-                f"{', '.join([*STANDING_ROWS, BOOST, *FITTED, *MODELS])}, each network also with "
+                f"{', '.join([*BASELINES, BOOST, *FITTED, *MODELS])}, each network also with "
                 f"-rgb and with :sample, :mean8, :best8 or :boost1.5, {RELEASED}, levin or guided "
                 "with a number of hints, or the path of a .safetensors file"
             )
@@ -63,16 +51,12 @@ def row_names(models: str, world: str, folder: Path | None = None) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _is_trained(name: str) -> bool:
-    return name.endswith(".safetensors") or name.split("-")[0] in MODELS
+def _is_known(row: RowName) -> bool:
+    return row.made == "hints" or _is_trained(row.model)
 
 
-def _drawn(name: str) -> tuple[str, str, int] | None:
-    """Split ``unet_vae:best8`` into the model, what is made of its draws, and how many."""
-    match = DRAWN.fullmatch(name)
-    if match is None or (match[2] == "sample") != (match[3] is None):
-        return None
-    return match[1], match[2], int(match[3] or 1)
+def _is_trained(model: str) -> bool:
+    return model.endswith(".safetensors") or model.split("-")[0] in MODELS
 
 
 def make_rows(
@@ -94,26 +78,25 @@ def make_rows(
             rows[name], origins[name] = Gray(), "ab = 0"
         elif name == "oracle64":
             rows[name], origins[name] = Oracle(), "true ab, area mean of 4x4 pixels"
-        elif hinted := HINTED.fullmatch(name):
-            rows[name] = LevinHints(int(hinted[2]), guided=hinted[1] == "guided")
-            origins[name] = f"true ab at {hinted[2]} random pixels, seed {rows[name].seed}"
+        elif (row := parse(name)).made == "hints":
+            rows[name] = LevinHints(row.number, guided=row.model == "guided")
+            origins[name] = f"true ab at {row.number} random pixels, seed {rows[name].seed}"
         elif train is not None and name in {*TABLES, *FITTED}:
             rows[name] = TABLES[name].fit(counts) if name in TABLES else FITTED[name].fit(train)
             origins[name] = (
                 f"fitted on {train.source}, {len(train)} pictures, sha256 {train.sha256}"
             )
         else:
-            boosted = BOOSTED.fullmatch(f"{SAFEST}:{BOOST}" if name == BOOST else name)
-            base, made, n = (boosted[1], "", 0) if boosted else _drawn(name) or (name, "", 0)
-            if base not in networks:
-                networks[base] = _released(base, world, device, folder)
-            model, origin = networks[base]
-            if boosted:
-                factor = float(boosted[2] or _factor(base, world, folder))
+            row = RowName(SAFEST, BOOST) if name == BOOST else row
+            if row.model not in networks:
+                networks[row.model] = _released(row.model, world, device, folder)
+            model, origin = networks[row.model]
+            if row.made == BOOST:
+                factor = _factor(row.model, world, folder) if row.number is None else row.number
                 model, origin = Boosted(model, factor), f"its ab times {factor:g}; {origin}"
-            if made:
-                model = MADE[made][0](model, n)
-                origin = f"{MADE[made][1].format(n=n)}; {origin}"
+            elif row.made:
+                kind, text = MADE[row.made]
+                model, origin = kind(model, row.number), f"{text.format(n=row.number)}; {origin}"
             rows[name], origins[name] = model, origin
     return rows, origins
 
@@ -129,14 +112,14 @@ def _training_split(data: str) -> Pictures | None:
 
 
 def _released(name: str, world: str, device: torch.device, folder: Path | None) -> tuple[Any, str]:
-    file = _file(name, world, folder)
+    file = checkpoint_file(name, world, folder)
     card = checkpoints.read_card(file)
     return checkpoints.load(str(file), device=device), f"{file.name}, sha256 {card['sha256']}"
 
 
 def _factor(name: str, world: str, folder: Path | None) -> float:
     """By what a model's *ab* is turned up, from its card."""
-    card = checkpoints.read_card(_file(name, world, folder))
+    card = checkpoints.read_card(checkpoint_file(name, world, folder))
     factor = card.get("boost", {}).get("factor")
     if not isinstance(factor, float):
         raise ValueError(
@@ -146,19 +129,14 @@ def _factor(name: str, world: str, folder: Path | None) -> float:
     return factor
 
 
-def _file(name: str, world: str, folder: Path | None) -> Path:
-    where = {} if name.endswith(".safetensors") or name.count("-") > 1 else {"world": world}
-    return checkpoints.find(name, folder=folder, **where)
-
-
 def training_facts(names: list[str], world: str, folder: Path | None) -> dict[str, list[dict]]:
     """How each network was trained, from its card: its runs, the newest first."""
     told = ("model", "steps", "seconds", "device", "seed", "trained_on")
     return {
         name: [
             {key: run[key] for key in told if key in run}
-            for run in stages(checkpoints.read_card(_file(name, world, folder)))
+            for run in stages(checkpoints.read_card(checkpoint_file(name, world, folder)))
         ]
         for name in names
-        if _is_trained(name)
+        if not parse(name).made and _is_trained(name)
     }

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from colorlab import checkpoints
+from colorlab.metrics.rows import BASELINES as STANDING
 from colorlab.recipes import Recipe, choose
-
-STANDING = ("gray", "mean", "lut", "oracle64")
 
 Command = Callable[[list[str]], int]
 

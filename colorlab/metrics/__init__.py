@@ -1,31 +1,35 @@
-"""Metrics: what a colorization is worth, in numbers that compare.
+"""Metrics: how good a colorization is, in numbers that compare.
 
-Functions take two batches (N, 3, H, W) of sRGB in [0, 1] and return (N,), one
-number a picture. :func:`evaluate` runs the whole protocol. Taught in notebook 03.
-Several draws of a picture are (n, N, 3, H, W); :func:`evaluate_diversity` measures them, and
-:func:`evaluate_known` on scenes, whose colours are stated.
+Functions take two batches (N, 3, H, W) of sRGB in [0, 1] and return (N,), one number for each
+image. :func:`evaluate` runs the whole protocol. Several samples of an image are (n, N, 3, H, W);
+:func:`evaluate_diversity` measures them, and :func:`evaluate_known` on scenes, whose colours are
+stated. Taught in notebook 03.
 """
 
-from colorlab.metrics.calibration import exact_coverage, in_prediction_set
-from colorlab.metrics.colorfulness import colorfulness
-from colorlab.metrics.difference import (
+from colorlab.metrics.diversity import (
+    ab_distance,
+    best_of,
+    energy_score,
+    evaluate_diversity,
+    pairwise,
+)
+from colorlab.metrics.evaluation import evaluate
+from colorlab.metrics.known_world import evaluate_known, exact_coverage, in_prediction_set
+from colorlab.metrics.pairs import (
     cie76,
     ciede2000,
+    colorfulness,
     delta_e,
     delta_e00,
     delta_e76,
     delta_e_map,
+    psnr,
+    ssim,
 )
-from colorlab.metrics.diversity import ab_distance, best_of, energy_score, pairwise
-from colorlab.metrics.diversity_evaluation import evaluate_diversity
-from colorlab.metrics.evaluation import Row, evaluate
-from colorlab.metrics.intervals import Interval, bootstrap, paired_difference
-from colorlab.metrics.known_evaluation import evaluate_known
 from colorlab.metrics.perceptual import LPIPSUnavailable, lpips
 from colorlab.metrics.protocol import METRICS, round_to_8_bit
-from colorlab.metrics.report import Evaluation
-from colorlab.metrics.sampling import BestOf, Boosted, MeanOf, Sampled, matching_factor
-from colorlab.metrics.structure import psnr, ssim
+from colorlab.metrics.report import Evaluation, Interval, bootstrap, paired_difference
+from colorlab.metrics.rows import BestOf, Boosted, MeanOf, Row, Sampled, matching_factor
 
 __all__ = [
     "METRICS",

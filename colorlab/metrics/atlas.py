@@ -1,8 +1,8 @@
 """The colour-error atlas: what kind of error, at which lightness, on which colours.
 
-Delta-E 76 says how far a colour is off, not in which way. In the cylinder of lightness, chroma and
-hue it falls into three parts, whose squares sum to its square. A regressor's errors are mostly
-chroma (too pale), a gambler's mostly hue (another colour). Taught in notebook 11.
+Delta-E 76 says how far a colour is off, not in which way. In lightness, chroma and hue it has three
+parts, whose squares sum to its square. A regressor's errors are mostly in chroma (too pale), those
+of a model that samples mostly in hue (another colour). Taught in notebook 11.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from colorlab.color import rgb_to_lab
-from colorlab.metrics.checks import check_pair
+from colorlab.metrics.pairs import check_pair
 
 BANDS = (0.0, 20.0, 40.0, 60.0, 80.0, 100.0)  # edges in L
 _ROUNDING = 1e-3  # white may come out a little over 100
@@ -50,7 +50,7 @@ class Share(NamedTuple):
 
 @dataclass(frozen=True)
 class Region:
-    """Colours around a hue: what looks like skin, sky or leaves.
+    """Colours around a hue, such as those of skin, sky or foliage.
 
     Attributes:
         hue: of its middle, degrees in the ab plane.
@@ -65,7 +65,7 @@ class Region:
     lightness: tuple[float, float]
 
     def mask(self, lab: Tensor) -> Tensor:
-        """Which pixels of lab (..., 3, H, W) it holds: (..., H, W) bool."""
+        """Which pixels of lab (..., 3, H, W) are in it: (..., H, W) bool."""
         L, a, b = lab.unbind(-3)
         chroma = torch.hypot(a, b)
         turn = torch.rad2deg(torch.atan2(b, a)) - self.hue
@@ -77,10 +77,10 @@ class Region:
         return (apart <= self.width) & between[0] & between[1]
 
 
-# Hues and chromas around the patches of the ColorChecker that are named after these things:
+# Hues and chromas around the patches of the ColorChecker that are named after these objects:
 # C. S. McCamy, H. Marcus, J. G. Davidson, "A color-rendition chart", J. Appl. Photogr. Eng. 2,
 # 1976. Under D65 they lie at hue 50 (both skins, chroma 18 to 22), 271 (blue sky, 22) and 128
-# (foliage, 26). The ranges around them are ours. They know colours, not things: wood and sand
+# (foliage, 26). The ranges around them are ours. They hold colours, not objects: wood and sand
 # can be skin-coloured.
 REGIONS: dict[str, Region] = {
     "skin": Region(50, 20, (9, 45), (30, 90)),
@@ -107,7 +107,7 @@ def difference_parts(lab1: Tensor, lab2: Tensor) -> Parts:
 
 
 def error_share(truth: Tensor, generated: Tensor, mask: Tensor | None = None) -> Share:
-    """What the errors of some pixels are made of.
+    """The parts of the errors of some pixels.
 
     Args:
         truth: lab (N, 3, H, W).
@@ -123,21 +123,17 @@ def error_share(truth: Tensor, generated: Tensor, mask: Tensor | None = None) ->
 
 
 def atlas(truth: Tensor, generated: Tensor, bands: Sequence[float] = BANDS) -> dict[str, Share]:
-    """Errors of generated pictures as a whole, by lightness band, and by region.
+    """Errors of generated images as a whole, by lightness band, and by region.
 
     Bands and regions are those of the *true* colours.
 
     Args:
         truth: sRGB (N, 3, H, W) in [0, 1].
         generated: the same shape.
-        bands: edges of the lightness bands, rising; the last band holds its upper edge.
+        bands: edges of the lightness bands, rising; the last band includes its upper edge.
 
     Returns:
         ``"all"``, then ``"L 0-20"`` and so on, then each name of :data:`REGIONS`.
-
-    Raises:
-        ValueError, TypeError: as :func:`colorlab.metrics.checks.check_pair`, or edges that do
-            not rise.
     """
     check_pair(generated, truth)
     if len(bands) < 2 or any(low >= high for low, high in pairwise(bands)):

@@ -1,29 +1,38 @@
-"""Diversity: what several draws of one picture are worth, measured against one truth.
+"""Diversity: what several samples of one image are worth, measured against one truth.
 
-Every picture has one true colouring here, and a model that draws has many answers. Three
+Every image has one true colouring here, and a model that samples has many predictions. Three
 numbers are common, and each alone misleads:
 
 *best of n* sees the truth. It falls with n by chance alone, and it can prefer a model that
-draws rare colours too often. Compare it at equal n only, and call it an oracle.
-*pairwise distance* knows no truth: noise has much of it, and so has a good model.
-*energy score* is a proper scoring rule: on average over many pictures, nothing scores lower
-than the true distribution itself. It says little about one picture.
+samples rare colours too often. Compare it at equal n only, and call it an oracle.
+*pairwise distance* does not use the truth: noise scores high, and so does a good model.
+*energy score* is a proper scoring rule: on average over many images, nothing scores lower
+than the true distribution itself. It says little about one image.
 
-For a model with a single answer, best of n is its error, the pairwise distance is 0, and the
-energy score is its root-mean-square error in ab.
+For a model with a single prediction, best of n is its error, the pairwise distance is 0, and the
+energy score is its root-mean-square error in ab. :func:`evaluate_diversity` measures all three.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import combinations
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from colorlab.color import rgb_to_lab
-from colorlab.metrics.checks import check_batch
-from colorlab.metrics.difference import delta_e76, length
+from colorlab.metrics.evaluation import Batch, measure_rows, summarize
+from colorlab.metrics.pairs import check_batch, colorfulness, delta_e76, length
+from colorlab.metrics.perceptual import lpips, missing_lpips
+from colorlab.metrics.protocol import round_to_8_bit
+from colorlab.metrics.report import N_RESAMPLES, SEED, Evaluation
+from colorlab.metrics.rows import MeanOf, Row, picture_generator
+
+if TYPE_CHECKING:
+    from colorlab.data.pictures import Pictures
 
 Distance = Callable[[Tensor, Tensor], Tensor]  # (N, 3, H, W) sRGB twice to (N,)
 
@@ -31,17 +40,16 @@ Distance = Callable[[Tensor, Tensor], Tensor]  # (N, 3, H, W) sRGB twice to (N,)
 def ab_distance(x: Tensor, y: Tensor) -> Tensor:
     """Mean distance in the ab plane: sRGB (N, 3, H, W) in [0, 1] twice to (N,), CIE units.
 
-    It is Delta-E 76 with lightness left out, so that draws which share their L, up to rounding
-    and to clipping at the gamut, differ in nothing else.
+    It is Delta-E 76 without lightness, which samples of one image share up to rounding and
+    clipping to the gamut.
     """
     return length(_ab(x) - _ab(y)).mean(dim=(-2, -1))
 
 
 def best_of(samples: Tensor, truth: Tensor, distance: Distance = delta_e76) -> Tensor:
-    """Distance of the best draw of each picture to the truth.
+    """Distance of the best sample of each image to the truth, which picks it.
 
-    It never grows when draws are added, however bad they are: a number for n draws compares
-    with another number for n draws only. Who picks the draw knows the truth.
+    It never grows when samples are added, however bad they are: compare it at equal n only.
 
     Args:
         samples: (n, N, 3, H, W) sRGB in [0, 1].
@@ -50,27 +58,21 @@ def best_of(samples: Tensor, truth: Tensor, distance: Distance = delta_e76) -> T
 
     Returns:
         (N,), in the units of ``distance``.
-
-    Raises:
-        ValueError, TypeError: shapes that do not agree, or values that are no pictures.
     """
     _check(samples, truth)
     return torch.stack([distance(draw, truth) for draw in samples]).amin(dim=0)
 
 
 def pairwise(samples: Tensor, distance: Distance | None = None) -> Tensor:
-    """Mean distance between two different draws of the same picture.
+    """Mean distance between two different samples of the same image.
 
     Args:
         samples: (n, N, 3, H, W) sRGB in [0, 1], n at least 2.
         distance: of two batches, for example :func:`lpips`; None for :func:`ab_distance`.
 
     Returns:
-        (N,) over all n (n - 1) / 2 pairs, at least 0. 0 says that all draws are equal; no
+        (N,) over all n (n - 1) / 2 pairs, at least 0. 0 says that all samples are equal; no
         amount is right in itself.
-
-    Raises:
-        ValueError, TypeError: fewer than two draws, or values that are no pictures.
 
     Source: J.-Y. Zhu et al., "Toward multimodal image-to-image translation", NeurIPS 2017,
     section 5 (there with LPIPS).
@@ -86,12 +88,12 @@ def pairwise(samples: Tensor, distance: Distance | None = None) -> Tensor:
 
 
 def energy_score(samples: Tensor, truth: Tensor) -> Tensor:
-    """Energy score of n draws of each picture against the one truth; lower is better.
+    """Energy score of n samples of each image against the one truth; lower is better.
 
-    mean_i ||x_i - y|| - 1/2 mean_(i != j) ||x_i - x_j||, where the distance of two pictures is
+    mean_i ||x_i - y|| - 1/2 mean_(i != j) ||x_i - x_j||, where the distance of two images is
     the root mean square over pixels of their distance in ab: a Euclidean norm of the whole
-    picture, for which the score is strictly proper. (The mean over pixels in its place would
-    judge each pixel by itself, and not see whether a balloon has one colour.)
+    image, for which the score is strictly proper. (The mean over pixels would judge each pixel
+    by itself, and not see whether a balloon has one colour.)
     The second mean leaves out i = j, so the expected score does not depend on n.
 
     Args:
@@ -100,11 +102,7 @@ def energy_score(samples: Tensor, truth: Tensor) -> Tensor:
 
     Returns:
         (N,) in CIE ab units. Its expectation is at least 0 under the true distribution; one
-        picture's value may fall below.
-
-    Raises:
-        ValueError, TypeError: fewer than two draws, shapes that do not agree, or values that
-            are no pictures.
+        image's value may be below 0.
 
     Source: T. Gneiting, A. Raftery, "Strictly proper scoring rules, prediction, and
     estimation", JASA 102, 2007, equation 22 with beta = 1; without i = j: C. Ferro, "Fair
@@ -115,7 +113,7 @@ def energy_score(samples: Tensor, truth: Tensor) -> Tensor:
     # Divided by the root of the number of pixels, the plain norm is the root mean square.
     x = _ab(samples).flatten(2).transpose(0, 1) / pixels**0.5  # (N, n, 2 H W)
     y = _ab(truth).flatten(1)[:, None] / pixels**0.5  # (N, 1, 2 H W)
-    # The direct form: by matrix products, equal draws would seem to differ.
+    # The direct form: by matrix products, equal samples would seem to differ.
     exact = "donot_use_mm_for_euclid_dist"
     error = torch.cdist(x, y, compute_mode=exact).mean(dim=(1, 2))
     spread = torch.cdist(x, x, compute_mode=exact).sum(dim=(1, 2)) / (n * (n - 1))
@@ -123,7 +121,7 @@ def energy_score(samples: Tensor, truth: Tensor) -> Tensor:
 
 
 def _ab(rgb: Tensor) -> Tensor:
-    """Chroma (..., 2, H, W) of sRGB (..., 3, H, W)."""
+    """*ab* (..., 2, H, W) of sRGB (..., 3, H, W)."""
     return rgb_to_lab(rgb)[..., 1:, :, :]
 
 
@@ -140,3 +138,115 @@ def _check(samples: Tensor, truth: Tensor | None = None, least: int = 1) -> None
             raise ValueError(
                 f"samples {tuple(samples.shape)} do not fit the truth {tuple(truth.shape)}"
             )
+
+
+def evaluate_diversity(
+    models: Mapping[str, Row],
+    pictures: Pictures,
+    n: int = 8,
+    *,
+    pairwise_lpips: bool = False,
+    device: torch.device | str = "cpu",
+    n_resamples: int = N_RESAMPLES,
+    seed: int = SEED,
+    progress: bool = True,
+    provenance: Mapping[str, Any] | None = None,
+) -> Evaluation:
+    """Sample n colourings of every image from every model, and measure them.
+
+    All columns of a row come from the same n samples, rounded to 8 bit:
+
+    - ``de76_one``: Delta-E 76 of one sample, the mean over the n samples.
+    - ``de76_mean``: of the mean of the samples, taken in ab and then converted to sRGB.
+    - ``de76_best``: of the best sample. It sees the truth and falls with n by chance alone.
+    - ``energy`` and ``pairwise_ab``: :func:`energy_score` and :func:`pairwise`.
+    - ``pairwise_lpips``: mean LPIPS between two samples; n (n - 1) / 2 distances an image, slow.
+    - ``colorfulness``: of one sample, the mean over the n samples.
+
+    Args:
+        models: row name -> model. A deterministic row (gray, a lookup table) gives its one
+            prediction.
+        pictures: the set.
+        n: samples of each image, at least 2.
+        pairwise_lpips: measure that column too.
+        device: where the models are.
+        n_resamples: of the bootstrap over images.
+        seed: of the bootstrap and of the samples, whose generators do not depend on n.
+        progress: show a bar over images times rows.
+        provenance: more to record, such as the command.
+
+    Returns:
+        A table like :func:`colorlab.metrics.evaluate`'s, with intervals, pairs and JSON.
+
+    Raises:
+        ValueError: nothing to measure, n below 2, or a row that is no model by itself (an
+            oracle, or one sample of a model).
+    """
+    if not models or not len(pictures):
+        raise ValueError(f"nothing to evaluate: {len(models)} models, {len(pictures)} pictures")
+    if n < 2:
+        raise ValueError(f"diversity needs at least 2 draws a picture, got n={n}")
+    for name, model in models.items():
+        if isinstance(model, MeanOf) or not hasattr(model, "colorize"):
+            raise ValueError(f"{name!r} is no model by itself; give the model that draws")
+    device = torch.device(device)
+    columns = ["de76_one", "de76_mean", "de76_best", "energy", "pairwise_ab"]
+    notes = [f"{n} draws a picture; the best of them is an oracle's, and falls with n by chance"]
+    columns += ["pairwise_lpips"] * pairwise_lpips + ["colorfulness"]
+    if pairwise_lpips and (reason := missing_lpips(device)):
+        pairwise_lpips = False
+        notes.append(reason)
+
+    def measure(_: str, model: Row, batch: Batch) -> dict[str, np.ndarray]:
+        """Every column of one image."""
+        draws, mean = draw_pictures(model, batch.L, n)
+        errors = delta_e76(draws, batch.truth.expand_as(draws))  # (n,)
+        samples = draws[:, None]  # (n, 1, 3, H, W)
+        values = {
+            "de76_one": errors.mean(),
+            "de76_mean": delta_e76(mean, batch.truth),
+            "de76_best": errors.min(),
+            "energy": energy_score(samples, batch.truth),
+            "pairwise_ab": pairwise(samples),
+            "colorfulness": colorfulness(draws).mean(),
+        }
+        if pairwise_lpips:
+            values["pairwise_lpips"] = pairwise(samples, lpips)
+        return {column: np.array([float(value)]) for column, value in values.items()}
+
+    per_picture = measure_rows(
+        models, pictures, 1, measure, device=device, seed=seed, progress=progress
+    )
+    return summarize(
+        per_picture,
+        columns,
+        pictures,
+        device=device,
+        n_resamples=n_resamples,
+        seed=seed,
+        notes=notes,
+        provenance={"draws": n, **(provenance or {})},
+    )
+
+
+def draw_pictures(model: Row, L: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Sample n colourings of one image and take their mean, all rounded to 8 bit.
+
+    Args:
+        model: a :class:`Colorizer`, or a row with ``colorize`` alone, whose one prediction
+            stands for every sample.
+        L: (1, 1, H, W) lightness in [0, 100].
+        n: how many samples.
+
+    Returns:
+        The samples (n, 3, H, W) and their mean (1, 3, H, W), sRGB in [0, 1].
+    """
+    with torch.inference_mode():
+        if hasattr(model, "answers"):
+            answers = model.answers(L, n, picture_generator(L.device))[:, 0]  # (n, C, h, w)
+            draws = model.finish(L.expand(n, -1, -1, -1), answers)
+            mean = model.finish(L, answers.mean(dim=0, keepdim=True))
+        else:
+            mean = model.colorize(L)
+            draws = mean.expand(n, -1, -1, -1)
+    return round_to_8_bit(draws), round_to_8_bit(mean)

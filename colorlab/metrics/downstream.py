@@ -1,9 +1,9 @@
-"""A downstream check: does a network that names things still name the same one?
+"""A downstream check: does a classifier still predict the same class?
 
-AlexNet was trained on colour photographs and has never heard of colorization. If it gives a
-coloured picture the name that it gives the true one, the colours did not mislead it. Its weights
-hold the features that LPIPS uses and the classifier; many readers have the features alone. Taught
-in notebook 11; the idea is that of Zhang et al. 2016, section 3.1.
+AlexNet was trained on colour photographs, not for colorization. If it gives a colorized image the
+class that it gives the true one, the colours did not mislead it. Its weights hold the features that
+LPIPS uses and the classifier; many readers have the features alone. Taught in notebook 11; the idea
+is that of Zhang et al. 2016, section 3.1.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from colorlab.metrics.checks import check_pair
+from colorlab.metrics.pairs import check_pair
 from colorlab.metrics.perceptual import BACKBONE_VARIABLE
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as torchvision states
@@ -22,7 +22,7 @@ _SIDE = 224
 
 
 class ClassifierUnavailable(RuntimeError):  # noqa: N818 - a state of the machine, not a mistake
-    """AlexNet's classifier is not at hand; the message says where it was looked for."""
+    """AlexNet's classifier is not available; the message says where it was looked for."""
 
 
 def load_classifier() -> nn.Module:
@@ -66,18 +66,12 @@ def _has_classifier(file: Path) -> bool:
 
 
 def same_name(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    """Whether a classifier's first choice is the same for both pictures of each pair.
+    """Whether a classifier's most likely class is the same for both images of each pair: (N,) bool.
 
     Args:
-        network: pictures (N, 3, 224, 224), standardized as ImageNet's, to logits (N, K).
+        network: images (N, 3, 224, 224), standardized as ImageNet's, to logits (N, K).
         x: (N, 3, H, W) sRGB in [0, 1].
         y: as x.
-
-    Returns:
-        (N,) bool.
-
-    Raises:
-        ValueError, TypeError: as :func:`colorlab.metrics.checks.check_pair`.
     """
     check_pair(x, y)
     with torch.inference_mode():

@@ -1,11 +1,14 @@
-"""Measure colorizers on a set of pictures, by the protocol. Taught in notebook 03."""
+"""Measure colorizers on a set of images, by the protocol. Taught in notebook 03.
+
+:func:`measure_rows` is the loop of every evaluation: of :func:`evaluate` here, of
+:func:`colorlab.metrics.evaluate_diversity` and of :func:`colorlab.metrics.evaluate_known`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,28 +16,15 @@ from torch import Tensor
 
 import colorlab
 from colorlab.color import from_uint8, lightness
-from colorlab.metrics.checks import check_batch
-from colorlab.metrics.colorfulness import colorfulness
-from colorlab.metrics.intervals import N_RESAMPLES, SEED, bootstrap
-from colorlab.metrics.perceptual import LPIPSUnavailable, load_lpips
+from colorlab.metrics.pairs import check_batch, colorfulness
+from colorlab.metrics.perceptual import missing_lpips
 from colorlab.metrics.protocol import METRICS, choose, round_to_8_bit, versions
-from colorlab.metrics.report import Evaluation
+from colorlab.metrics.report import N_RESAMPLES, SEED, Evaluation, bootstrap
+from colorlab.metrics.rows import Row
 from colorlab.progress import progress_bar
 
 if TYPE_CHECKING:
     from colorlab.data.pictures import Pictures
-
-
-class Row(Protocol):
-    """What can be measured: anything that turns lightness into a picture.
-
-    A row that is allowed to see the truth, an oracle, defines
-    ``colorize_known(L, rgb)`` instead, and says so by that name. A text ``note`` is printed
-    below the table.
-    """
-
-    def colorize(self, L: Tensor) -> Tensor:
-        """L (N, 1, H, W) in [0, 100] to sRGB (N, 3, H, W) in [0, 1]."""
 
 
 def evaluate(
@@ -49,28 +39,27 @@ def evaluate(
     progress: bool = True,
     provenance: Mapping[str, Any] | None = None,
 ) -> Evaluation:
-    """Colorize every picture with every model and measure against the truth.
+    """Colorize every image with every model and compare it with the truth.
 
     Args:
-        models: row name -> model, already on ``device``. A model gets L alone, of the 8-bit
-            truth.
+        models: row name -> model, already on ``device``. A model gets the L of the 8-bit truth.
         pictures: the set. The protocol's numbers are at 256x256.
-        metrics: names out of :data:`colorlab.metrics.METRICS`; None for all.
-        batch_size: pictures at a time.
+        metrics: names in :data:`colorlab.metrics.METRICS`; None for all.
+        batch_size: images at a time.
         device: where to colorize and to measure.
         n_resamples: of the bootstrap.
-        seed: of the bootstrap, and set before each row, so that a model which draws random
-            numbers gives the same table again. The caller's random state is left as it was.
-        progress: show a bar over pictures times rows.
+        seed: of the bootstrap, and set before each row, so that a model which samples gives the
+            same table again. The caller's random state is left as it was.
+        progress: show a bar over images times rows.
         provenance: more to record, such as the command.
 
     Returns:
-        The table. Where AlexNet's features are not at hand, LPIPS is None in every row and
+        The table. Where AlexNet's features are not available, LPIPS is None in every row and
         a note says why.
 
     Raises:
-        ValueError: no models, no pictures, an unknown metric, or a model whose answer is no
-            batch of pictures in [0, 1] of the truth's shape.
+        ValueError: no models, no images, an unknown metric, or a model whose prediction is no
+            batch of images in [0, 1] of the truth's shape.
     """
     chosen = choose(metrics)
     if not models or not len(pictures):
@@ -78,38 +67,28 @@ def evaluate(
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     device = torch.device(device)
-    measured = chosen
     notes = [f"{name}: {row.note}" for name, row in models.items() if hasattr(row, "note")]
-    if "lpips" in chosen:
-        try:
-            load_lpips(device)
-        except LPIPSUnavailable as reason:
-            measured = tuple(metric for metric in chosen if metric != "lpips")
-            notes.append(str(reason))
+    measured = chosen
+    if "lpips" in chosen and (reason := missing_lpips(device)):
+        measured = tuple(metric for metric in chosen if metric != "lpips")
+        notes.append(reason)
 
-    values = {name: {metric: [] for metric in measured} for name in models}
-    with (
-        seeded(seed, device),
-        progress_bar(total=len(models) * len(pictures), unit="picture", show=progress) as bar,
-    ):
-        chances = dict.fromkeys(models, _chance(device))  # each row draws as if it were alone
-        for truth in batches(pictures, batch_size, device):
-            L, known = lightness(truth), _prepared(truth, measured)
-            for name, model in models.items():
-                bar.set_description(name)
-                _set_chance(chances[name], device)
-                generated = _colorize(name, model, L, truth)
-                chances[name] = _chance(device)
-                own = _prepared(generated, measured)
-                for metric in measured:
-                    how = METRICS[metric]
-                    compared = how.compare(own[how.prepare], known[how.prepare])
-                    values[name][metric].append(compared.double().cpu())
-                bar.update(len(truth))
-    per_picture = {
-        name: {metric: torch.cat(parts).numpy() for metric, parts in own.items()}
-        for name, own in values.items()
-    }
+    def prepared(rgb: Tensor) -> dict[Any, Any]:
+        """Images as each metric compares them, once where two metrics want the same."""
+        return {how: how(rgb) for how in {METRICS[metric].prepare for metric in measured}}
+
+    def measure(name: str, model: Row, batch: Batch) -> dict[str, np.ndarray]:
+        own = prepared(_colorize(name, model, batch))
+        values = {}
+        for metric in measured:
+            how = METRICS[metric]
+            compared = how.compare(own[how.prepare], batch.shared[how.prepare])
+            values[metric] = compared.double().cpu().numpy()
+        return values
+
+    per_picture = measure_rows(
+        models, pictures, batch_size, measure, prepared, device=device, seed=seed, progress=progress
+    )
     return summarize(
         per_picture,
         chosen,
@@ -120,6 +99,88 @@ def evaluate(
         notes=notes,
         provenance={"batch_size": batch_size, **(provenance or {})},
     )
+
+
+class Batch(NamedTuple):
+    """Some images of a set.
+
+    Attributes:
+        indices: their positions in the set.
+        truth: (N, 3, H, W) sRGB in [0, 1], on the device.
+        L: (N, 1, H, W) lightness in [0, 100].
+        shared: what is computed from the truth once, for all rows.
+    """
+
+    indices: range
+    truth: Tensor
+    L: Tensor
+    shared: Any
+
+
+def measure_rows(
+    rows: Mapping[str, Any],
+    pictures: Pictures,
+    batch_size: int,
+    measure: Callable[[str, Any, Batch], Mapping[str, Any]],
+    share: Callable[[Tensor], Any] = lambda truth: None,
+    *,
+    device: torch.device,
+    seed: int,
+    progress: bool,
+    unit: str = "picture",
+) -> dict[str, dict[str, np.ndarray]]:
+    """Measure every row on every batch of images.
+
+    Batches are the outer loop, so that what all rows need of the truth is computed once. Each row
+    sees torch's random numbers as if it were alone, and the caller's random state is kept.
+
+    Args:
+        rows: row name -> what ``measure`` takes.
+        pictures: the set.
+        batch_size: images at a time.
+        measure: of a row's name, the row and a batch: column -> one value an image (N, ...).
+        share: makes ``Batch.shared`` of a batch's truth.
+        device: where to.
+        seed: set before each row.
+        progress: show a bar over images times rows.
+        unit: of the bar.
+
+    Returns:
+        Row -> column -> array over all images.
+    """
+    parts: dict[str, list[Mapping[str, Any]]] = {name: [] for name in rows}
+    on_gpu = device.type == "cuda"
+
+    def random_state() -> tuple[Tensor, ...]:
+        return torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if on_gpu else [])
+
+    with (
+        torch.random.fork_rng(devices=[device] if on_gpu else []),
+        progress_bar(total=len(rows) * len(pictures), unit=unit, show=progress) as bar,
+    ):
+        torch.manual_seed(seed)
+        states = dict.fromkeys(rows, random_state())
+        for indices, truth in _batches(pictures, batch_size, device):
+            batch = Batch(indices, truth, lightness(truth), share(truth))
+            for name, row in rows.items():
+                bar.set_description(name)
+                torch.set_rng_state(states[name][0])
+                if on_gpu:
+                    torch.cuda.set_rng_state(states[name][1], device)
+                parts[name].append(measure(name, row, batch))
+                states[name] = random_state()
+                bar.update(len(truth))
+    return {
+        name: {column: np.concatenate([part[column] for part in own]) for column in own[0]}
+        for name, own in parts.items()
+    }
+
+
+def _batches(pictures: Pictures, size: int, device: torch.device) -> Iterator[tuple[range, Tensor]]:
+    """Indices and images (N, 3, H, W) in [0, 1] of each batch, in order."""
+    for start in range(0, len(pictures), size):
+        truth = from_uint8(pictures.rgb[start : start + size]).to(device)
+        yield range(start, start + len(truth)), truth
 
 
 def summarize(
@@ -145,8 +206,7 @@ def summarize(
         notes: lines below the table.
         provenance: more to record.
     """
-    truths = batches(pictures, 16, device)
-    vivid = torch.cat([colorfulness(truth) for truth in truths])
+    vivid = torch.cat([colorfulness(truth) for _, truth in _batches(pictures, 16, device)])
     return Evaluation(
         rows=[
             {"model": name}
@@ -179,46 +239,15 @@ def summarize(
     )
 
 
-def batches(pictures: Pictures, size: int, device: torch.device) -> Iterator[Tensor]:
-    """The pictures in order, (N, 3, H, W) in [0, 1] on ``device``."""
-    for start in range(0, len(pictures), size):
-        yield from_uint8(pictures.rgb[start : start + size]).to(device)
-
-
-def _prepared(rgb: Tensor, measured: Iterable[str]) -> dict[Any, Any]:
-    """Pictures as each metric compares them, once where two metrics want the same."""
-    return {how: how(rgb) for how in {METRICS[metric].prepare for metric in measured}}
-
-
-def _colorize(name: str, model: Row, L: Tensor, truth: Tensor) -> Tensor:
+def _colorize(name: str, model: Row, batch: Batch) -> Tensor:
     """Colorize one batch and round it to 8 bit."""
+    truth = batch.truth
     with torch.no_grad():
         known = getattr(model, "colorize_known", None)
-        generated = model.colorize(L) if known is None else known(L, truth)
+        generated = model.colorize(batch.L) if known is None else known(batch.L, truth)
     check_batch(generated, f"the answer of {name!r}")
     if generated.shape != truth.shape:
         raise ValueError(
             f"the answer of {name!r} has shape {tuple(generated.shape)}, want {tuple(truth.shape)}"
         )
     return round_to_8_bit(generated.to(truth))
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch within, and put back the caller's random state after."""
-    on_gpu = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if on_gpu else []):
-        torch.manual_seed(seed)
-        yield
-
-
-def _chance(device: torch.device) -> tuple[Tensor, ...]:
-    """The state of torch's random numbers."""
-    on_gpu = (torch.cuda.get_rng_state(device),) if device.type == "cuda" else ()
-    return torch.get_rng_state(), *on_gpu
-
-
-def _set_chance(chance: tuple[Tensor, ...], device: torch.device) -> None:
-    torch.set_rng_state(chance[0])
-    if len(chance) > 1:
-        torch.cuda.set_rng_state(chance[1], device)

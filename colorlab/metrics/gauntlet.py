@@ -1,6 +1,6 @@
-"""The gauntlet: rows that spoil the truth in one known way, to learn what a metric sees.
+"""Controlled distortions: rows that change the truth in one known way, to test what a metric sees.
 
-A row says by the name of its method that it sees the truth. Taught in notebook 03.
+The method ``colorize_known`` marks a row that sees the truth. Taught in notebook 03.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from colorlab.metrics.report import Evaluation
 
 @dataclass(frozen=True)
 class Distortion:
-    """A row that sees the true picture and spoils it.
+    """A row that sees the true image and distorts it.
 
     Attributes:
         spoil: L (N, 1, H, W), ab (N, 2, H, W) and sRGB (N, 3, H, W) to sRGB (N, 3, H, W).
@@ -29,12 +29,12 @@ class Distortion:
     spoil: Callable[[Tensor, Tensor, Tensor], Tensor]
 
     def colorize_known(self, L: Tensor, rgb: Tensor) -> Tensor:
-        """L in [0, 100] and the true sRGB in [0, 1] to the spoiled sRGB."""
+        """L in [0, 100] and the true sRGB in [0, 1] to the distorted sRGB."""
         return self.spoil(L, rgb_to_lab(rgb)[:, 1:], rgb)
 
 
 def turn_hue(ab: Tensor, degrees: float) -> Tensor:
-    """Rotate chroma (N, 2, H, W) in the ab plane, counter-clockwise."""
+    """Rotate *ab* (N, 2, H, W) counter-clockwise."""
     c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     a, b = ab[:, :1], ab[:, 1:]
     return torch.cat((c * a - s * b, s * a + c * b), dim=1)
@@ -57,7 +57,7 @@ DISTORTIONS: dict[str, Distortion] = {
 
 
 def ranks(table: Evaluation) -> dict[str, np.ndarray]:
-    """Metric -> rank of each row of a table, 1 for the row that the metric likes best.
+    """Metric -> rank of each row of a table, 1 for the best.
 
     Metrics without a better end (colourfulness), or that were not measured, are left out.
     """

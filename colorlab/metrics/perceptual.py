@@ -1,4 +1,4 @@
-"""LPIPS: a distance between pictures that agrees with people, from AlexNet's features.
+"""LPIPS: a distance between images that agrees with human judgement, from AlexNet's features.
 
 The `lpips` package holds the calibrated weights (v0.1) and computes the distance.
 It needs AlexNet's ImageNet features besides. They come from the file that the
@@ -19,36 +19,32 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from colorlab.metrics.checks import check_pair
+from colorlab.metrics.pairs import check_pair
 
 BACKBONE_VARIABLE = "COLORLAB_LPIPS_BACKBONE"
-_SMALLEST = 31  # AlexNet's two poolings leave nothing of a smaller picture
-_CHUNK = 16  # pictures at a time: bounds memory, costs no speed
+_SMALLEST = 31  # AlexNet's two poolings leave nothing of a smaller image
+_CHUNK = 16  # images at a time: bounds memory, costs no speed
 _PATIENCE = 6.0  # seconds until a silent network counts as none
 
 
 class LPIPSUnavailable(RuntimeError):  # noqa: N818 - a state of the machine, not a mistake
-    """AlexNet's features are not at hand; the message says why and what to do."""
+    """AlexNet's features are not available; the message says why and what to do."""
 
 
 def lpips(x: Tensor, y: Tensor) -> Tensor:
-    """LPIPS distance of each picture (AlexNet, v0.1), without gradient.
+    """LPIPS distance of each image (AlexNet, v0.1), without gradient.
 
     Args:
-        x: (N, 3, H, W) sRGB in [0, 1], at least 31x31. The network wants [-1, 1];
-            the conversion (``normalize=True``) happens here, and forgetting it is the
-            classic mistake.
+        x: (N, 3, H, W) sRGB in [0, 1], at least 31x31. The network needs [-1, 1]; the conversion
+            (``normalize=True``) happens here, and is often forgotten.
         y: as x.
 
     Returns:
-        (N,) non-negative, 0 for equal pictures.
+        (N,) non-negative, 0 for equal images.
 
     Raises:
-        LPIPSUnavailable: AlexNet's features can be had neither from the file that
+        LPIPSUnavailable: AlexNet's features are available neither from the file that
             COLORLAB_LPIPS_BACKBONE names nor from torchvision.
-        ValueError: that file holds something else; or as
-            :func:`colorlab.metrics.checks.check_pair`.
-        TypeError: as :func:`colorlab.metrics.checks.check_pair`.
 
     Source: R. Zhang, P. Isola, A. Efros, E. Shechtman, O. Wang, "The unreasonable
     effectiveness of deep features as a perceptual metric", CVPR 2018.
@@ -58,18 +54,10 @@ def lpips(x: Tensor, y: Tensor) -> Tensor:
 
 
 def features(x: Tensor) -> list[list[Tensor]]:
-    """What LPIPS compares: AlexNet's five maps of each picture, of unit length at each place.
+    """What LPIPS compares: AlexNet's five feature maps, of unit norm at each position.
 
-    Half of the work, and the same for every model that is measured against one truth.
-
-    Args:
-        x: (N, 3, H, W) sRGB in [0, 1].
-
-    Returns:
-        For each 16 pictures, five maps (n, C, h, w).
-
-    Raises:
-        LPIPSUnavailable, ValueError: as :func:`lpips`.
+    sRGB (N, 3, H, W) in [0, 1] to five maps (n, C, h, w) for each 16 images. Half of the work, and
+    the same for every model that is measured against one truth.
     """
     if min(x.shape[-2:]) < _SMALLEST:
         raise ValueError(f"LPIPS needs pictures of at least 31x31, got {tuple(x.shape)}")
@@ -100,11 +88,20 @@ def _unit(x: Tensor) -> Tensor:
     return x / (x.square().sum(dim=1, keepdim=True).sqrt() + 1e-10)
 
 
+def missing_lpips(device: torch.device) -> str:
+    """Why LPIPS cannot be measured here, one line for the reader, or "" if it can."""
+    try:
+        load_lpips(device)
+    except LPIPSUnavailable as reason:
+        return str(reason)
+    return ""
+
+
 def load_lpips(device: torch.device | str = "cpu") -> nn.Module:
-    """Return the LPIPS network, in eval mode, on ``device``; built once a process.
+    """The LPIPS network, in eval mode, on ``device``; built once a process.
 
     Raises:
-        LPIPSUnavailable, ValueError: as :func:`lpips`.
+        LPIPSUnavailable: as :func:`lpips`.
     """
     return _cached(os.environ.get(BACKBONE_VARIABLE, ""), torch.device(device))
 
@@ -155,7 +152,7 @@ def _features_from_torchvision() -> dict[str, Tensor]:
 
 
 def _answers(url: str) -> bool:
-    """Say whether ``url`` answers soon. In a thread, as name resolution obeys no timeout."""
+    """Whether ``url`` responds soon. In a thread, since name resolution has no timeout."""
     answered: list[bool] = []
 
     def ask() -> None:

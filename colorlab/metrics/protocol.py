@@ -1,8 +1,8 @@
-"""The protocol: which numbers a table shows, and how each picture is prepared.
+"""The protocol: which numbers a table shows, and how each image is prepared.
 
-sRGB rounded to 8 bit, one number a picture and metric, then the mean over pictures
-with a bootstrap interval. Rounding comes first because a reader's file is 8 bit
-too. Fixed, so that numbers compare between models, days and machines.
+sRGB rounded to 8 bit, one number for each image and metric, then the mean over images with a
+bootstrap interval. Rounding comes first because a reader's file is 8 bit too. Fixed, so that
+numbers compare between models, days and machines.
 """
 
 from __future__ import annotations
@@ -15,14 +15,12 @@ from typing import Any
 
 from torch import Tensor
 
-from colorlab.metrics.colorfulness import colorfulness
-from colorlab.metrics.difference import between_labs, to_lab
+from colorlab.metrics.pairs import between_labs, colorfulness, psnr, ssim, to_lab
 from colorlab.metrics.perceptual import distance, features
-from colorlab.metrics.structure import psnr, ssim
 
 
 def as_it_is(rgb: Tensor) -> Tensor:
-    """What a metric without preparation compares: the pictures."""
+    """What a metric without preparation compares: the images."""
     return rgb
 
 
@@ -42,9 +40,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Metric(Column):
-    """A column that compares one generated picture with the truth.
+    """A column that compares one generated image with the truth.
 
-    In two steps, so that the truth is prepared once, however many models are measured against it.
+    In two steps, so that the truth is prepared once for all models that are measured against it.
     """
 
     compare: Callable[[Any, Any], Tensor]  # (generated, truth), both prepared -> (N,)
@@ -66,7 +64,7 @@ METRICS: dict[str, Metric] = {
     ),
 }
 
-# Of a model's draws: see colorlab/metrics/diversity.py.
+# Of a model's samples: see colorlab/metrics/diversity.py.
 DIVERSITY: dict[str, Column] = {
     "de76_one": Column("ΔE76 of one", 1, "lower"),
     "de76_mean": Column("of the mean", 1, "lower"),

@@ -1,21 +1,132 @@
-"""What an evaluation leaves: rows, per-picture values, a table, and a file that says where from."""
+"""What an evaluation reports: means with intervals, rankings, and tables in every format.
+
+*Intervals.* 64 images vary far more than two models do. A bootstrap interval says how much another
+sample of images could move the mean. A paired difference removes what two models share, the image,
+and so tells apart models whose intervals overlap.
+
+*Ranking.* A tie is read off the paired difference: its 95 % interval holds 0. Rows that see the
+truth (oracles, the drawn world itself, the best of several samples, hints) are left out.
+
+*Tables.* Text, Markdown, CSV, HTML and JSON. Markdown and HTML mark the best row of a column and
+its ties with signs, not colours, and take more columns than were measured, *facts*: how large a
+model is, how long it was trained. Taught in notebook 03.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from colorlab.files import write_text
-from colorlab.metrics import tables
-from colorlab.metrics.intervals import N_RESAMPLES, SEED, Interval, paired_difference
 from colorlab.metrics.protocol import COLUMNS
+from colorlab.metrics.rows import sees_truth
 
+N_RESAMPLES = 5000  # moves an interval's end by about 1 % of its width from seed to seed
+SEED = 0
+_CHUNK = 1 << 22  # indices at a time: 32 MiB
 _PER_PICTURE_DIGITS = 6  # finer than any metric's meaning, and a sixth of the file
+
+Facts = Mapping[str, Mapping[str, object]]  # row -> heading -> value
+
+BEST, TIED = "▲", "≈"
+MARKS = (
+    f"{BEST} best of the rows that do not see the truth; {TIED} ties with it: the 95 % interval "
+    "of the paired difference holds 0"
+)
+_STYLE = (  # specific enough to win against the tables of a web site
+    "<style>.colorlab-table {font-size: 15px; font-variant-numeric: tabular-nums}"
+    "table.colorlab-table tr :is(td, th) {padding: 2px 4px; white-space: nowrap}"
+    "table.colorlab-table tbody tr:first-child th {white-space: normal; vertical-align: bottom}"
+    ".colorlab-table :is(td, th) {text-align: right} .colorlab-table th:first-child"
+    " {text-align: left}</style>"
+)
+
+
+class Interval(NamedTuple):
+    """A mean over images and its bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def bootstrap(
+    values: ArrayLike, n_resamples: int = N_RESAMPLES, seed: int = SEED, level: float = 0.95
+) -> Interval:
+    """Mean of ``values`` with its percentile bootstrap interval.
+
+    Resamples the N values with replacement ``n_resamples`` times; the interval's ends are
+    quantiles of the resampled means. The same arguments give the same digits.
+
+    Args:
+        values: (N,) one number an image; infinities are allowed (PSNR of equal images), NaN not.
+        n_resamples: how often to resample.
+        seed: of the resampling.
+        level: share of the resampled means inside the interval, in (0, 1).
+
+    Source: B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    if x.ndim != 1 or x.size == 0:
+        raise ValueError(f"want a non-empty list of numbers, got shape {x.shape}")
+    if np.isnan(x).any():
+        raise ValueError(f"{int(np.isnan(x).sum())} of {x.size} values are NaN")
+    if n_resamples < 1 or not 0 < level < 1:
+        raise ValueError(f"want n_resamples >= 1 and 0 < level < 1, got {n_resamples} and {level}")
+    rng = np.random.default_rng(seed)
+    at_once = max(1, _CHUNK // x.size)
+    means = np.concatenate(
+        [
+            x[rng.integers(x.size, size=(min(at_once, n_resamples - done), x.size))].mean(axis=1)
+            for done in range(0, n_resamples, at_once)
+        ]
+    )
+    # "nearest" takes a mean that occurred, so an infinite one cannot turn into NaN.
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], method="nearest")
+    return Interval(float(x.mean()), float(low), float(high))
+
+
+def paired_difference(
+    a: ArrayLike,
+    b: ArrayLike,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = SEED,
+    level: float = 0.95,
+) -> Interval:
+    """Mean of ``a - b`` over the same images, with its bootstrap interval.
+
+    If the interval leaves out 0, the two differ by more than the choice of images explains.
+
+    Args:
+        a: (N,) values of one model.
+        b: (N,) values of another on the same images, in the same order.
+        n_resamples: as of :func:`bootstrap`.
+        seed: as of :func:`bootstrap`.
+        level: as of :func:`bootstrap`.
+    """
+    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    if first.shape != second.shape:
+        raise ValueError(f"pairs need equal lengths, got {first.shape} and {second.shape}")
+    with np.errstate(invalid="ignore"):
+        difference = np.where(first == second, 0.0, first - second)  # inf - inf is no difference
+    return bootstrap(difference, n_resamples, seed, level)
+
+
+class Standing(NamedTuple):
+    """The leader of a column, and the rows whose paired difference to it holds 0."""
+
+    best: str
+    tied: tuple[str, ...]
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,18 +137,18 @@ class Evaluation:
         rows: one dict a model: ``{"model": name, "ssim": {"mean", "low", "high"}, ...}``; a metric
             that could not be measured is None.
         per_picture: model -> metric -> (N,) array, without the metrics that are None.
-        names: the N pictures.
-        provenance: data, versions, bootstrap, date: what it takes to repeat the table.
-        notes: one line for each thing the reader should know, such as why a column says n/a.
-        details: what an evaluation found besides numbers a picture; told by its function.
+        names: of the N images.
+        provenance: data, versions, bootstrap, date: what is needed to repeat the table.
+        notes: lines for the reader, such as why a column says n/a.
+        details: results besides one number an image; the function that measured describes them.
     """
 
     rows: list[dict[str, Any]]
-    per_picture: dict[str, dict[str, np.ndarray]] = field(repr=False)
-    names: tuple[str, ...] = field(repr=False)
-    provenance: dict[str, Any] = field(repr=False)
+    per_picture: dict[str, dict[str, np.ndarray]]
+    names: tuple[str, ...]
+    provenance: dict[str, Any]
     notes: tuple[str, ...] = ()
-    details: dict[str, Any] = field(default_factory=dict, repr=False)
+    details: dict[str, Any] = field(default_factory=dict)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -62,7 +173,7 @@ class Evaluation:
         return None if row[metric] is None else Interval(**row[metric])
 
     def paired(self, metric: str, a: str, b: str) -> Interval:
-        """Mean of ``a - b`` over the pictures, with the interval of the paired difference.
+        """Mean of ``a - b`` over the images, with the interval of the paired difference.
 
         Raises:
             KeyError: no per-picture values of that metric and model.
@@ -80,32 +191,77 @@ class Evaluation:
 
     def table(self) -> str:
         """The table as aligned text: mean and half the width of the 95 % interval."""
-        return tables.as_text(self)
+        cells = self._cells()
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = [
+            "  ".join(
+                [row[0].ljust(widths[0])]
+                + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+            )
+            for row in cells
+        ]
+        lines.insert(1, "-" * len(lines[0]))
+        return "\n".join([*lines, *self._footer()])
 
-    def to_markdown(self, facts: tables.Facts | None = None, ties: bool = False) -> str:
-        """The table in Markdown; see :func:`colorlab.metrics.tables.as_markdown`."""
-        return tables.as_markdown(self, facts, ties)
+    __str__ = __repr__ = table  # what a notebook and a console show
 
-    def to_csv(self, facts: tables.Facts | None = None) -> str:
-        """The table as CSV, in full precision; see :func:`colorlab.metrics.tables.as_csv`."""
-        return tables.as_csv(self, facts)
+    def to_markdown(self, facts: Facts | None = None, ties: bool = False) -> str:
+        """The table in Markdown.
 
-    def to_html(self, facts: tables.Facts | None = None, ties: bool = False) -> str:
-        """The table as HTML; see :func:`colorlab.metrics.tables.as_html`."""
-        return tables.as_html(self, facts, ties)
+        Args:
+            facts: more columns, row -> heading -> value; a row without one has an empty cell.
+            ties: mark the best row of each column and those that tie with it; this needs
+                per-picture values.
+        """
+        marks = self._marks() if ties else {}
+        cells = self._cells(facts, marks)
+        for row, line in zip(self.models, cells[1:], strict=True):
+            for i, metric in enumerate(self.metrics, start=1):
+                if marks.get((row, metric)) == BEST:
+                    line[i] = f"**{line[i]}**"
+        lines = ["| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in cells]
+        lines.insert(1, "| --- |" + " ---: |" * (len(cells[0]) - 1))
+        return "\n".join([*lines, "", *self._footer(ties)])
+
+    def to_csv(self, facts: Facts | None = None) -> str:
+        """The table as CSV in full precision: mean, low and high, then facts; empty for n/a."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        ends, extra = Interval._fields, _headings(facts)
+        writer.writerow(["model"] + [f"{m}_{end}" for m in self.metrics for end in ends] + extra)
+        for row in self.rows:
+            cells = [(row[metric] or {}).get(end, "") for metric in self.metrics for end in ends]
+            writer.writerow([row["model"], *cells, *_fact_cells(row["model"], facts)])
+        return text.getvalue()
+
+    def to_html(self, facts: Facts | None = None, ties: bool = False) -> str:
+        """The table in HTML for a notebook; all text is escaped. Arguments as of Markdown.
+
+        With ``ties``, the best of a column is bold and rows that see the truth are in italics, by
+        elements: a notebook that is not trusted loses its styles.
+        """
+        marks = self._marks() if ties else {}
+        head, *body = self._cells(facts, marks)
+        rows = ["<tr>" + "".join(f"<th>{escape(cell)}</th>" for cell in head) + "</tr>"]
+        keys = [*self.metrics, *_headings(facts)]
+        for name, line in zip(self.models, body, strict=True):
+            row = escape(line[0])
+            parts = [f"<th><em>{row}</em></th>" if ties and sees_truth(name) else f"<th>{row}</th>"]
+            for key, cell in zip(keys, map(escape, line[1:]), strict=True):
+                best = marks.get((name, key)) == BEST
+                parts.append(f"<td><b>{cell}</b></td>" if best else f"<td>{cell}</td>")
+            rows.append(f"<tr>{''.join(parts)}</tr>")
+        footer = "<br>".join(map(escape, self._footer(ties)))
+        opening = f'{_STYLE}<table class="colorlab-table">' if ties else "<table>"
+        return f"{opening}{''.join(rows)}</table><p>{footer}</p>"
 
     def _repr_html_(self) -> str:
-        return tables.as_html(self)
-
-    def __str__(self) -> str:
-        return self.table()
-
-    __repr__ = __str__  # what a notebook and a console show
+        return self.to_html()
 
     def to_json(self, path: str | Path) -> None:
         """Write rows, provenance and per-picture values (6 digits) to ``path``, all or nothing.
 
-        JSON knows no infinity: an infinite value (PSNR of equal pictures) becomes null.
+        JSON has no infinity: an infinite value (PSNR of equal images) becomes null.
         """
         content = {
             "rows": self.rows,
@@ -122,7 +278,7 @@ class Evaluation:
         }
         if self.details:
             content["details"] = self.details
-        # Indented where a person reads, one line where only a program does.
+        # Indented where a person reads it, one line where only a program does.
         parts = {
             key: json.dumps(
                 _finite(value),
@@ -171,6 +327,84 @@ class Evaluation:
             raise ValueError(
                 f"{path} is not an evaluation's JSON ({type(error).__name__}: {error})"
             ) from error
+
+    def _cells(
+        self, facts: Facts | None = None, marks: Mapping[tuple[str, str], str] | None = None
+    ) -> list[list[str]]:
+        """Heading and rows as text; ``marks`` are put before the number of their cell."""
+        cells = [["row", *(COLUMNS[m].heading for m in self.metrics), *_headings(facts)]]
+        for row in self.rows:
+            name = row["model"]
+            line = [
+                f"{(marks or {}).get((name, m), '')} {_cell(row[m], COLUMNS[m].digits)}".strip()
+                for m in self.metrics
+            ]
+            cells.append([name, *line, *map(str, _fact_cells(name, facts))])
+        return cells
+
+    def _marks(self) -> dict[tuple[str, str], str]:
+        marks = {}
+        own = [set(self.per_picture.get(model, ())) for model in self.models]
+        paired = set.intersection(*own)  # no pairs, no ties: then no mark
+        for metric in self.metrics:
+            stands = standing(self, metric) if metric in paired else None
+            if stands is not None:
+                marks |= dict.fromkeys(((row, metric) for row in stands.tied), TIED)
+                marks[stands.best, metric] = BEST
+        return marks
+
+    def _footer(self, ties: bool = False) -> list[str]:
+        line = f"{len(self.names)} pictures, mean ± half the 95 % bootstrap interval"
+        truth = self.provenance.get("truth_colorfulness")
+        if truth is not None:
+            line += f"; the true pictures' colourfulness is {truth:.1f}"
+        return [line, *self.notes, *([MARKS] if ties else [])]
+
+
+def standing(
+    evaluation: Evaluation, metric: str, among: Iterable[str] | None = None
+) -> Standing | None:
+    """The leader of one column and its ties.
+
+    Args:
+        evaluation: the table, with per-picture values.
+        metric: a column.
+        among: rows that take part; None for all that do not see the truth.
+
+    Returns:
+        None for a metric without a better end (colourfulness), one that was not measured, or if
+        no row takes part.
+
+    Raises:
+        KeyError: an unknown row or column, or no per-picture values.
+    """
+    rows = [m for m in evaluation.models if not sees_truth(m)] if among is None else list(among)
+    means = {row: evaluation.interval(row, metric) for row in rows}
+    means = {row: cell.mean for row, cell in means.items() if cell is not None}
+    better = COLUMNS[metric].better
+    if not means or not better:
+        return None
+    best = (max if better == "higher" else min)(means, key=means.get)
+    others = [row for row in means if row != best]
+    pairs = {row: evaluation.paired(metric, row, best) for row in others}
+    return Standing(best, tuple(row for row, (_, low, high) in pairs.items() if low <= 0 <= high))
+
+
+def _headings(facts: Facts | None) -> list[str]:
+    """Headings of all rows' facts, in the order in which they first appear."""
+    return list(dict.fromkeys(h for row in (facts or {}).values() for h in row))
+
+
+def _fact_cells(row: str, facts: Facts | None) -> list[object]:
+    return [(facts or {}).get(row, {}).get(heading, "") for heading in _headings(facts)]
+
+
+def _cell(value: Mapping[str, float] | None, digits: int) -> str:
+    if value is None:
+        return "n/a"
+    if not math.isfinite(value["mean"]):
+        return "∞"
+    return f"{value['mean']:.{digits}f} ±{(value['high'] - value['low']) / 2:.{digits}f}"
 
 
 def _finite(value: Any) -> Any:

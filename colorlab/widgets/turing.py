@@ -24,7 +24,7 @@ import traitlets
 from scipy.stats import binomtest
 from torch import Tensor
 
-from colorlab.metrics.intervals import Interval
+from colorlab.metrics.report import Interval
 from colorlab.widgets.shared import as_picture, picture_png, static_text, with_still
 
 

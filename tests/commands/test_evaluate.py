@@ -15,6 +15,7 @@ from colorlab.classical import FITTED
 from colorlab.commands import evaluate as command
 from colorlab.commands import rows as rows_of
 from colorlab.metrics import BestOf, Evaluation, MeanOf, perceptual
+from colorlab.metrics.rows import BASELINES
 from colorlab.models import build
 
 
@@ -49,7 +50,7 @@ def test_standing_rows_are_printed_and_written(folder, tmp_path, capsys):
     assert "absent" in printed
     assert "2 pictures" in printed
     content = json.loads(file.read_text(encoding="utf-8"))
-    assert [row["model"] for row in content["rows"]] == list(rows_of.STANDING_ROWS)
+    assert [row["model"] for row in content["rows"]] == list(BASELINES)
     assert all(row["lpips"] is None for row in content["rows"])
     facts = content["provenance"]
     assert "6 pictures" in facts["rows"]["lut"]
@@ -116,10 +117,8 @@ def unet(tmp_path):
 def test_rows_of_draws_share_one_network_and_say_what_they_are(unet):
     names = [f"{unet}{made}" for made in ("", ":sample", ":mean3", ":best12")]
     assert rows_of.row_names(",".join(names), "photos") == names
-    assert rows_of.row_names("unet:best8,unet-rgb:sample", "photos") == [
-        "unet:best8",
-        "unet-rgb:sample",
-    ]
+    others = ["unet:best8", "unet-rgb:sample", "boost", "unet:boost1.6", "unet-scratch"]
+    assert rows_of.row_names(",".join(others), "photos") == others
     rows, origins = rows_of.make_rows(names, "skimage", "photos", torch.device("cpu"))
     plain, sample, mean, best = rows.values()
     assert sample.model is mean.model is best.model is plain
@@ -132,7 +131,15 @@ def test_rows_of_draws_share_one_network_and_say_what_they_are(unet):
 
 @pytest.mark.parametrize(
     "name",
-    ["unet:best", "unet:best0", "unet:sample8", "unet:worst8", "gray:best8", "released:best8"],
+    [
+        "unet:best",
+        "unet:best0",
+        "unet:sample8",
+        "unet:worst8",
+        "unet:boostx",
+        "gray:best8",
+        "released:best8",
+    ],
 )
 def test_draws_of_what_has_none_are_refused(name):
     with pytest.raises(ValueError, match=f"unknown model '{name}'.*:best8"):
@@ -175,7 +182,8 @@ def test_a_table_of_scenes_tells_how_its_networks_were_trained(tmp_path):
     begun = checkpoints.save(build("unet", size=64), "scenes", told, tmp_path / "first")
     told |= {"steps": 9, "started_from": checkpoints.read_card(begun)}
     checkpoints.save(build("unet", size=64), "scenes", told, tmp_path)
-    (now, before) = rows_of.training_facts(["gray", "unet"], "scenes", tmp_path)["unet"]
+    names = ["gray", "unet", "unet-rgb:sample"]
+    (now, before) = rows_of.training_facts(names, "scenes", tmp_path)["unet"]
     assert (now["steps"], before["steps"], now["seed"], now["model"]) == (9, 7, 5, "unet")
 
 

@@ -268,7 +268,3 @@ def test_the_table_is_written_and_read_again(pictures, tmp_path, monkeypatch):
 def test_what_has_no_draws_is_refused(models, n, words, pictures):
     with pytest.raises(ValueError, match=words):
         evaluate_diversity(models, pictures, n, progress=False)
-    with pytest.raises(ValueError, match="n=0"):
-        MeanOf(Painter(), 0)
-    with pytest.raises(ValueError, match="n=0"):
-        BestOf(Painter(), 0)

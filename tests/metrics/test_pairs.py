@@ -1,6 +1,8 @@
-"""Colour difference against the published table, scikit-image, and what a difference must be."""
+"""Metrics of pairs against published tables, scikit-image and hand-worked values; bad input."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import pytest
@@ -8,8 +10,70 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.color import deltaE_cie76, deltaE_ciede2000, rgb2lab
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from colorlab.metrics import cie76, ciede2000, delta_e, delta_e00, delta_e76, delta_e_map
+from colorlab.metrics import (
+    cie76,
+    ciede2000,
+    colorfulness,
+    delta_e,
+    delta_e00,
+    delta_e76,
+    delta_e_map,
+    lpips,
+    psnr,
+    ssim,
+)
+
+# --- what every metric asks of its input
+
+PAIRS = [ssim, psnr, delta_e76, delta_e00, lpips]
+GOOD = torch.full((2, 3, 32, 32), 0.5)
+
+
+def _with(value: float) -> torch.Tensor:
+    x = GOOD.clone()
+    x[0, 0, 0, 0] = value
+    return x
+
+
+@pytest.mark.parametrize("metric", PAIRS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    ("bad", "error", "words"),
+    [
+        (GOOD * 255, ValueError, "127.5.*divide 0..255 pictures by 255"),
+        (_with(-0.5), ValueError, r"\[-0.5, 0.5\].*clip"),
+        (_with(float("nan")), ValueError, "NaN"),
+        (GOOD[0], ValueError, r"\(3, 32, 32\)"),
+        (GOOD[:, :1], ValueError, r"\(2, 1, 32, 32\)"),
+        (GOOD[:0], ValueError, "empty"),
+        (GOOD[:1], ValueError, "differ in shape"),
+        ((GOOD * 255).byte(), TypeError, "uint8.*from_uint8"),
+        (GOOD.numpy(), TypeError, "ndarray"),
+    ],
+    ids=["0..255", "negative", "nan", "no batch", "gray", "empty", "shapes", "uint8", "numpy"],
+)
+def test_bad_batches_are_refused(metric, bad, error, words):
+    with pytest.raises(error, match=words):
+        metric(GOOD, bad)
+
+
+def test_colorfulness_refuses_0_to_255():
+    with pytest.raises(ValueError, match=r"divide 0..255"):
+        colorfulness(GOOD * 255)
+
+
+@pytest.mark.parametrize("metric", [ssim, psnr, delta_e76, delta_e00], ids=lambda f: f.__name__)
+def test_one_number_for_each_picture(metric):
+    x = torch.rand(3, 3, 16, 20, generator=torch.Generator().manual_seed(0))
+    y = torch.rand(3, 3, 16, 20, generator=torch.Generator().manual_seed(1))
+    together = metric(x, y)
+    assert together.shape == (3,)
+    apart = torch.cat([metric(x[i : i + 1], y[i : i + 1]) for i in range(3)])
+    torch.testing.assert_close(together, apart)
+
+
+# --- colour difference
 
 # G. Sharma, W. Wu, E. N. Dalal, Color Research and Application 30(1), 2005, table 1:
 # L1 a1 b1, L2 a2 b2, CIEDE2000.
@@ -121,3 +185,96 @@ def test_difference_is_zero_only_for_equal_colours(one, other):
 def test_unknown_formula_is_named():
     with pytest.raises(ValueError, match=r"'94'.*76, 00"):
         delta_e(torch.zeros(1, 3, 2, 2), torch.zeros(1, 3, 2, 2), "94")
+
+
+# --- structure and signal
+
+
+@pytest.fixture
+def pair():
+    g = torch.Generator().manual_seed(0)
+    x = torch.rand(3, 3, 24, 32, generator=g)
+    return x, (x + 0.2 * torch.rand(x.shape, generator=g)).clamp(0, 1)
+
+
+def test_ssim_is_scikit_images_with_the_protocols_arguments(pair):
+    x, y = pair
+    expected = [
+        structural_similarity(
+            a.movedim(0, -1).numpy(),
+            b.movedim(0, -1).numpy(),
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            data_range=1,
+            channel_axis=-1,
+        )
+        for a, b in zip(x, y, strict=True)
+    ]
+    np.testing.assert_allclose(ssim(x, y), expected, atol=1e-7)
+
+
+def test_ssim_of_two_flat_pictures_is_the_luminance_term():
+    # No structure is left: (2 m1 m2 + c1) / (m1^2 + m2^2 + c1), with c1 = 0.01^2.
+    x, y = torch.full((1, 3, 16, 16), 0.2), torch.full((1, 3, 16, 16), 0.6)
+    expected = (2 * 0.2 * 0.6 + 1e-4) / (0.2**2 + 0.6**2 + 1e-4)
+    assert ssim(x, y).item() == pytest.approx(expected, abs=1e-4)
+
+
+def test_psnr_is_scikit_images_for_each_picture(pair):
+    x, y = pair
+    expected = [
+        peak_signal_noise_ratio(a.numpy(), b.numpy(), data_range=1)
+        for a, b in zip(x, y, strict=True)
+    ]
+    np.testing.assert_allclose(psnr(x, y), expected, atol=1e-4)
+
+
+def test_psnr_of_a_tenth_off_is_20_db():
+    x = torch.full((1, 3, 4, 4), 0.5, dtype=torch.float64)
+    assert psnr(x, x + 0.1).item() == pytest.approx(20, abs=1e-9)
+    assert psnr(x, x).item() == float("inf")
+
+
+def test_equal_pictures_have_ssim_one(pair):
+    torch.testing.assert_close(ssim(pair[0], pair[0]), torch.ones(3, dtype=torch.float64))
+
+
+def test_ssim_refuses_pictures_below_its_window():
+    with pytest.raises(ValueError, match=r"11x11"):
+        ssim(torch.zeros(1, 3, 10, 20), torch.zeros(1, 3, 10, 20))
+
+
+# --- colourfulness
+
+
+def _picture(*pixels: tuple[float, float, float]) -> torch.Tensor:
+    return torch.tensor(pixels, dtype=torch.float64).T.reshape(1, 3, 1, -1)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "expected"),
+    [
+        # One colour: only the mean counts. Red: rg = 255, yb = 127.5.
+        ([(1, 0, 0)], 0.3 * math.hypot(255, 127.5)),
+        # Blue: rg = 0, yb = -255.
+        ([(0, 0, 1)], 0.3 * 255),
+        # Red and green: rg = +-255 (spread 255, mean 0), yb = 127.5 twice. Absolute values
+        # of rg would have no spread at all: this case tells the signed definition.
+        ([(1, 0, 0), (0, 1, 0)], 255 + 0.3 * 127.5),
+        # Yellow and blue: rg = 0, yb = 255 and -255.
+        ([(1, 1, 0), (0, 0, 1)], 255),
+        ([(0.2, 0.2, 0.2), (0.9, 0.9, 0.9)], 0),
+    ],
+)
+def test_hand_worked_values(pixels, expected):
+    assert colorfulness(_picture(*pixels)).item() == pytest.approx(expected, abs=1e-9)
+
+
+def test_batch_equals_the_formula_in_numpy():
+    x = torch.rand(2, 3, 9, 7, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    for picture, got in zip(x.numpy() * 255, colorfulness(x), strict=True):
+        rg, yb = picture[0] - picture[1], 0.5 * (picture[0] + picture[1]) - picture[2]
+        spread = np.sqrt(rg.std() ** 2 + yb.std() ** 2)
+        offset = np.sqrt(rg.mean() ** 2 + yb.mean() ** 2)
+        assert got.item() == pytest.approx(spread + 0.3 * offset)

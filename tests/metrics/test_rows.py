@@ -1,14 +1,47 @@
-"""Colours turned up: the baseline that a vivid model must beat."""
+"""The grammar of row names, and *ab* boosted; rows of samples are tried in test_diversity."""
+
+from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
 
 from colorlab.color import from_uint8, join, lightness
-from colorlab.commands import rows
-from colorlab.data.pictures import Pictures
-from colorlab.metrics import Boosted, colorfulness, matching_factor
+from colorlab.data import Pictures
+from colorlab.metrics import BestOf, Boosted, MeanOf, colorfulness, matching_factor
+from colorlab.metrics.rows import RowName, parse, sees_truth
 from colorlab.models import build
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "sees"),
+    [
+        ("gray", ("gray",), False),
+        ("unet-rgb", ("unet-rgb",), False),
+        ("unet:sample", ("unet", "sample", 1), False),
+        ("unet:mean8", ("unet", "mean", 8), False),
+        ("unet_vae-rgb:best12", ("unet_vae-rgb", "best", 12), True),
+        ("a/b.safetensors:best3", ("a/b.safetensors", "best", 3), True),
+        ("unet:boost1.6", ("unet", "boost", 1.6), False),
+        ("unet:boost", ("unet", "boost", None), False),
+        ("levin200", ("levin", "hints", 200), True),
+        ("guided10", ("guided", "hints", 10), True),
+        ("oracle64", ("oracle64",), True),
+        ("world", ("world",), True),
+        # Not in the grammar: a model's name, which nobody knows.
+        *((name, (name,), False) for name in ("unet:best", "unet:best0", "unet:mean8.5")),
+        *((name, (name,), False) for name in ("unet:sample8", "unet:boostx", "levin0", "levin")),
+    ],
+)
+def test_a_name_is_read_into_its_parts(name, parts, sees):
+    assert parse(name) == RowName(*parts)
+    assert sees_truth(name) == sees
+
+
+@pytest.mark.parametrize("row", [MeanOf, BestOf])
+def test_a_row_of_no_samples_is_refused(row):
+    with pytest.raises(ValueError, match="n=0"):
+        row(None, 0)
 
 
 @pytest.fixture
@@ -53,10 +86,3 @@ def test_what_cannot_be_turned_up_is_refused(model, pictures):
         Boosted(model, -1)
     with pytest.raises(ValueError, match="predicts rgb"):
         Boosted(build("unet", target="rgb"), 1.5)
-
-
-def test_row_names_know_the_factor():
-    names = rows.row_names("boost,unet:boost1.6,unet-scratch", "photos")
-    assert names == ["boost", "unet:boost1.6", "unet-scratch"]
-    with pytest.raises(ValueError, match="unknown model 'unet:boostx'"):
-        rows.row_names("unet:boostx", "photos")

@@ -1,0 +1,206 @@
+"""Rows of a table: the grammar of their names, and rows made of a model's samples.
+
+A name is a model, or a model and what is made of it: ``unet``, ``unet-rgb``, ``unet_vae:sample``,
+``unet_vae:mean8``, ``unet_vae:best8``, ``unet:boost1.5``; ``levin200`` and ``guided200`` get 200
+hints. :func:`parse` is the only place that reads them. :class:`Sampled`, :class:`MeanOf`,
+:class:`BestOf` and :class:`Boosted` are the rows themselves. Each wraps a model and can be measured
+as any other row: ``evaluate({"best of 8": BestOf(model, 8)}, pictures)``.
+
+Every image has its own random generator, whose seed is the next number of torch's generator. So
+the digits depend on the seed that :func:`evaluate` sets and on the image's position in the set, and
+neither on the batch size nor on n.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from colorlab.color import from_uint8, lightness
+from colorlab.metrics.pairs import colorfulness, delta_e76
+from colorlab.metrics.protocol import round_to_8_bit
+
+if TYPE_CHECKING:
+    from colorlab.data.pictures import Pictures
+    from colorlab.models.base import Colorizer
+
+BASELINES = ("gray", "mean", "lut", "oracle64")  # stand beside every table
+WORLD = "world"  # samples of the drawn world itself, see colorlab/metrics/known_world.py
+_HINTED = re.compile(r"(levin|guided)([1-9]\d*)")
+_MADE = re.compile(r"(.+):(?:(sample)|(mean|best)([1-9]\d*)|(boost)(\d+(?:\.\d+)?)?)")
+_SEEDS = 1 << 62
+
+
+class RowName(NamedTuple):
+    """The parts of a row's name, such as ``("unet_vae", "best", 8)`` of ``unet_vae:best8``.
+
+    Attributes:
+        model: a model or method, as :func:`colorlab.load` takes it.
+        made: ``"sample"``, ``"mean"``, ``"best"`` or ``"boost"`` after the colon, ``"hints"`` of
+            levin and guided, or ``""``.
+        number: of samples or of hints; the factor of a boost, None if only the model's card says
+            it; None without ``made``.
+    """
+
+    model: str
+    made: str = ""
+    number: float | None = None
+
+
+def parse(name: str) -> RowName:
+    """Split a row's name. What is not in the grammar is a model's name, known or not."""
+    if match := _HINTED.fullmatch(name):
+        return RowName(match[1], "hints", int(match[2]))
+    if match := _MADE.fullmatch(name):
+        model, one, several, n, boost, factor = match.groups()
+        if boost:
+            return RowName(model, boost, float(factor) if factor else None)
+        return RowName(model, one or several, int(n or 1))
+    return RowName(name)
+
+
+def sees_truth(name: str) -> bool:
+    """Whether a row of this name is computed from the true colours, as an oracle is."""
+    row = parse(name)
+    if row.made:
+        return row.made in ("best", "hints")
+    return row.model == WORLD or re.fullmatch(r"oracle\d*", row.model) is not None
+
+
+class Row(Protocol):
+    """What can be measured: anything that turns lightness into an image.
+
+    A row that is allowed to see the truth, an oracle, defines
+    ``colorize_known(L, rgb)`` instead. A text ``note`` is printed below the table.
+    """
+
+    def colorize(self, L: Tensor) -> Tensor:
+        """L (N, 1, H, W) in [0, 100] to sRGB (N, 3, H, W) in [0, 1]."""
+
+
+def picture_generator(device: torch.device | str) -> torch.Generator:
+    """A generator on ``device`` for one image, seeded by torch's own on the CPU."""
+    return torch.Generator(device).manual_seed(int(torch.randint(_SEEDS, (1,))))
+
+
+class _OfSamples:
+    """A row made of n samples of each image, n at least 1."""
+
+    def __init__(self, model: Colorizer, n: int) -> None:
+        if n < 1:
+            raise ValueError(f"want at least one draw a picture, got n={n}")
+        self.model, self.n = model, n
+
+
+class MeanOf(_OfSamples):
+    """The mean *ab* of n samples: the model's estimate of the mean colours.
+
+    Args:
+        model: has ``mean_of(L, n, generator)``, as every :class:`Colorizer`.
+        n: samples of each image.
+    """
+
+    def colorize(self, L: Tensor) -> Tensor:
+        """L (N, 1, H, W) in [0, 100] to sRGB (N, 3, H, W)."""
+        return torch.cat(
+            [self.model.mean_of(gray, self.n, picture_generator(L.device)) for gray in L.split(1)]
+        )
+
+
+class Sampled(MeanOf):
+    """One sample of each image: what a user of the model gets."""
+
+    def __init__(self, model: Colorizer) -> None:
+        super().__init__(model, 1)
+
+
+MOST = 8.0  # a larger factor turns noise up, not colour
+
+
+class Boosted:
+    """A model's *ab* times a factor: the baseline of every vivid model.
+
+    Saturation can be raised at no cost. A vivid model that scores no better than a boosted safe
+    model of equal colourfulness has learned nothing else.
+
+    Args:
+        model: predicts *ab*.
+        factor: at least 0, see :func:`matching_factor`.
+    """
+
+    def __init__(self, model: Colorizer, factor: float) -> None:
+        if not factor >= 0:  # nor NaN
+            raise ValueError(f"the factor must not be negative, got {factor}")
+        if model.config.target != "ab":
+            raise ValueError(
+                f"only ab can be turned up, and this model predicts {model.config.target}"
+            )
+        self.model, self.factor = model, factor
+
+    def colorize(self, L: Tensor) -> Tensor:
+        """L (N, 1, H, W) in [0, 100] to sRGB (N, 3, H, W)."""
+        return self.model.finish(L, self.factor * self.model.answers(L, 1)[0])
+
+
+def matching_factor(model: Colorizer, pictures: Pictures, wanted: float | None = None) -> float:
+    """The factor of :class:`Boosted` at which mean colourfulness is the truth's, to 1 in 1,000.
+
+    Args:
+        model: predicts *ab*; deterministic.
+        pictures: to choose it on, validation pictures.
+        wanted: colourfulness to reach; that of the pictures unless told.
+
+    Raises:
+        ValueError: a factor of 8 does not reach it.
+    """
+    if wanted is None:
+        wanted = float(colorfulness(from_uint8(torch.from_numpy(np.array(pictures.rgb)))).mean())
+    known = []
+    for start in range(0, len(pictures), 16):
+        L = lightness(from_uint8(torch.from_numpy(np.array(pictures.rgb[start : start + 16]))))
+        known.append((L, model.answers(L, 1)[0]))
+    low, high = 0.0, MOST
+    while high - low > 0.001 * high:
+        factor = (low + high) / 2
+        made = [colorfulness(round_to_8_bit(model.finish(L, factor * ab))) for L, ab in known]
+        low, high = (factor, high) if torch.cat(made).mean() < wanted else (low, factor)
+    if high == MOST:
+        raise ValueError(
+            f"ab times {MOST:g} does not reach a colourfulness of {wanted:.1f}; "
+            "the model predicts nearly gray"
+        )
+    return (low + high) / 2
+
+
+class BestOf(_OfSamples):
+    """The sample nearest to the truth in Delta-E 76. It sees the truth, as an oracle does.
+
+    It therefore has no ``colorize``; :func:`colorlab.metrics.evaluate` calls
+    :meth:`colorize_known`. Its error falls with n by chance alone.
+
+    Args:
+        model: has ``sample(L, n, generator)``, as every :class:`Colorizer`.
+        n: samples of each image.
+    """
+
+    @property
+    def note(self) -> str:
+        """Printed below every table with this row."""
+        return (
+            f"of {self.n} draws the nearest to the truth in ΔE76; "
+            "it sees the truth, as an oracle does"
+        )
+
+    def colorize_known(self, L: Tensor, rgb: Tensor) -> Tensor:
+        """L (N, 1, H, W) and the true sRGB (N, 3, H, W) to sRGB (N, 3, H, W)."""
+        best = []
+        for gray, truth in zip(L.split(1), rgb.split(1), strict=True):
+            samples = self.model.sample(gray, self.n, picture_generator(L.device))[:, 0]
+            # Rounded as the protocol rounds, so that the best here is the best in the table.
+            errors = delta_e76(round_to_8_bit(samples), truth.expand_as(samples))
+            best.append(samples[errors.argmin()])
+        return torch.stack(best)
