@@ -77,7 +77,7 @@ class Encoder(nn.Module):
 
 def encode(name: str, L: Tensor) -> tuple[Tensor, ...]:
     """The maps of the encoder called ``name``, see :class:`Encoder`; none for "scratch"."""
-    return () if name == SCRATCH else load(name, str(L.device))(L)
+    return () if name == SCRATCH else _load_for(name, L)(L)
 
 
 def fusion(name: str, stride: int, widths: Sequence[int], dropout: float = 0.0) -> Fusion:
@@ -110,7 +110,7 @@ def perceptual_distance(L: Tensor, generated: Tensor, truth: Tensor) -> Tensor:
     Returns:
         A scalar with gradient to ``generated``.
     """
-    network = load(IMAGENET, str(L.device))
+    network = _load_for(IMAGENET, L)
     half = F.avg_pool2d(L, 2)
     with torch.no_grad():
         wanted = network.features(_picture(half, truth))
@@ -126,7 +126,13 @@ def _picture(L: Tensor, ab: Tensor) -> Tensor:
     return lab_to_rgb(torch.cat((L, ab), dim=1), clip=False).clamp(-0.1, 1.1)
 
 
+def _load_for(name: str, x: Tensor) -> Encoder:
+    """The encoder on the device of x; on the CPU the one that ``load(name)`` keeps."""
+    return load(name) if x.device.type == "cpu" else load(name, str(x.device))
+
+
 @cache
+@torch.inference_mode(False)  # one that a colorization loads first must also serve training
 def load(name: str, device: str = "cpu") -> Encoder:
     """The encoder of that name, frozen, in evaluation mode; one a process and device.
 
