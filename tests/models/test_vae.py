@@ -14,7 +14,7 @@ from colorlab.choices import CategoricalField
 from colorlab.color import lightness
 from colorlab.data.loaders import Batch
 from colorlab.models import MODELS, build
-from colorlab.models.latent import RECIPES, REFERENCE_BETA, sample
+from colorlab.models.vae import RECIPES, REFERENCE_BETA, sample
 
 every_vae = pytest.mark.parametrize("name", ["vae", "unet_vae"])
 every_recipe = pytest.mark.parametrize("recipe", RECIPES)

@@ -10,12 +10,7 @@ from torch import nn
 from colorlab import checkpoints
 from colorlab.layers import Upsample
 from colorlab.models import build
-from colorlab.models.discriminators import (
-    PatchDiscriminator,
-    PictureDiscriminator,
-    look,
-)
-from colorlab.models.gan import TransposedUpsample
+from colorlab.models.gan import PatchDiscriminator, PictureDiscriminator, TransposedUpsample, look
 from colorlab.trainer import TrainConfig, Trainer
 
 every_gan = pytest.mark.parametrize("name", ["gan", "unet_gan"])
