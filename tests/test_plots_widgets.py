@@ -12,7 +12,7 @@ from PIL import Image
 from colorlab import plots
 from colorlab.color import linear_to_srgb, rgb_to_lab, srgb_to_linear
 from colorlab.exercises import check
-from colorlab.runs import History
+from colorlab.training import History
 from colorlab.widgets import figure_slider
 
 

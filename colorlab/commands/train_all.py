@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from colorlab import checkpoints
-from colorlab.recipes import Recipe, choose
+from colorlab.training.recipes import Recipe, choose
 
 STANDING = ("gray", "mean", "lut", "oracle64")
 

@@ -31,7 +31,7 @@ MASK_GRID, HIDDEN = 8, 0.5  # cells a side, and the share of them that a mask hi
 
 
 class KnownMaps(Protocol):
-    """A pretrained encoder's maps of a set, see :mod:`colorlab.models.encoder_maps`."""
+    """A pretrained encoder's maps of a set, see :mod:`colorlab.training.encoder_maps`."""
 
     def batch(self, indices: np.ndarray, mirrored: np.ndarray | None = None) -> tuple[Tensor, ...]:
         """The maps of some pictures, flipped where ``mirrored`` (N,) says so."""
@@ -153,7 +153,7 @@ class TrainingBatches:
         share: which pictures of each batch to make; all unless told. The others of the batch are
             those of other processes (:func:`colorlab.parallel.share`).
         maps: of the pretrained encoder for this set; without them the model computes its own.
-        repeat: ``"GLOB=TIMES"``, see :class:`colorlab.trainer.TrainConfig`.
+        repeat: ``"GLOB=TIMES"``, see :class:`colorlab.training.TrainConfig`.
 
     Raises:
         ValueError: unknown ``augment``, or an empty set.

@@ -19,7 +19,7 @@ from colorlab.models.candidates import (
     pool,
     surprise,
 )
-from colorlab.trainer import learning_rate_factor
+from colorlab.training.loop import learning_rate_factor
 
 SEEN = (8, 12, 16)
 

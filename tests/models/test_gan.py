@@ -11,7 +11,7 @@ from colorlab import checkpoints
 from colorlab.layers import Upsample
 from colorlab.models import build
 from colorlab.models.gan import PatchDiscriminator, PictureDiscriminator, TransposedUpsample, look
-from colorlab.trainer import TrainConfig, Trainer
+from colorlab.training import TrainConfig, Trainer
 
 every_gan = pytest.mark.parametrize("name", ["gan", "unet_gan"])
 
