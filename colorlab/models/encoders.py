@@ -121,7 +121,7 @@ def perceptual_distance(L: Tensor, generated: Tensor, truth: Tensor) -> Tensor:
 
 
 def _picture(L: Tensor, ab: Tensor) -> Tensor:
-    """The image (N, 3, h, w), a little beyond sRGB so that the gradient does not end at its edge."""
+    """The image (N, 3, h, w), a little beyond sRGB, so that its edge still has a gradient."""
     ab = upsample_chroma(ab, tuple(L.shape[-2:]))
     return lab_to_rgb(torch.cat((L, ab), dim=1), clip=False).clamp(-0.1, 1.1)
 
