@@ -128,9 +128,13 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
 
 
 def share_statistics(model: nn.Module) -> None:
-    """Let every batch normalization in ``model`` see the batch of all processes."""
+    """Let every batch statistic of ``model`` be that of the batch of all processes.
+
+    Batch normalization is replaced, and a model's own ``batch_mean``.
+    """
     if size() == 1:
         return
+    model.batch_mean = mean
     for parent in list(model.modules()):
         for name, norm in parent.named_children():
             if type(norm) is nn.BatchNorm2d:

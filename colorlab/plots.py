@@ -17,7 +17,7 @@ from PIL import Image as PilImage
 from torch import Tensor
 
 from colorlab.color import in_gamut, lab_to_rgb, to_uint8
-from colorlab.runs import History
+from colorlab.training import History
 
 # Okabe and Ito 2008, "Color universal design": distinct for all common kinds of colour vision.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")

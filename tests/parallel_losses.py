@@ -15,7 +15,7 @@ import torch
 from colorlab import parallel
 from colorlab.data.pictures import Pictures
 from colorlab.models import build
-from colorlab.trainer import TrainConfig, Trainer
+from colorlab.training import TrainConfig, Trainer
 
 CONFIG = TrainConfig(steps=10, batch_size=8, augment="crop", precision="float32", device="cpu")
 

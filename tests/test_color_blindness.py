@@ -24,7 +24,7 @@ from colorlab.color import linear_to_srgb, rgb_to_lab, srgb_to_linear
 from colorlab.data.scenes import PALETTES
 from colorlab.metrics import Evaluation, ciede2000
 from colorlab.metrics.atlas import atlas
-from colorlab.runs import History
+from colorlab.training import History
 
 APART = 10.0
 DEUTERANOPIA = torch.tensor(

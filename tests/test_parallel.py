@@ -16,7 +16,7 @@ from PIL import Image
 from torch import nn
 
 from colorlab import parallel
-from colorlab.runs import read_state
+from colorlab.training.runs import read_state
 
 pytestmark = pytest.mark.skipif(
     not torch.distributed.is_available(), reason="this PyTorch has no distributed package"
@@ -30,17 +30,17 @@ UNET = (
 # Process 1 dies before step 5, in the middle of a run.
 DYING = """
 import os, signal, sys
-from colorlab import trainer
 from colorlab.__main__ import main
+from colorlab.training import Trainer
 
-advance = trainer.Trainer.advance
+advance = Trainer.advance
 
 def dying(self, precision):
     if os.environ["RANK"] == "1" and self.step == 5:
         os.kill(os.getpid(), signal.SIGKILL)
     return advance(self, precision)
 
-trainer.Trainer.advance = dying
+Trainer.advance = dying
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from colorlab import plots
-from colorlab.runs import History
+from colorlab.training import History
 
 
 def decode(data: bytes) -> np.ndarray:

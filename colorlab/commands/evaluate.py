@@ -17,7 +17,7 @@ from colorlab.data.scenes import scene_set
 from colorlab.files import write_text
 from colorlab.metrics import evaluate, evaluate_diversity, evaluate_known
 from colorlab.metrics.rows import BASELINES
-from colorlab.trainer import pick_device
+from colorlab.training.loop import pick_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

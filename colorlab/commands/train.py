@@ -15,7 +15,7 @@ from typing import get_args
 
 import torch
 
-from colorlab import checkpoints, data, parallel, throughput
+from colorlab import checkpoints, data, parallel
 from colorlab.cards import check_config
 from colorlab.commands import evaluate, train_all
 from colorlab.data.loaders import Augmentation
@@ -23,9 +23,9 @@ from colorlab.layers import count_parameters
 from colorlab.losses import REGRESSION_LOSSES
 from colorlab.models import MODELS, build
 from colorlab.models.base import TARGETS, Colorizer
-from colorlab.runs import STATE_FILE, read_state
-from colorlab.trainer import TrainConfig, fastest_precision, pick_device
-from colorlab.training import fit
+from colorlab.training import fit, throughput
+from colorlab.training.loop import TrainConfig, fastest_precision, pick_device
+from colorlab.training.runs import STATE_FILE, read_state
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from colorlab import checkpoints
 from colorlab.metrics.rows import BASELINES as STANDING
-from colorlab.recipes import Recipe, choose
+from colorlab.training.recipes import Recipe, choose
 
 Command = Callable[[list[str]], int]
 

@@ -36,7 +36,7 @@ Box = tuple[int, int, int]  # side, top and left of a square, pixels
 
 
 class KnownMaps(Protocol):
-    """A pretrained encoder's feature maps of a set, see :mod:`colorlab.models.encoder_maps`."""
+    """A pretrained encoder's maps of a set, see :mod:`colorlab.training.encoder_maps`."""
 
     def batch(self, indices: np.ndarray, mirrored: np.ndarray | None = None) -> tuple[Tensor, ...]:
         """The maps of some images, flipped where ``mirrored`` (N,) says so."""
@@ -213,7 +213,7 @@ class TrainingBatches:
         share: which images of each batch to make; all unless told. The others of the batch are
             those of other processes (:func:`colorlab.parallel.share`).
         maps: of the pretrained encoder for this set; without them the model computes its own.
-        repeat: ``"GLOB=TIMES"``, see :class:`colorlab.trainer.TrainConfig`.
+        repeat: ``"GLOB=TIMES"``, see :class:`colorlab.training.TrainConfig`.
 
     Raises:
         ValueError: unknown ``augment``, or an empty set.

@@ -1,8 +1,9 @@
-"""What every colorizer promises: one picture, n pictures, any size, lightness kept."""
+"""What every colorizer offers: one image, n samples, any size, with the input's lightness."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,23 +17,40 @@ from colorlab.checks import check_lightness
 from colorlab.color import downsample_chroma, join, lab_to_rgb, rgb_to_lab, to_uint8
 from colorlab.data.loaders import Batch
 from colorlab.losses import regression_loss
-from colorlab.models.encoders import Maps, perceptual_distance
+from colorlab.models.encoders import SCRATCH, Maps, perceptual_distance
 from colorlab.resizing import resize_to_area
 
 TARGETS = ("ab", "rgb")
 
 
 @dataclass(frozen=True)
+class Settings:
+    """Settings that every model has.
+
+    Attributes:
+        target: "ab" predicts the two colour channels and keeps the input's lightness; "rgb"
+            predicts the whole image.
+        size: side of the training images; other images are resized to about this area.
+        encoder: name of a frozen pretrained encoder whose maps are added to the network's own,
+            see :mod:`colorlab.models.encoders`; "scratch" for none, as in the lessons.
+    """
+
+    target: str = "ab"
+    size: int = 256
+    encoder: str = SCRATCH
+
+
+@dataclass(frozen=True)
 class Player:
-    """One party of a training game: the module it moves, and its loss on a batch.
+    """One player of a training game: the module that it trains, and its loss on a batch.
 
     Attributes:
         name: shown in the progress bar, for example ``"generator"``.
-        module: whose parameters this player's optimizer owns.
+        module: the module whose parameters this player's optimizer updates.
         loss: batch to named terms; the player minimizes their sum.
         rate: factor on the learning rate (two time-scale training gives players different ones).
-        betas: of the player's AdamW. A GAN's players take a shorter memory of the gradient,
-            (0.5, 0.999), since their opponent moves (Radford et al. 2016, section 4).
+        betas: of the player's AdamW. The players of a GAN average the gradient over fewer steps,
+            (0.5, 0.999), because the other player changes (Radford et al. 2016, section 4).
     """
 
     name: str
@@ -43,24 +61,24 @@ class Player:
 
 
 class Colorizer(nn.Module):
-    """Base of all models: takes lightness, answers with a picture.
+    """Base of all models: lightness in, a colour image out.
 
-    A model gives ``forward(L)``, which for ``target="ab"`` returns chroma (N, 2, H/4, W/4) in
-    CIE units and for ``target="rgb"`` a picture (N, 3, H, W) around [0, 1], and ``players()``.
-    H and W are multiples of ``multiple`` inside; ``colorize`` takes any size. A model that draws
-    its answers sets ``deterministic = False`` and gives ``draw``.
+    A model defines ``players()`` and ``forward(L)``, which returns *ab* (N, 2, H/4, W/4) in CIE
+    units for ``target="ab"`` and an image (N, 3, H, W) around [0, 1] for ``target="rgb"``. Inside,
+    H and W are multiples of ``multiple``; ``colorize`` takes any size. A model whose predictions
+    are random sets ``deterministic = False`` and defines ``draw``.
 
     Attributes:
-        saturation: factor on *ab* in the picture, 1 as predicted; see
+        saturation: factor on *ab* in the image, 1 as predicted; see
             :class:`colorlab.metrics.Boosted`.
-        deterministic: one gray picture has one answer.
-        keeps_best: training keeps the weights with the lowest ``validation_score``. Where that
-            score would choose the wrong weights (the least adversarial ones of a GAN), the last
-            weights are kept.
-        training_only: names of children that only training needs; released weights leave them out.
-        stands_on: child to model: parts that may be a released network, unchanged. Released
-            weights then name its checkpoint instead of holding a copy.
-        targets: that the model can have.
+        deterministic: the model has one prediction for each gray image.
+        keeps_best: training keeps the weights with the lowest ``validation_score``. If false, it
+            keeps the last weights, because that score would choose the wrong ones (in a GAN, those
+            with the weakest adversarial effect).
+        training_only: names of children that only training needs; released weights omit them.
+        stands_on: names of children that may be an unchanged released network, each with its
+            model's name. Released weights then refer to that checkpoint and hold no copy.
+        targets: the targets that the model supports.
     """
 
     saturation: float = 1.0
@@ -79,8 +97,27 @@ class Colorizer(nn.Module):
         self.config = config
 
     def players(self) -> list[Player]:
-        """The parties that training lets step in turn."""
+        """The players, which training updates in turn."""
         raise NotImplementedError
+
+    @staticmethod
+    def batch_mean(value: Tensor) -> Tensor:
+        """The mean of a statistic over the batch, given its mean over this part of the batch.
+
+        The part is the whole batch, unless several processes share it: then training puts the mean
+        over the processes here (:func:`colorlab.parallel.share_statistics`).
+        """
+        return value
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Evaluation mode while the body runs, then the mode that there was before."""
+        was_training = self.training
+        self.eval()
+        try:
+            yield
+        finally:
+            self.train(was_training)
 
     @torch.inference_mode()
     def colorize(self, L: Tensor) -> Tensor:
@@ -90,8 +127,8 @@ class Colorizer(nn.Module):
             L: (N, 1, H, W) lightness in [0, 100], any H and W.
 
         Returns:
-            (N, 3, H, W) sRGB in [0, 1]. With ``target="ab"`` the lightness is the input's own,
-            at full size (clipping to the gamut moves it where the chroma is too strong).
+            (N, 3, H, W) sRGB in [0, 1]. With ``target="ab"`` the lightness is that of the input at
+            full size, except where a colour is clipped to the gamut.
 
         Raises:
             ValueError: wrong shape, or values that are not lightness in [0, 100].
@@ -102,7 +139,7 @@ class Colorizer(nn.Module):
     def colorize_8bit(self, L: Tensor) -> np.ndarray:
         """As :meth:`colorize`, rounded to (N, H, W, 3) uint8: a quarter of the memory.
 
-        A large picture never stands in memory as floats, see :mod:`colorlab.bands`.
+        A large image is converted band by band, see :mod:`colorlab.bands`.
         """
         answer = self._single_answer(L)
         picture = np.empty((len(L), *L.shape[-2:], 3), dtype=np.uint8)
@@ -111,25 +148,21 @@ class Colorizer(nn.Module):
         return picture
 
     def _single_answer(self, L: Tensor) -> Tensor:
-        """The answer at working size, in evaluation mode."""
+        """The prediction at working size, in evaluation mode."""
         check_lightness(L)
-        was_training = self.training
-        self.eval()
-        try:
+        with self.evaluating():
             return self.answer(self.resize(L))
-        finally:
-            self.train(was_training)
 
     @torch.inference_mode()
     def sample(self, L: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw ``n`` pictures for each gray one: (N, 1, H, W) to (n, N, 3, H, W).
+        """Sample ``n`` images for each gray image: (N, 1, H, W) to (n, N, 3, H, W).
 
-        A model with ``deterministic = True`` has one answer and returns it n times.
+        A model with ``deterministic = True`` returns its one prediction n times.
 
         Args:
             L: (N, 1, H, W) lightness in [0, 100].
-            n: how many.
-            generator: of the random numbers; torch's own unless given.
+            n: number of samples.
+            generator: source of the random numbers; torch's global one unless given.
 
         Raises:
             ValueError: as :meth:`colorize`, or n below 1.
@@ -138,43 +171,39 @@ class Colorizer(nn.Module):
 
     @torch.inference_mode()
     def mean_of(self, L: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """The mean of ``n`` draws as one picture (N, 3, H, W), averaged as chroma (or as sRGB).
+        """The mean of ``n`` samples as one image (N, 3, H, W), averaged in *ab* (or in sRGB).
 
-        Arguments and errors as :meth:`sample`. It estimates the mean of the model's colours,
-        which is the best answer under a squared error, and so compares with a regressor's.
+        Arguments and errors as :meth:`sample`. It estimates the mean of the model's colours, which
+        minimizes the expected squared error, so it can be compared with a regressor's prediction.
         """
         return self.finish(L, self.answers(L, n, generator).mean(dim=0))
 
     @torch.inference_mode()
     def answers(self, L: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """``n`` answers at working size, (n, N, 2, h, w) in CIE units or (n, N, 3, h, w) sRGB.
+        """``n`` samples at working size, (n, N, 2, h, w) in CIE units or (n, N, 3, h, w) sRGB.
 
         Arguments and errors as :meth:`sample`.
         """
         check_lightness(L)
         if n < 1:
             raise ValueError(f"want at least one sample, got n={n}")
-        was_training = self.training
-        self.eval()
-        try:
+        with self.evaluating():
             if self.deterministic:
                 return self.answer(self.resize(L)).expand(n, -1, -1, -1, -1)
             return self.draw(self.resize(L), n, generator)
-        finally:
-            self.train(was_training)
 
     def draw(self, L: Tensor, n: int, generator: torch.Generator | None) -> Tensor:
-        """``n`` answers to L (N, 1, h, w) at working size; models that draw override this."""
+        """``n`` samples for L (N, 1, h, w) at working size; models that sample override this."""
         raise NotImplementedError
 
     def start_from(self, begun: Colorizer) -> None:
-        """Take over the weights of a trained network of the same kind, or of a part of this one.
+        """Copy the weights of a trained network of the same class, or of a part of this model.
 
-        A UNetVAE that begins with a UNet puts the weights into its own UNet; a model of the same
-        class takes all. Otherwise every child that both have, by name and shape, is taken.
+        A model of the same class gives all its weights. A UNet's weights go into the UNet inside a
+        UNetVAE. Otherwise every child is copied that both have with the same names and shapes.
 
         Raises:
-            ValueError: the two have nothing in common.
+            ValueError: the two have no child in common.
         """
         target = next((m for m in self.modules() if type(m) is type(begun)), self)
         mine, theirs = target.state_dict(), begun.state_dict()
@@ -192,9 +221,9 @@ class Colorizer(nn.Module):
         target.load_state_dict(taken, strict=False)
 
     def answer(self, L: Tensor, maps: Maps = None) -> Tensor:
-        """The network's single answer at working size; samplers override this.
+        """The network's single prediction at working size; models that sample may override this.
 
-        ``maps`` are those of the pretrained encoder, where they are known already.
+        ``maps`` are the pretrained encoder's for L, if they are known already.
         """
         return self(L) if maps is None else self(L, maps)
 
@@ -204,22 +233,23 @@ class Colorizer(nn.Module):
         return self.config.target == "rgb" and getattr(self.config, "input_skip", False)
 
     def with_input(self, answer: Tensor, L: Tensor) -> Tensor:
-        """An RGB prediction (N, 3, H, W) with the gray picture added, where ``input_skip`` asks.
+        """Add the gray image to an RGB prediction (N, 3, H, W) if the setting ``input_skip`` is on.
 
-        A skip connection from the input to the output, as any RGB U-Net has one: the network then
-        predicts what colour changes, not the whole picture anew. Others stay as they are.
+        This is a skip connection from the input to the output: the network then predicts only the
+        difference between the colour image and the gray one. An *ab* prediction is returned
+        unchanged.
         """
-        # The head answers around middle gray.
+        # The head predicts around middle gray.
         return answer - 0.5 + _gray(L) if self.adds_input else answer
 
     def resize(self, L: Tensor) -> Tensor:
-        """L (N, 1, H, W) at about the area it was trained on, in multiples of ``multiple``."""
+        """L (N, 1, H, W) at about the area of the training images, in multiples of ``multiple``."""
         return resize_to_area(L, self.config.size, self.multiple)
 
     def finish(self, L: Tensor, answer: Tensor) -> Tensor:
-        """Turn an answer at working size into pictures (N, 3, H, W) of the size of L.
+        """Turn a prediction at working size into images (N, 3, H, W) of the size of L.
 
-        Where the gray picture was added (``input_skip``), it is added at the size of L.
+        Where the gray image was added (``input_skip``), it is added at the size of L.
         """
         if len(bands(*L.shape[-2:])) == 1:
             return self._finish(L, self._without_input(L, answer))
@@ -229,7 +259,7 @@ class Colorizer(nn.Module):
         return picture
 
     def _finished_bands(self, L: Tensor, answer: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        """The picture as rows and (N, 3, R, W): a small one whole, a large one in bands."""
+        """The image as rows and (N, 3, R, W): a small one whole, a large one in bands."""
         height, width = L.shape[-2:]
         parts = bands(height, width)
         answer = self._without_input(L, answer)
@@ -249,9 +279,9 @@ class Colorizer(nn.Module):
         return answer - _gray(self.resize(L)) if self.adds_input else answer
 
     def validation_score(self, batch: Batch) -> Tensor:
-        """Colour error of each picture (N,), lower is better: what best-by-validation watches.
+        """Colour error of each image (N,), lower is better; it chooses the weights to keep.
 
-        The mean distance in the ab plane at chroma size, that is Delta-E 76 at equal lightness.
+        The mean distance in the ab plane at a quarter of the size: Delta-E 76 at equal lightness.
         """
         if self.config.target == "ab" and self.deterministic:
             with torch.inference_mode():
@@ -268,10 +298,10 @@ def _gray(L: Tensor) -> Tensor:
 
 
 class Regressor(Colorizer):
-    """A colorizer trained to come close to the truth: one player, one regression loss."""
+    """A colorizer trained with a regression loss, by one player."""
 
     def players(self) -> list[Player]:
-        """One player; its only term bears the loss's name."""
+        """One player; its term has the name of the loss, a second one is "perceptual"."""
         return [Player("colorizer", self, self._loss)]
 
     def _loss(self, batch: Batch) -> dict[str, Tensor]:

@@ -1,8 +1,8 @@
-"""A UNet that classifies: each place gets a distribution over colours, not one colour.
+"""A UNet that predicts a distribution over colours at each position, not one colour.
 
-Trained by cross entropy, it need not average a red and a blue balloon into a brown one, and its
-answers are vivid without a discriminator. Source: Zhang, Isola and Efros 2016, "Colorful Image
-Colorization". Compared with its neighbours in notebook 11.
+Trained with cross entropy, it does not average a red and a blue balloon into a brown one, and its
+predictions are vivid without a discriminator. Source: Zhang, Isola and Efros 2016, "Colorful Image
+Colorization". Compared with the other models in notebook 11.
 """
 
 from __future__ import annotations
@@ -14,53 +14,40 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab import parallel
 from colorlab.color_bins import WIDTH, annealed_mean, bin_centres, rarity, soft_bins
 from colorlab.data.loaders import Batch
 from colorlab.layers import CHROMA_STRIDE
 from colorlab.models.base import Player
-from colorlab.models.encoders import SCRATCH, Maps
-from colorlab.models.unet import UNet
+from colorlab.models.encoders import Maps
+from colorlab.models.unet import UNet, UNetSettings
 
 _MEMORY = 1000  # batches that the frequencies of the bins are averaged over
 
 
 @dataclass(frozen=True)
-class ClassifierConfig:
-    """Settings of :class:`Classifier`: those of the UNet that still have a meaning, and its own.
+class ClassifierConfig(UNetSettings):
+    """Settings of :class:`Classifier`, in addition to :class:`UNetSettings`.
+
+    ``target`` is "ab" only, since the bins lie in the *ab* plane. With a ``fold`` of 8 the bins are
+    predicted at 1/8 of the image's size, and their means enlarged to 1/4.
 
     Attributes:
-        target: "ab" only: bins are of chroma.
-        size: side of the training pictures; other sizes are brought to about this area.
-        fold: as the UNet's; with 8 the bins stand at an eighth of the picture, and their means are
-            enlarged to a quarter.
-        widths: as the UNet's, so that a trained one can be gone on from.
-        attention: as the UNet's.
-        dropout: share of the coarsest features dropped while training.
         mix: of :func:`colorlab.color_bins.rarity`, 1 for no rebalancing.
-        temperature: of :func:`colorlab.color_bins.annealed_mean`; 0.38 is the paper's.
-        encoder: as the UNet's.
+        temperature: of :func:`colorlab.color_bins.annealed_mean`; 0.38 as in the paper.
     """
 
-    target: str = "ab"
-    size: int = 256
-    fold: int = 4
-    widths: tuple[int, int, int, int] = (32, 64, 96, 128)
-    attention: bool = True
-    dropout: float = 0.0
     mix: float = 0.5
     temperature: float = 0.38
-    encoder: str = SCRATCH
 
 
 class BinHead(nn.Module):
-    """Features (N, C, h, w) to logits (N, Q, h, w) over the bins of chroma."""
+    """Features (N, C, h, w) to logits (N, Q, h, w) over the bins of the *ab* plane."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         centres = bin_centres()
         self.project = nn.Conv2d(channels, len(centres), 1)
-        nn.init.zeros_(self.project.weight)  # start at gray, the safest first answer
+        nn.init.zeros_(self.project.weight)  # start with gray, the safest first prediction
         with torch.no_grad():
             self.project.bias.copy_(-centres.square().sum(dim=1) / (2 * (2 * WIDTH) ** 2))
 
@@ -70,10 +57,10 @@ class BinHead(nn.Module):
 
 
 class Classifier(UNet):
-    """L (N, 1, H, W) in [0, 100] to chroma (N, 2, H/4, W/4), the annealed mean of its bins.
+    """L (N, 1, H, W) in [0, 100] to *ab* (N, 2, H/4, W/4), the annealed mean of its bins.
 
-    The last weights are kept: a vivid answer has a larger colour error than a pale one, and the
-    lowest error would choose the palest weights.
+    Training keeps the last weights: a vivid prediction has a larger colour error than a pale one,
+    so the lowest error would choose the palest weights.
     """
 
     targets: ClassVar[tuple[str, ...]] = ("ab",)
@@ -103,19 +90,17 @@ class Classifier(UNet):
         return [Player("classifier", self, self._loss)]
 
     def _loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Cross entropy to the soft bins, each place weighted by the rarity of its nearest bin."""
+        """Cross entropy to the soft bins, weighted by the rarity of each position's nearest bin."""
         index, share = soft_bins(F.avg_pool2d(batch.ab, self.config.fold // CHROMA_STRIDE))
         self._count(index, share)
-        says = F.log_softmax(self.logits(batch.L, batch.maps), dim=1).gather(
-            1, index
-        )  # (N, 5, h, w)
+        log_p = F.log_softmax(self.logits(batch.L, batch.maps), dim=1)  # (N, Q, h, w)
         weight = rarity(self.frequency, self.config.mix)[index[:, 0]]
-        return {"cross_entropy": -(weight * (share * says).sum(dim=1)).mean()}
+        return {"cross_entropy": -(weight * (share * log_p.gather(1, index)).sum(dim=1)).mean()}
 
     @torch.no_grad()
     def _count(self, index: Tensor, share: Tensor) -> None:
-        """Average the frequencies of the bins over the batches seen."""
+        """Update the running mean of the bins' frequencies over the batches."""
         new = torch.zeros_like(self.frequency)
         new.index_add_(0, index.flatten(), share.flatten() / share[:, 0].numel())
         self.batches += 1
-        self.frequency.lerp_(parallel.mean(new), float(1 / self.batches.clamp(max=_MEMORY)))
+        self.frequency.lerp_(self.batch_mean(new), float(1 / self.batches.clamp(max=_MEMORY)))

@@ -1,12 +1,12 @@
-"""Frozen pretrained encoders: what a network trained on a million photographs sees in lightness.
+"""Frozen pretrained encoders: features of a network that was trained on a million photographs.
 
 3,600 photographs cannot teach what a sunflower is; a classifier trained on ImageNet knows. Its
-feature maps, frozen, are added to a colorizer's own (:class:`colorlab.layers.Fusion`). Larsson et
-al. 2016, "Learning representations for automatic colorization", begin with such a network too.
+frozen feature maps are added to a colorizer's own (:class:`colorlab.layers.Fusion`). Larsson et
+al. 2016, "Learning representations for automatic colorization", also start from such a network.
 
 An encoder is named by a model's setting ``encoder``: ``"scratch"`` for none; ``"imagenet"``,
 EfficientNet-Lite0 (Tan and Le 2019), released with the course; or any model of the ``timm``
-library, which fetches its weights at first use. An encoder is no part of a model's weights: it is
+library, which fetches its weights at first use. An encoder is not part of a model's weights: it is
 loaded once in a process and shared.
 """
 
@@ -28,10 +28,10 @@ from colorlab.color import lab_to_rgb, upsample_chroma
 from colorlab.data.cache import released_data
 from colorlab.layers import Fusion
 
-Maps = tuple[Tensor, ...] | None  # an encoder's, or None where it is still to look
+Maps = tuple[Tensor, ...] | None  # an encoder's, or None if they are still to be computed
 
 SCRATCH, IMAGENET = "scratch", "imagenet"
-STRIDES = (8, 16, 32)  # of the maps; finer detail is what the colorizer's own stem sees
+STRIDES = (8, 16, 32)  # of the maps; the colorizer's own stem sees the finer detail
 FOLDER = released_data() / "checkpoints"
 FILE = "encoder-{}.safetensors"
 
@@ -67,9 +67,9 @@ class Encoder(nn.Module):
         return tuple(self.net((L / 50 - 1).expand(-1, 3, -1, -1))[1:])
 
     def features(self, rgb: Tensor) -> tuple[Tensor, ...]:
-        """Maps at 1/4, 1/8 and 1/16 of a colour picture (N, 3, H, W), sRGB in [0, 1].
+        """Maps at 1/4, 1/8 and 1/16 of a colour image (N, 3, H, W), sRGB in [0, 1].
 
-        With gradient to the picture, which the network sees as it was trained: 2 rgb - 1.
+        With gradient to the image, which the network sees as in its training: 2 rgb - 1.
         """
         x = (2 * rgb - 1).contiguous(memory_format=torch.channels_last)
         return tuple(self.net(x))[:3]
@@ -77,15 +77,15 @@ class Encoder(nn.Module):
 
 def encode(name: str, L: Tensor) -> tuple[Tensor, ...]:
     """The maps of the encoder called ``name``, see :class:`Encoder`; none for "scratch"."""
-    return () if name == SCRATCH else load(name, str(L.device))(L)
+    return () if name == SCRATCH else _load_for(name, L)(L)
 
 
 def fusion(name: str, stride: int, widths: Sequence[int], dropout: float = 0.0) -> Fusion:
-    """What adds the maps of the encoder called ``name`` to a network's own maps.
+    """The module that adds the maps of the encoder called ``name`` to a network's own maps.
 
     Args:
         name: of the encoder; "scratch" adds nothing.
-        stride: of the network's finest map, pixels; each further one has twice that.
+        stride: of the network's finest map, pixels; each further map has twice that.
         widths: channels of the network's maps, finest first.
         dropout: share of the encoder's channels dropped while training.
     """
@@ -95,12 +95,12 @@ def fusion(name: str, stride: int, widths: Sequence[int], dropout: float = 0.0) 
 
 
 def perceptual_distance(L: Tensor, generated: Tensor, truth: Tensor) -> Tensor:
-    """How far apart two colourings look to the ImageNet encoder: a loss for training.
+    """Distance of two colourings in the features of the ImageNet encoder: a loss for training.
 
-    Squared distance of the unit feature vectors at each place of three maps, averaged over places
-    and summed over maps, as LPIPS has it (R. Zhang et al. 2018, equation 1) but of another network
-    and without its weights. LPIPS itself is not trained on, yet it is a relative: what this loss
-    gains there, look for in other measures too. Pictures are compared at half size.
+    Squared distance of the unit feature vectors at each position of three maps, averaged over
+    positions and summed over maps, as in LPIPS (R. Zhang et al. 2018, equation 1) but with another
+    network and without its weights. The two are related, so a gain in LPIPS from this loss should
+    be checked with other metrics. Images are compared at half size.
 
     Args:
         L: (N, 1, H, W) in [0, 100].
@@ -110,7 +110,7 @@ def perceptual_distance(L: Tensor, generated: Tensor, truth: Tensor) -> Tensor:
     Returns:
         A scalar with gradient to ``generated``.
     """
-    network = load(IMAGENET, str(L.device))
+    network = _load_for(IMAGENET, L)
     half = F.avg_pool2d(L, 2)
     with torch.no_grad():
         wanted = network.features(_picture(half, truth))
@@ -121,18 +121,24 @@ def perceptual_distance(L: Tensor, generated: Tensor, truth: Tensor) -> Tensor:
 
 
 def _picture(L: Tensor, ab: Tensor) -> Tensor:
-    """The picture (N, 3, h, w), a little beyond sRGB so that the gradient goes on at its edge."""
+    """The image (N, 3, h, w), a little beyond sRGB, so that its edge still has a gradient."""
     ab = upsample_chroma(ab, tuple(L.shape[-2:]))
     return lab_to_rgb(torch.cat((L, ab), dim=1), clip=False).clamp(-0.1, 1.1)
 
 
+def _load_for(name: str, x: Tensor) -> Encoder:
+    """The encoder on the device of x; on the CPU the one that ``load(name)`` keeps."""
+    return load(name) if x.device.type == "cpu" else load(name, str(x.device))
+
+
 @cache
+@torch.inference_mode(False)  # one that a colorization loads first must also serve training
 def load(name: str, device: str = "cpu") -> Encoder:
-    """The encoder of that name, frozen, in evaluation mode; one a process and device.
+    """The encoder of that name, frozen, in evaluation mode; one for each process and device.
 
     Raises:
-        ValueError: no such encoder, or a file that is not what its card describes.
-        FileNotFoundError: ``"imagenet"``, and its file is missing.
+        ValueError: no such encoder, or a file that does not match its model card.
+        FileNotFoundError: the file of ``"imagenet"`` is missing.
     """
     if device != "cpu":
         from copy import deepcopy
@@ -155,15 +161,15 @@ def load(name: str, device: str = "cpu") -> Encoder:
 
 
 def read_card(name: str) -> dict[str, Any]:
-    """What the released encoder's card says: architecture, source, licence, limits, SHA-256."""
+    """The released encoder's model card: architecture, source, licence, limits, SHA-256."""
     return json.loads((FOLDER / FILE.format(name)).with_suffix(".json").read_text("utf-8"))
 
 
 def make_net(architecture: str, pretrained: bool = False) -> nn.Module:
-    """A ``timm`` network that gives its maps at :data:`STRIDES`; random weights unless told."""
+    """A ``timm`` network with maps at :data:`STRIDES`; random weights unless ``pretrained``."""
     import timm  # takes two seconds, and most of colorlab does not need it
 
-    with torch.random.fork_rng(devices=[]):  # a model's own start must not hang on this one's
+    with torch.random.fork_rng(devices=[]):  # a model's initial weights must not depend on these
         return timm.create_model(
             architecture, features_only=True, pretrained=pretrained, out_indices=(1, 2, 3, 4)
         )
@@ -188,10 +194,10 @@ def _from_timm(name: str) -> nn.Module:
 
 
 class Strided(nn.Module):
-    """A depthwise convolution of stride 2 whose gradient is fast on a CPU, too.
+    """A depthwise convolution of stride 2 whose gradient is fast on a CPU too.
 
-    There it takes many times that of unit stride: so all places are computed and half of the rows
-    and columns kept, where a gradient is asked for.
+    There it takes many times as long as with stride 1. So if a gradient is needed, all positions
+    are computed, and every second row and column is kept.
     """
 
     def __init__(self, convolution: nn.Conv2d) -> None:

@@ -1,9 +1,9 @@
-"""ResNet colorizer: a residual encoder, then a plain convolutional upsampler, no skips.
+"""ResNet colorizer: a residual encoder, then a convolutional upsampler, without skip connections.
 
 Sources: He et al. 2016, "Deep residual learning for image recognition" (the encoder); Zhang et
-al. 2016, "Colorful image colorization" (the shape of the task). What the encoder throws away
-the upsampler cannot find again: colours leak over borders, which lesson 05 mends with skips.
-Built piece by piece in notebook 04.
+al. 2016, "Colorful image colorization" (the task). The upsampler cannot recover the detail that
+the encoder discards, so colours leak over borders; the skip connections of notebook 05 prevent
+that. Built piece by piece in notebook 04.
 """
 
 from __future__ import annotations
@@ -13,31 +13,23 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from colorlab.layers import CHROMA_STRIDE, HEADS, LightnessStem, ResidualBlock, Upsample
-from colorlab.models.base import Regressor
+from colorlab.models.base import Regressor, Settings
 from colorlab.models.encoders import SCRATCH, Maps, encode, fusion
 
 
 @dataclass(frozen=True)
-class ResNetConfig:
-    """Settings of :class:`ResNet`; each default carries its reason.
+class ResNetConfig(Settings):
+    """Settings of :class:`ResNet`, in addition to :class:`colorlab.models.base.Settings`.
 
     Attributes:
-        target: "ab" keeps the input's lightness; "rgb" predicts the whole picture.
-        size: side of the training pictures; other sizes are brought to about this area.
-        widths: channels at 1/4, 1/8 and 1/16 of the picture, about the parameters of the UNet
-            so that the two lessons compare architectures and not sizes.
-        loss: of the lesson, "mse"; "l1" and "huber" are alternatives.
-        encoder: frozen and pretrained, whose maps are added to the network's own; see
-            :mod:`colorlab.models.encoders`. The lesson's ResNet does without.
-        input_skip: add the gray picture to an RGB prediction, see
-            :meth:`colorlab.models.base.Colorizer.with_input`.
+        widths: channels at 1/4, 1/8 and 1/16 of the image; about as many parameters as the UNet
+            has, so that the two lessons compare architectures and not sizes.
+        loss: "mse" as in the lesson; "l1" and "huber" are alternatives.
+        input_skip: see :meth:`colorlab.models.base.Colorizer.with_input`.
     """
 
-    target: str = "ab"
-    size: int = 256
     widths: tuple[int, int, int] = (32, 64, 128)
     loss: str = "mse"
-    encoder: str = SCRATCH
     input_skip: bool = False
 
 
@@ -64,7 +56,7 @@ class SmallEncoder(nn.Module):
         )
 
     def forward(self, L: Tensor, maps: Maps = None) -> Tensor:
-        """(N, 1, H, W) to (N, widths[2], H/16, W/16); ``maps`` of the encoder where known."""
+        """(N, 1, H, W) to (N, widths[2], H/16, W/16); ``maps`` of the encoder if known."""
         seen = encode(self.encoder, L) if maps is None else maps
         x = self.blocks[0](self.stem(L))
         x = self.blocks[2](self.fusion(self.blocks[1](x), 8, seen))
@@ -73,7 +65,7 @@ class SmallEncoder(nn.Module):
 
 
 class ResNet(Regressor):
-    """L (N, 1, H, W) in [0, 100] to chroma (N, 2, H/4, W/4) or a picture (N, 3, H, W)."""
+    """L (N, 1, H, W) in [0, 100] to *ab* (N, 2, H/4, W/4) or an image (N, 3, H, W)."""
 
     def __init__(self, config: ResNetConfig = ResNetConfig()) -> None:
         super().__init__(config)

@@ -1,4 +1,4 @@
-"""UNet: an encoder, a decoder, and skips that carry detail across.
+"""UNet: an encoder, a decoder, and skip connections that carry detail between them.
 
 Source: Ronneberger et al. 2015, "U-Net: convolutional networks for biomedical image
 segmentation", figure 1; here with residual blocks, bilinear upsampling, and attention at the
@@ -7,7 +7,8 @@ coarsest maps. Built piece by piece in notebook 05.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,49 +21,50 @@ from colorlab.layers import (
     SelfAttention,
     Upsample,
 )
-from colorlab.models.base import Regressor
-from colorlab.models.encoders import SCRATCH, Maps, encode, fusion
+from colorlab.models.base import Regressor, Settings
+from colorlab.models.encoders import Maps, encode, fusion
 
 
 @dataclass(frozen=True)
-class UNetConfig:
-    """Settings of :class:`UNet`; each default carries its reason.
+class UNetSettings(Settings):
+    """Settings of a UNet, and of every model with a UNet inside.
 
     Attributes:
-        target: "ab" keeps the input's lightness; "rgb" predicts the whole picture.
-        size: side of the training pictures; other sizes are brought to about this area.
-        fold: pixels a side that become one place of the finest map, 4 or 8. The released weights
-            have 4; pictures of 256x256 with 8 cost what those of 128x128 cost with 4. The answer
-            has a quarter of the size either way.
+        fold: side in pixels of the square that becomes one position of the finest map, 4 or 8. An
+            image of 256x256 with a fold of 8 costs what one of 128x128 costs with 4. The *ab*
+            prediction has a quarter of the image's size either way.
         widths: channels of the finest map and of each map half as large, at 1/4, 1/8, 1/16 and
-            1/32 of the picture with a fold of 4. The finest maps are
-            narrow: half of the arithmetic is there, and most of the parameters are not.
-        attention: self-attention at 1/16 and 1/32, for context that spans the picture.
-        dropout: share of the coarsest features, and of the pretrained encoder's, dropped while
-            training; 3,600 photographs are few. Nothing is dropped at test time.
-        loss: of the lesson, "mse"; "l1" and "huber" are the alternatives it explores.
-        perceptual: weight of :func:`colorlab.models.encoders.perceptual_distance` beside the loss;
-            0 to do without.
-        encoder: frozen and pretrained, whose maps are added to the UNet's own; see
-            :mod:`colorlab.models.encoders`. The lesson's UNet does without.
-        input_skip: add the gray picture to an RGB prediction, see
-            :meth:`colorlab.models.base.Colorizer.with_input`.
+            1/32 of the image with a fold of 4. The finest maps are narrow, because they take half
+            of the arithmetic and hold few of the parameters.
+        attention: self-attention at 1/16 and 1/32, for context that spans the image.
+        dropout: share of the coarsest features, and of the pretrained encoder's, dropped during
+            training, because 3,600 photographs are few. Nothing is dropped at test time.
     """
 
-    target: str = "ab"
-    size: int = 256
     fold: int = 4
     widths: tuple[int, int, int, int] = (32, 64, 96, 128)
     attention: bool = True
     dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class UNetConfig(UNetSettings):
+    """Settings of :class:`UNet`, in addition to :class:`UNetSettings`.
+
+    Attributes:
+        loss: "mse" as in the lesson; "l1" and "huber" are the alternatives that it compares.
+        perceptual: weight of :func:`colorlab.models.encoders.perceptual_distance` in the loss,
+            0 to omit it.
+        input_skip: see :meth:`colorlab.models.base.Colorizer.with_input`.
+    """
+
     loss: str = "mse"
     perceptual: float = 0.0
-    encoder: str = SCRATCH
     input_skip: bool = False
 
 
 class UNet(Regressor):
-    """L (N, 1, H, W) in [0, 100] to chroma (N, 2, H/4, W/4) or a picture (N, 3, H, W)."""
+    """L (N, 1, H, W) in [0, 100] to *ab* (N, 2, H/4, W/4) or an image (N, 3, H, W)."""
 
     def __init__(self, config: UNetConfig = UNetConfig()) -> None:
         super().__init__(config)
@@ -91,7 +93,7 @@ class UNet(Regressor):
     def encode(self, L: Tensor, maps: Maps = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The encoder: maps at 1/4, 1/8, 1/16 and 1/32 of L's size (with a fold of 4).
 
-        ``maps`` are those of the pretrained encoder, where they are known already.
+        ``maps`` are the pretrained encoder's for L, if they are known already.
         """
         fold, fuse = self.config.fold, self.fusion
         seen = encode(self.config.encoder, L) if maps is None else maps
@@ -104,7 +106,7 @@ class UNet(Regressor):
     def climb(
         self, x0: Tensor, x1: Tensor, x2: Tensor, x3: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The way up, from the maps of :meth:`encode`: maps at 1/4, 1/8 and 1/16."""
+        """The decoder, from the maps of :meth:`encode`: maps at 1/4, 1/8 and 1/16."""
         x = self.bottom(self.drop(x3))
         y2 = self.merge2(torch.cat((self.up2(x), x2), dim=1))  # (N, w2, H/16, W/16)
         y1 = self.merge1(torch.cat((self.up1(y2), x1), dim=1))  # (N, w1, H/8, W/8)
@@ -112,9 +114,16 @@ class UNet(Regressor):
         return y0, y1, y2
 
     def decode(self, x0: Tensor, x1: Tensor, x2: Tensor, x3: Tensor) -> Tensor:
-        """From the maps of :meth:`encode` to the head's answer."""
+        """The prediction from the maps of :meth:`encode`."""
         return self.head(self.climb(x0, x1, x2, x3)[0])
 
     def forward(self, L: Tensor, maps: Maps = None) -> Tensor:
         """See the class; H and W are multiples of 8 times the fold. ``maps`` as :meth:`encode`."""
         return self.with_input(self.decode(*self.encode(L, maps)), L)
+
+
+def inner_unet(config: UNetSettings, **changes: Any) -> UNet:
+    """The UNet inside another model: with the settings that both have, except for ``changes``."""
+    known = {field.name for field in fields(UNetConfig)}
+    shared = {f.name: getattr(config, f.name) for f in fields(config) if f.name in known}
+    return UNet(UNetConfig(**shared | changes))

@@ -1,9 +1,10 @@
-"""UNetVAE: a UNet whose decoder also hears a latent, at several scales.
+"""UNetVAE: a UNet whose decoder also gets a latent, at several scales.
 
 Sources: Kohl et al. 2018, "A probabilistic U-Net for segmentation of ambiguous images" (a
 conditional prior beside a UNet); Kohl et al. 2019, "A hierarchical probabilistic U-Net" (latents
 at several scales); Jang et al. 2017, "Categorical reparameterization with Gumbel-softmax"
-(choices as latents). Built in notebook 07, which also shows how skips let a decoder ignore z.
+(categorical latents). Built in notebook 07, which also shows how skip connections let a decoder
+ignore z.
 """
 
 from __future__ import annotations
@@ -18,78 +19,59 @@ from torch import Tensor, nn
 from colorlab.choices import CategoricalField
 from colorlab.latents import DiagonalGaussian
 from colorlab.layers import ConvBlock
-from colorlab.models.encoders import SCRATCH, Maps
-from colorlab.models.latent import (
+from colorlab.models.encoders import Maps
+from colorlab.models.unet import UNetSettings, inner_unet
+from colorlab.models.vae import (
     POSTERIOR_WIDTH,
     ChromaEncoder,
     Distributions,
     LatentColorizer,
     Latents,
+    LatentSettings,
     posterior_conv,
     spatial_mean,
     zero_conv,
 )
-from colorlab.models.unet import UNet, UNetConfig
 
-HUE_GAIN = 5.0  # logits a hue is ahead by, at a chroma of 50: 1.5 before the next of eight hues
+HUE_GAIN = 5.0  # lead of a hue's logit at a chroma of 50: 1.5 above the next of eight hues
 
 
 @dataclass(frozen=True)
-class UNetVAEConfig:
-    """Settings of :class:`UNetVAE`; each default carries its reason.
+class UNetVAEConfig(LatentSettings, UNetSettings):
+    """Settings of :class:`UNetVAE`, in addition to :class:`LatentSettings` and the UNet's.
+
+    In the reference recipe the vector takes the place of the coarsest map, beside the skip
+    connections. ``beta`` of 1 gives the bound for positions that are sampled independently.
 
     Attributes:
-        target: "ab" keeps the input's lightness; "rgb" predicts the whole picture.
-        size: side of the training pictures; other sizes are brought to about this area.
-        fold, widths, attention, dropout: of the UNet inside, see :class:`UNetConfig`.
-        recipe: "conditional", or "reference": one vector with prior N(0, I) in place of the
-            coarsest map, beside skips, trained on averaged MSE + 0.001 KL.
-        latents: numbers of the vector, a Gaussian; variables of the coarsest map and of the
-            map at 1/8 of the picture, which are choices; 0 to do without a map. With Gaussians
-            in the maps, half of the draws of a scene's things lay between two colours of their
-            palette. On photographs the vector alone does better: see notebook 07.
-        choices: of each variable; as hues they start 45 degrees apart, and three colours of a
-            palette seldom share one.
-        reach: how far the places of the map at 1/8 choose alike, in places: those of one thing
-            have one colour, see :class:`colorlab.choices.CategoricalField`.
-        sigma: standard deviation of the colours about the decoder's answer, CIE units: what a
-            colour is worth in nats. At 30 the small and pale things (sails, cars, apples) of
-            scenes fell silent. It may be small, unlike a VAE's: a choice says no more than
-            log 8 nats a place, whatever sigma is. On photographs, with the vector alone, 30.
-        beta: weight of the KL divergence; 1 is the bound, for places that choose one by one.
-        warm_up: steps in which beta rises from zero, by the cube. Without it, and without a
-            posterior that starts as hues, nearly all is silent after 50 steps: see notebook 07.
-        free_bits: nats of each channel that cost nothing, so that none falls silent for good.
-        encoder: of the UNet inside.
-        input_skip: add the gray picture to an RGB prediction, see
-            :meth:`colorlab.models.base.Colorizer.with_input`.
+        latents: size of the vector, a Gaussian; number of categorical variables of the coarsest
+            map and of the map at 1/8 of the image, 0 for no map. With Gaussians in the maps, half
+            of the samples of an object in a scene lay between two colours of its palette. On
+            photographs the vector alone does better: see notebook 07.
+        choices: categories of each variable; as hues they start 45 degrees apart, and three
+            colours of a palette rarely share one.
+        reach: correlation length of the map at 1/8, in positions, since one object has one
+            colour; see :class:`colorlab.choices.CategoricalField`.
+        sigma: standard deviation of the colours about the decoder's prediction, CIE units; it sets
+            how many nats a colour is worth. At 30 the latent ignored the small and pale objects
+            (sails, cars, apples) of scenes. It may be smaller than a VAE's: a variable holds log 8
+            nats a position at most, whatever sigma is. On photographs, with the vector alone, 30.
+        free_bits: nats of each channel that are not penalized, so that no channel collapses.
     """
 
-    target: str = "ab"
-    size: int = 256
-    fold: int = 4
-    widths: tuple[int, int, int, int] = (32, 64, 96, 128)
-    attention: bool = True
-    dropout: float = 0.0
-    recipe: str = "conditional"
     latents: tuple[int, int, int] = (8, 1, 2)
     choices: int = 8
     reach: float = 12.0
     sigma: float = 6.0
-    beta: float = 1.0
-    warm_up: int = 300
     free_bits: float = 0.1
-    encoder: str = SCRATCH
-    input_skip: bool = False
 
 
 class UNetVAE(LatentColorizer):
-    """L (N, 1, H, W) in [0, 100] to chroma (N, 2, H/4, W/4) or a picture (N, 3, H, W)."""
+    """L (N, 1, H, W) in [0, 100] to *ab* (N, 2, H/4, W/4) or an image (N, 3, H, W)."""
 
     def __init__(self, config: UNetVAEConfig = UNetVAEConfig()) -> None:
         super().__init__(config)
-        shared = ("target", "size", "fold", "widths", "attention", "dropout", "encoder")
-        self.unet = UNet(UNetConfig(**{name: getattr(config, name) for name in shared}))
+        self.unet = inner_unet(config)
         self.multiple = self.unet.multiple
         w0, w1, w2, w3 = config.widths
         whole = config.latents[0]
@@ -123,20 +105,18 @@ class UNetVAE(LatentColorizer):
         return self.unet.head
 
     def look(self, L: Tensor, maps: Maps = None) -> tuple[Tensor, ...]:
-        """The UNet's four maps, see :meth:`UNet.encode`."""
+        """The UNet's four maps, see :meth:`colorlab.models.unet.UNet.encode`."""
         return self.unet.encode(L, maps)
 
-    def prior(self, seen: tuple[Tensor, ...]) -> Distributions:
-        """p(z | L): a vector "whole" and, in the conditional recipe, maps "coarse", "fine"."""
+    def conditional_prior(self, seen: tuple[Tensor, ...]) -> Distributions:
+        """p(z | L): a vector "whole" and, where the settings have them, maps "coarse", "fine"."""
         _, x1, _, x3 = seen
-        if not self.learns_prior:
-            return {"whole": DiagonalGaussian.standard_like(self.given_gray(seen)["whole"])}
         return self._latents("prior", spatial_mean(x3), x3, x1)
 
-    def posterior(self, seen: tuple[Tensor, ...], L: Tensor, ab: Tensor) -> Distributions:
-        """q(z | L, ab); the reference recipe does not look at ab."""
-        if not self.learns_prior:
-            return self.given_gray(seen)
+    def conditional_posterior(
+        self, seen: tuple[Tensor, ...], L: Tensor, ab: Tensor
+    ) -> Distributions:
+        """q(z | L, ab), with the names of :meth:`conditional_prior`."""
         _, x1, _, x3 = seen
         fine = self.chroma_fine(L, ab)
         coarse = torch.cat((self.chroma_coarse(fine), F.avg_pool2d(fine[:, -2:], 4)), dim=1)
@@ -157,14 +137,12 @@ class UNetVAE(LatentColorizer):
                 latents[name] = CategoricalField(logits, config.choices, reach)
         return latents
 
-    def given_gray(self, seen: tuple[Tensor, ...]) -> Distributions:
-        """See the base; the reference recipe's encoder sees gray alone."""
-        if self.learns_prior:
-            return self.prior(seen)
-        return {"whole": DiagonalGaussian.of(self.encode_whole(spatial_mean(seen[3])))}
+    def reference_posterior(self, seen: tuple[Tensor, ...]) -> DiagonalGaussian:
+        """q(z | L), a vector."""
+        return DiagonalGaussian.of(self.encode_whole(spatial_mean(seen[3])))
 
     def decode(self, seen: tuple[Tensor, ...], z: Latents) -> Tensor:
-        """The UNet's way up, with the latents added to its maps."""
+        """The UNet's decoder, with the latents added to the encoder's maps."""
         x0, x1, x2, x3 = seen
         if not self.learns_prior:
             return self.unet.decode(x0, x1, x2, self.inject3(z["whole"]).expand_as(x3))
@@ -185,10 +163,10 @@ class UNetVAE(LatentColorizer):
 
 
 def hue_conv(features: int, channels: int, choices: int) -> nn.Conv2d:
-    """The 1x1 convolution to a posterior's logits, from features and two channels of mean chroma.
+    """The 1x1 convolution to a posterior's logits, from features and two channels of mean *ab*.
 
-    The choices of the first variable start as hues, round the circle: what is chosen then says
-    something before any training, and the decoder finds out at once that listening pays.
+    The categories of the first variable start as hues around the colour circle: they are
+    informative before any training, so the decoder learns to use them from the first step.
     """
     conv = nn.Conv2d(features + 2, channels, 1)
     angle = torch.arange(choices) * (2 * math.pi / choices)

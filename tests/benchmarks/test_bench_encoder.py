@@ -11,8 +11,8 @@ import torch
 from colorlab.costs import milliseconds
 from colorlab.data.pictures import Pictures
 from colorlab.models import build
-from colorlab.models.encoder_maps import EncoderMaps
-from colorlab.trainer import TrainConfig, Trainer
+from colorlab.training import TrainConfig, Trainer
+from colorlab.training.encoder_maps import EncoderMaps
 
 
 def test_one_picture_beside_the_unet_without_an_encoder(benchmark):

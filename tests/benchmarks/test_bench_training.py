@@ -27,7 +27,7 @@ from colorlab.data.pictures import Pictures
 from colorlab.layers import count_parameters
 from colorlab.metrics import Evaluation, evaluate
 from colorlab.models import build
-from colorlab.trainer import TrainConfig, Trainer, fastest_precision
+from colorlab.training.loop import TrainConfig, Trainer, fastest_precision
 
 SIZE, BATCH, THEIR_BATCH = 256, 32, 8
 METRICS = ("ssim", "de76", "de00", "psnr")

@@ -14,7 +14,7 @@ from colorlab.__main__ import main
 from colorlab.commands import train, train_all
 from colorlab.metrics import perceptual
 from colorlab.models import MODELS
-from colorlab.recipes import RECIPES, choose
+from colorlab.training.recipes import RECIPES, choose
 
 
 def arguments(*words: str) -> argparse.Namespace:

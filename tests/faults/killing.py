@@ -20,8 +20,9 @@ from pathlib import Path
 import torch
 
 import colorlab.commands.train  # noqa: F401 - before the fork, so that runs start at once
-from colorlab import averaging, cards, files, runs, trainer, training
+from colorlab import cards, files
 from colorlab.__main__ import main
+from colorlab.training import loop, runs
 
 LAST = 16  # events at the end of a run, while the weights and the card are written
 
@@ -53,10 +54,10 @@ class Events:
         setattr(owner, name, watched)
 
     def watch(self) -> None:
-        self.around(trainer.Trainer, "advance")
+        self.around(loop.Trainer, "advance")
         self.around(torch.optim.AdamW, "step")
-        self.around(averaging.Average, "update")
-        self.around(training, "validate")
+        self.around(loop.Average, "update")
+        self.around(loop, "validate")
         for name in ("fsync", "replace", "mkdir"):
             self.around(os, name)
         files.open = self.open_in_halves

@@ -15,9 +15,8 @@ from safetensors.torch import load_file
 from tiny import FEW, SAVING, command, same, small_gan, small_unet
 
 from colorlab.__main__ import main
-from colorlab.runs import read_state
-from colorlab.trainer import Trainer
-from colorlab.training import fit
+from colorlab.training import Trainer, fit
+from colorlab.training.runs import read_state
 
 # ---- numbers that are none
 

@@ -17,12 +17,11 @@ from pathlib import Path
 import pytest
 from tiny import FEW, SAVING, TINY, command, options, small_unet
 
-from colorlab import files, runs
+from colorlab import files
 from colorlab.__main__ import main
 from colorlab.models import MODELS
-from colorlab.runs import read_state
-from colorlab.trainer import Trainer
-from colorlab.training import fit
+from colorlab.training import Trainer, fit, runs
+from colorlab.training.runs import read_state
 
 KILLS = 50  # over all models
 SEED = 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from colorlab.models import build
-from colorlab.trainer import TrainConfig
+from colorlab.training import TrainConfig
 
 TINY = {
     "resnet": ["widths=[8,16,16]"],

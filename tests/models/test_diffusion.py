@@ -81,18 +81,6 @@ def test_draws_have_the_answer_s_shape(target, formulation):
     assert model.sample(L[..., :50, :37], 2).shape == (2, 2, 3, 50, 37)
 
 
-@every_formulation
-def test_same_seed_same_picture(formulation):
-    model, L = stirred(steps=3, **formulation), picture().L
-    one, two, other = (model.sample(L, 2, seeded(seed)) for seed in (0, 0, 1))
-    assert torch.equal(one, two)
-    assert (one - other).abs().max() > 1e-3
-    assert (one[0] - one[1]).abs().max() > 1e-3
-    # A draw knows neither how many follow nor how many are made together.
-    alone = model.sample(L, 1, seeded())
-    torch.testing.assert_close(alone[0], one[0], atol=1e-4, rtol=0)
-
-
 def test_the_single_answer_is_a_draw_and_always_the_same():
     model, L = stirred(steps=3), picture().L
     one = model.colorize(L)

@@ -166,6 +166,16 @@ def test_the_perceptual_distance_is_a_distance_with_a_gradient():
     assert not any(p.grad is not None for p in encoders.load("imagenet").parameters())
 
 
+def test_an_encoder_that_a_colorization_loads_first_also_serves_training():
+    encoders.load.cache_clear()
+    with torch.inference_mode():
+        encoders.encode("imagenet", L)
+    ab = torch.zeros(2, 2, 16, 24, requires_grad=True)
+    encoders.perceptual_distance(L, ab, ab.detach() + 20).backward()
+    assert ab.grad.abs().max() > 0
+    assert encoders.load.cache_info().currsize == 1, "one copy a process"
+
+
 def test_a_perceptual_weight_is_a_term_of_the_unets_loss():
     torch.manual_seed(0)
     model = build("unet", size=64, perceptual=0.3, loss="huber")

@@ -7,13 +7,17 @@ import dataclasses
 import pytest
 import torch
 
+from colorlab import checkpoints
 from colorlab.color import join, lightness
 from colorlab.data.loaders import Batch, batch_from_rgb
 from colorlab.layers import ChromaHead, PictureHead, count_parameters
 from colorlab.models import MODELS, build, name_of
 from colorlab.models.base import TARGETS
 from colorlab.models.classifier import BinHead
+from colorlab.models.unet import UNet
+from colorlab.models.vae import RECIPES
 
+WIDTHS = (8, 16, 16, 16)
 every_model = pytest.mark.parametrize("name", list(MODELS))
 every_target = pytest.mark.parametrize("target", TARGETS)
 every_model_and_target = pytest.mark.parametrize(
@@ -94,6 +98,49 @@ def test_samples_of_a_deterministic_model_are_one_answer(name):
     drawn = model.sample(L, 3)
     assert drawn.shape == (3, 2, 3, 64, 64)
     assert all(torch.equal(one, model.colorize(L)) for one in drawn)
+
+
+# Every model that samples, in each way that it can.
+sampling_models = pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        *[(name, {"recipe": recipe}) for name in ("vae", "unet_vae") for recipe in RECIPES],
+        *[(name, {"noise": 4}) for name in ("gan", "unet_gan")],
+        *[(name, {"dropout": 0.5, "dropout_at_test": True}) for name in ("gan", "unet_gan")],
+        ("diffusion", {"steps": 3}),
+        ("diffusion", {"steps": 3, "predicts": "v"}),
+        ("diffusion", {"steps": 3, "formulation": "ddpm", "predicts": "v", "sampler": "ddim"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "-".join(map(str, value.values())),
+)
+
+
+@sampling_models
+def test_samples_follow_their_seed_and_the_single_answer_has_none(name, settings):
+    model, L = stir(build(name, size=64, **settings)).eval(), picture().L
+    assert not model.deterministic
+
+    def drawn(n: int, seed: int) -> torch.Tensor:
+        return model.sample(L, n, torch.Generator().manual_seed(seed))
+
+    first = drawn(2, 0)
+    assert first.shape == (2, 2, 3, 64, 64)
+    assert torch.equal(first, drawn(2, 0))
+    assert (first - drawn(2, 1)).abs().max() > 1e-3
+    assert (first[0] - first[1]).abs().max() > 1e-3
+    # A sample does not depend on how many follow, nor on how many are made together.
+    torch.testing.assert_close(drawn(1, 0)[0], first[0], atol=1e-4, rtol=0)
+    assert torch.equal(model.colorize(L), model.colorize(L))
+
+
+@sampling_models
+def test_released_weights_draw_the_same_samples(name, settings, tmp_path):
+    model = stir(build(name, size=64, **settings)).eval().half().float()
+    back = checkpoints.load(str(checkpoints.save(model, "scenes", {}, tmp_path)))
+    L = picture().L
+    one, two = (m.sample(L, 2, torch.Generator().manual_seed(3)) for m in (model, back))
+    assert (one - two).abs().max() < 1e-4
+    assert back.config == model.config
 
 
 @every_model_and_target
@@ -204,3 +251,45 @@ def test_saturation_turns_the_colours_up_and_down():
     for factor in (0.0, 0.5, 2.0):
         model.saturation = factor
         assert torch.equal(model.colorize(L), join(L, factor * ab))
+
+
+def test_the_same_model_takes_everything():
+    begun, model = (
+        stir(build("unet", size=64, widths=WIDTHS)),
+        build("unet", size=64, widths=WIDTHS),
+    )
+    model.start_from(begun)
+    L = 100 * torch.rand(1, 1, 64, 64)
+    assert torch.equal(model.colorize(L), begun.colorize(L))
+
+
+def test_a_model_with_a_unet_inside_puts_the_weights_there():
+    class Around(UNet):
+        def __init__(self, config):
+            super().__init__(config)
+            self.inner = UNet(config)
+
+    begun = stir(build("unet", size=64, widths=WIDTHS))
+    model = Around(begun.config)
+    stem = model.stem.block[0].weight.clone()
+    model.start_from(begun)
+    L = 100 * torch.rand(1, 1, 64, 64)
+    assert torch.equal(model.inner.colorize(L), begun.colorize(L))
+    assert torch.equal(model.stem.block[0].weight, stem), "the rest stays as it was"
+
+
+def test_parts_of_the_same_name_and_shape_are_taken_whole_or_not_at_all():
+    begun = stir(build("unet", size=64, widths=WIDTHS))
+    model = build("unet", size=64, widths=(8, 16, 16, 24))
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    model.start_from(begun)
+    assert torch.equal(model.down1.norm.weight, begun.down1.norm.weight)
+    changed = {k for k, v in model.state_dict().items() if not torch.equal(v, before[k])}
+    # down3 differs in width: none of it, although some of its tensors would fit.
+    assert not any(k.startswith(("down3", "bottom", "up2")) for k in changed)
+    assert any(k.startswith("merge1") for k in changed)
+
+
+def test_what_shares_nothing_is_refused():
+    with pytest.raises(ValueError, match="UNet cannot start from ResNet: no part is shared"):
+        build("unet", size=64, widths=WIDTHS).start_from(build("resnet", size=64))

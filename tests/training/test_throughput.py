@@ -10,8 +10,8 @@ from torch import nn
 
 from colorlab.__main__ import main
 from colorlab.models.base import Regressor
-from colorlab.throughput import Throughput, peak_tflops, step_flops
-from colorlab.trainer import TrainConfig
+from colorlab.training import TrainConfig
+from colorlab.training.throughput import Throughput, peak_tflops, step_flops
 
 CONFIG = TrainConfig(steps=6, batch_size=4, device="cpu", augment="none")
 

@@ -13,8 +13,8 @@ from colorlab.data.loaders import TrainingBatches
 from colorlab.data.pictures import Pictures
 from colorlab.files import locked, write_whole
 from colorlab.models import build, encoders
-from colorlab.models.encoder_maps import EncoderMaps
-from colorlab.trainer import TrainConfig, Trainer
+from colorlab.training import TrainConfig, Trainer
+from colorlab.training.encoder_maps import EncoderMaps
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_full_disk_is_left_alone(maps, pictures, tmp_path, monkeypatch):
     part = EncoderMaps(pictures.subset([0]), "imagenet", tmp_path)
     assert part.affordable()
     assert not part.complete
-    monkeypatch.setattr("colorlab.models.encoder_maps.SHARE", 0.0)
+    monkeypatch.setattr("colorlab.training.encoder_maps.SHARE", 0.0)
     assert not part.affordable()
 
 

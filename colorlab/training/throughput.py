@@ -1,8 +1,8 @@
-"""How much of a GPU a training run uses: arithmetic counted, not estimated, against the peak.
+"""How much of a GPU a training run uses: counted arithmetic relative to the GPU's peak.
 
-The share is that of Chowdhery et al. 2022, "PaLM", appendix B (model FLOPs utilization): what the
-step must compute, over what the GPU could have computed in that time. Data, normalization and
-optimizer take time and count for nothing.
+The share is the model FLOPs utilization of Chowdhery et al. 2022, "PaLM", appendix B: the
+arithmetic that a step needs, over the arithmetic that the GPU could do in that time. Data loading,
+normalization and the optimizer take time but are not counted.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from colorlab import parallel
 from colorlab.data.pictures import Pictures
 from colorlab.models.base import Colorizer
-from colorlab.trainer import Precision, TrainConfig, Trainer
+from colorlab.training.loop import Precision, TrainConfig, Trainer
 
-# TFLOP/s in bfloat16 without sparsity, from NVIDIA's data sheets. The first name found counts.
+# TFLOP/s in bfloat16 without sparsity, from NVIDIA's data sheets. The first matching name counts.
 PEAKS = {
     "H200": 989.0,
     "H100 PCIe": 756.0,
@@ -32,7 +32,7 @@ PEAKS = {
 
 
 def peak_tflops(name: str) -> float | None:
-    """The bfloat16 peak of a GPU by its name, TFLOP/s; None for one that is not listed."""
+    """The bfloat16 peak of a GPU by its name, TFLOP/s; None if it is not listed."""
     found = (peak for known, peak in PEAKS.items() if re.search(rf"\b{known}\b", name))
     return next(found, None)
 
@@ -58,12 +58,12 @@ def step_flops(
 
 @dataclass(frozen=True)
 class Throughput:
-    """What a run reached, over its whole time, validation included.
+    """The speed of a run over its whole time, validation included.
 
     Attributes:
-        pictures: a second, all processes together.
-        tflops: a second, counted, all processes together.
-        share: of the peak of all processes, or None where no peak is known.
+        pictures: images per second of all processes together.
+        tflops: counted TFLOP/s of all processes together.
+        share: of the peak of all processes, or None if the peak is not known.
     """
 
     pictures: float

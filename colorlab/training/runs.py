@@ -1,4 +1,4 @@
-"""What a training run leaves behind: its history, and a folder from which it can go on."""
+"""What a training run leaves behind: its history, and a folder from which it can be resumed."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ LOCK_FILE = "in-use"
 
 @dataclass
 class History:
-    """What happened: one row a validation, and the sums of the row still open.
+    """What happened: one row for each validation, and the sums of the row that is still open.
 
     Attributes:
         rows: dicts with ``step``, the mean of each loss term since the last row, and ``score``
-            where there were validation pictures.
+            if there were validation images.
         best_score: lowest validation score, CIE units.
-        best_step: the step it was reached at.
+        best_step: the step at which it was reached.
         precision: "float32" or "bfloat16", as chosen at the start.
-        seconds: time spent, over all the stretches of a resumed run.
+        seconds: training time, over all parts of a resumed run.
     """
 
     rows: list[dict[str, float]] = field(default_factory=list)
@@ -54,7 +54,7 @@ class History:
         return {k: float(v) / self.open_count for k, v in self.open_sums.items()}
 
     def close_row(self, step: int, score: float | None) -> bool:
-        """End the open row; says whether ``score`` is the best so far."""
+        """End the open row; returns whether ``score`` is the best so far."""
         row = {"step": step, **self.mean_terms()}
         if score is not None:
             row["score"] = score
@@ -71,17 +71,17 @@ class History:
         return [row["step"] for row in rows], [row[name] for row in rows]
 
     def state(self) -> dict:
-        """Plain values, to be saved; later steps do not change them."""
+        """Plain values to be saved, which later steps do not change."""
         return {**vars(self), "rows": list(self.rows), "open_sums": dict(self.open_sums)}
 
     @classmethod
     def from_state(cls, state: dict) -> History:
-        """Back from :meth:`state`, which stays as it is."""
+        """The inverse of :meth:`state`, whose value it leaves unchanged."""
         return cls(**{**state, "rows": list(state["rows"]), "open_sums": dict(state["open_sums"])})
 
 
 class RunFolder:
-    """A folder with the state of a run, replaced whole or not at all, for one trainer at a time."""
+    """A folder with the state of a run, replaced whole or not at all, for one process at a time."""
 
     def __init__(self, path: Path, identity: dict) -> None:
         self.path = path
@@ -89,10 +89,10 @@ class RunFolder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep other trainers out while the body runs; the folder is made if absent.
+        """Lock the folder while the body runs; it is made if absent.
 
         Raises:
-            BlockingIOError: a trainer is at work there; the message names its process.
+            BlockingIOError: another process trains there; the message names it.
             OSError: the folder cannot be made or written.
         """
         make_folder(self.path)
@@ -104,8 +104,7 @@ class RunFolder:
 
         Raises:
             FileExistsError: there is a run and ``resume`` is false.
-            ValueError: the run there was started with other settings, or its state cannot be
-                read.
+            ValueError: that run has other settings, or its state cannot be read.
         """
         if not (self.path / STATE_FILE).exists():
             return None
@@ -122,7 +121,7 @@ class RunFolder:
         return state
 
     def save(self, state: dict) -> None:
-        """Write ``state`` beside the old one, then put it in its place in one move.
+        """Write ``state`` beside the old one, then replace the old one in one move.
 
         Raises:
             OSError: the disk is full or not writable; the old state is kept.
@@ -132,9 +131,9 @@ class RunFolder:
         write_whole(self.path / STATE_FILE, stream.getvalue())
 
     def keep_batch(self, step: int, batch: Batch) -> Path:
-        """Save the batch that broke step ``step``, for :func:`safetensors.torch.load_file`.
+        """Save the batch whose step was not finite, for :func:`safetensors.torch.load_file`.
 
-        Tensors ``L`` and ``ab`` as the step saw them, and ``rgb``, uint8 (N, S, S, 3).
+        Tensors ``L`` and ``ab`` as in step ``step``, and ``rgb``, uint8 (N, S, S, 3).
         """
         tensors = {"L": batch.L, "ab": batch.ab, "rgb": torch.from_numpy(to_uint8(batch.rgb))}
         file = self.path / f"bad-batch-{step}.safetensors"
@@ -143,14 +142,14 @@ class RunFolder:
 
 
 def read_state(folder: Path) -> dict:
-    """The saved state of a run, with its ``identity``: the settings and data it was started with.
+    """The saved state of a run, with its ``identity``: its settings and data.
 
     Raises:
-        ValueError: it is damaged, or no state of a run.
+        ValueError: it is damaged, or not the state of a run.
     """
     file = folder / STATE_FILE
     try:
-        with zipfile.ZipFile(file) as records:  # torch writes checksums, but does not read them
+        with zipfile.ZipFile(file) as records:  # torch writes checksums but does not check them
             if damaged := records.testzip():
                 raise ValueError(f"{damaged} is damaged")
         # weights_only: a state file from elsewhere must not be able to run code.

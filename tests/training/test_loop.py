@@ -10,11 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from colorlab.averaging import Average
 from colorlab.data.pictures import Pictures
 from colorlab.models import Player, build
-from colorlab.trainer import TrainConfig, Trainer, fastest_precision, learning_rate_factor
 from colorlab.training import fit, validate
+from colorlab.training.loop import (
+    Average,
+    TrainConfig,
+    Trainer,
+    fastest_precision,
+    learning_rate_factor,
+)
 
 FEW = TrainConfig(steps=12, batch_size=4, precision="float32", validate_every=5, device="cpu")
 

@@ -1,7 +1,7 @@
 """How each released network of photographs is trained: settings, order and share of the time.
 
-``colorlab train --all`` follows this list. A network that begins with another one comes after it.
-The shares are those of the released weights, roughly.
+``colorlab train --all`` follows this list. A network that starts from another one comes after it.
+The shares are roughly those of the released weights.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ class Recipe:
     Attributes:
         model: as listed in :data:`colorlab.models.MODELS`.
         target: "ab" or "rgb".
-        share: of the whole time, in parts; the parts of a list are added up.
-        start: the row whose weights it begins with, "" for random ones.
+        share: of the whole time, relative to the shares of the other recipes.
+        start: the row whose weights it starts from, "" for random ones.
         options: further options of ``colorlab train``.
-        draws: how its draws stand in the table of results.
+        draws: rows of its samples in the table of results.
     """
 
     model: str
@@ -38,11 +38,11 @@ class Recipe:
         return self.model if self.target == "ab" else f"{self.model}-{self.target}"
 
 
-# As the released weights, see data/README.md: a frozen pretrained encoder, whole pictures.
+# As the released weights, see data/README.md: a frozen pretrained encoder, whole images.
 _PRETRAINED = ("--encoder", "imagenet")
 _UNET = (*_PRETRAINED, "--set", "fold=8")
 _DRAWN = ("sample", "mean8", "best8")
-# The reference course's target, at half the side; the gray picture is added to the prediction.
+# The reference course's target, at half the side; the gray image is added to the prediction.
 _RGB = ("--size", "128", "--set", "input_skip=true")
 RECIPES = (
     Recipe("resnet", share=4, options=(*_PRETRAINED, "--loss", "huber", "--weight-decay", "0.02")),
@@ -91,7 +91,7 @@ RECIPES = (
             *("--weight-decay", "0.05"),
         ),
     ),
-    Recipe("resnet", "rgb", options=_RGB),  # with the reference's squared error
+    Recipe("resnet", "rgb", options=_RGB),  # with the squared error of the reference course
     Recipe("unet", "rgb", options=_RGB),
     Recipe(
         "diffusion",
@@ -122,7 +122,7 @@ def choose(rows: Collection[str] | None = None) -> list[Recipe]:
     """The recipes of these rows, in order; all of them for None.
 
     Raises:
-        ValueError: a row without a recipe; or one that begins with a row that is not asked for.
+        ValueError: a row without a recipe, or one that starts from a row that is not chosen.
     """
     known = [recipe.row for recipe in RECIPES]
     rows = known if rows is None else rows

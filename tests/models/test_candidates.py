@@ -8,9 +8,18 @@ from torch import distributions as D
 
 from colorlab.data.loaders import Batch
 from colorlab.models import build
-from colorlab.models.candidate_flow import CandidateFlow, CandidateFlowConfig, SeenCandidates
-from colorlab.models.candidates import FLOOR, Candidates, Pointers, pointing_error, pool, surprise
-from colorlab.trainer import learning_rate_factor
+from colorlab.models.candidates import (
+    FLOOR,
+    CandidateFlow,
+    CandidateFlowConfig,
+    Candidates,
+    Pointers,
+    SeenCandidates,
+    pointing_error,
+    pool,
+    surprise,
+)
+from colorlab.training.loop import learning_rate_factor
 
 SEEN = (8, 12, 16)
 

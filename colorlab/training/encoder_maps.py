@@ -1,11 +1,11 @@
 """Maps of a frozen encoder for a whole photo set: computed once, kept on disk in half precision.
 
-An encoder that never changes gives the same maps in every epoch, so they are computed once, for
-each picture and its mirror image, and a small network then trains on a CPU as if the encoder cost
-nothing. A file holds the maps of 64 pictures and ends in their SHA-256; it appears whole or not at
-all, so a run that is killed goes on with the next file, and two processes share the work.
+A frozen encoder gives the same maps in every epoch, so they are computed once for each image and
+its mirror image. Training on a CPU then pays for the small network alone. A file holds the maps of
+64 images and ends in their SHA-256. It is written whole or not at all, so a killed run continues
+with the next file, and two processes share the work.
 
-Only whole pictures have maps here: a crop is another picture.
+Only whole images have maps here: a crop has others.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from colorlab.data.cache import cache_dir
 from colorlab.data.lab_cache import quick_lab
 from colorlab.data.pictures import Pictures
 from colorlab.files import locked, write_whole
-from colorlab.models import encoders
+from colorlab.models import Colorizer, encoders
 from colorlab.progress import progress_bar
 
-CHUNK = 64  # pictures a file
+CHUNK = 64  # images in a file
 BATCH = 16  # at a time through the encoder
 SHARE = 0.5  # of the free disk, at most
 _SUM = hashlib.sha256().digest_size
@@ -40,7 +40,7 @@ class EncoderMaps:
     Args:
         pictures: the set; a side is a multiple of 32.
         encoder: its name, see :mod:`colorlab.models.encoders`.
-        folder: where the files lie; the cache of decoded pictures unless told.
+        folder: of the files; the cache of decoded images unless told.
     """
 
     def __init__(self, pictures: Pictures, encoder: str, folder: Path | None = None) -> None:
@@ -60,7 +60,7 @@ class EncoderMaps:
 
     @property
     def bytes(self) -> int:
-        """What all of them take on disk."""
+        """Size of all files on disk."""
         return len(self.pictures) * 2 * self.numbers * 2
 
     @property
@@ -74,7 +74,7 @@ class EncoderMaps:
         return self.bytes <= SHARE * shutil.disk_usage(place).free
 
     def prepare(self, progress: bool = True) -> None:
-        """Compute what is missing; what another process is at work on is left to it."""
+        """Compute what is missing, except for the files that another process computes."""
         missing = self._missing()
         if not missing:
             return
@@ -125,7 +125,7 @@ class EncoderMaps:
         return self.folder / f"{i:06d}.maps"
 
     def _chunk(self, i: int) -> np.ndarray:
-        """(pictures, 2, numbers) float16, checked when it is first opened; made anew if damaged."""
+        """(pictures, 2, numbers) float16, checked when first opened; computed again if damaged."""
         if i not in self._open:
             file = self._file(i)
             count = min(CHUNK, len(self.pictures) - i * CHUNK)
@@ -164,3 +164,22 @@ class EncoderMaps:
                 self._look(L, precision)
                 seconds[precision] = time.perf_counter() - start
         return min(seconds, key=seconds.get)
+
+
+def known_maps(
+    model: Colorizer, pictures: Pictures, device: torch.device, shown: int
+) -> EncoderMaps | None:
+    """The maps of the model's pretrained encoder for a set, computed now if they are missing.
+
+    None if the model has no such encoder, if the disk is too small, if a run that shows ``shown``
+    images would need fewer maps than there are to compute, and on a GPU, which computes them faster
+    than a disk reads them.
+    """
+    encoder = getattr(model.config, "encoder", encoders.SCRATCH)
+    if encoder == encoders.SCRATCH or device.type != "cpu":
+        return None
+    maps = EncoderMaps(pictures, encoder)
+    if not maps.complete and (shown < 2 * len(pictures) or not maps.affordable()):
+        return None
+    maps.prepare()
+    return maps
