@@ -17,6 +17,7 @@ from colorlab.data.scenes import (
     palette_frequencies,
     scene_set,
 )
+from colorlab.figures import filled, painted_colours
 from colorlab.metrics import (
     Evaluation,
     evaluate_known,
@@ -33,7 +34,6 @@ from colorlab.metrics.known_world import (
     painted_things,
 )
 from colorlab.metrics.protocol import KNOWN
-from colorlab.figures import filled, painted_colours
 
 COUNT = 12
 
