@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from colorlab.data import store
+from colorlab.data import cache
 from colorlab.data.pictures import Pictures
 from colorlab.data.scenes.layout import Thing, draw_layout
 from colorlab.data.scenes.rendering import ab_fields, render
@@ -81,7 +81,7 @@ def scene_set(
     """Return n scenes of a split, rendered at the first call and then read from the cache.
 
     The pictures do not depend on the number of processes. The cache is
-    `store.cache_dir() / "scenes"`; its key holds a hash of the renderer's source, so changed
+    `cache.cache_dir() / "scenes"`; its key holds a hash of the renderer's source, so changed
     code renders anew. Scenes that are in a cached set of another length are copied from it. The
     lessons use 3,600 or 9,600 train, 300 val and 512 test scenes at 128.
 
@@ -95,7 +95,7 @@ def scene_set(
         RuntimeError: not cached, in a worker process that still runs its parent's script.
     """
     seeds = split_seeds(n, split)
-    folder = store.cache_dir() / "scenes" / f"{split}-{n}-{size}-{_code_version()}"
+    folder = cache.cache_dir() / "scenes" / f"{split}-{n}-{size}-{_code_version()}"
     scenes = _open(folder, seeds)
     if scenes is not None:
         return scenes
@@ -105,7 +105,7 @@ def scene_set(
     if processes is None:
         processes = min(os.cpu_count() or 1, 8) if n >= _WORTH_PROCESSES else 1
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with store.alone(folder):
+    with cache.alone(folder):
         scenes = _open(folder, seeds)  # after a wait, another process has finished it
         if scenes is None:
             _create(folder, seeds, size, processes)
@@ -141,14 +141,14 @@ def _open(folder: Path, seeds: range) -> SceneSet | None:
         regions = np.load(folder / "regions.npy", mmap_mode="r")
         if folder not in _verified:
             for array, key in ((rgb, "pixels_sha256"), (regions, "regions_sha256")):
-                if store.hash_pixels(array) != card[key]:
+                if cache.hash_pixels(array) != card[key]:
                     raise ValueError(f"{key} differs")
             _verified.add(folder)
     except (OSError, ValueError, KeyError) as error:
         warnings.warn(f"rendering anew: damaged scenes in {folder} ({error})", stacklevel=3)
         return None
     names = tuple(f"scene-{seed:09d}" for seed in seeds)
-    sha256 = store.identity(names, rgb.shape, card["pixels_sha256"])
+    sha256 = cache.identity(names, rgb.shape, card["pixels_sha256"])
     pictures = Pictures(rgb, names, sha256, f"scenes:{folder.name.split('-')[0]}")
     things = tuple(tuple(Thing(*pair) for pair in row) for row in card["things"])
     return SceneSet(pictures, regions, things, tuple(card["hours"]), seeds)
@@ -159,7 +159,7 @@ def _create(folder: Path, seeds: range, size: int, processes: int) -> None:
     for other in folder.parent.glob(f"{folder.name.rsplit('-', 1)[0]}-*"):
         shutil.rmtree(other, ignore_errors=True)  # damaged, or drawn by other code
     for part in folder.parent.glob("part-*"):
-        if time.time() - part.stat().st_mtime > store.STALE_SECONDS:  # left by a killed run
+        if time.time() - part.stat().st_mtime > cache.STALE_SECONDS:  # left by a killed run
             shutil.rmtree(part, ignore_errors=True)
     part = Path(tempfile.mkdtemp(prefix="part-", dir=folder.parent))
     try:
@@ -170,8 +170,8 @@ def _create(folder: Path, seeds: range, size: int, processes: int) -> None:
         _render_all(part, seeds, _copy_known(folder, part, seeds), processes)
         layouts = [draw_layout(seed) for seed in seeds]
         card = {
-            "pixels_sha256": store.hash_pixels(np.load(part / "rgb.npy", mmap_mode="r")),
-            "regions_sha256": store.hash_pixels(np.load(part / "regions.npy", mmap_mode="r")),
+            "pixels_sha256": cache.hash_pixels(np.load(part / "rgb.npy", mmap_mode="r")),
+            "regions_sha256": cache.hash_pixels(np.load(part / "regions.npy", mmap_mode="r")),
             "hours": [layout.hour for layout in layouts],
             "things": [[(t.kind, t.choice) for t in layout.things] for layout in layouts],
         }

@@ -150,7 +150,7 @@ def test_a_failed_rendering_leaves_nothing(cache, monkeypatch):
 
 
 def test_losing_the_race_takes_the_winners_set(cache, monkeypatch):
-    monkeypatch.setattr(sets.store, "alone", nullcontext)  # a disk that knows no locks
+    monkeypatch.setattr(sets.cache, "alone", nullcontext)  # a disk that knows no locks
     render_all, raced = sets._render_all, []
 
     def slow(*args):
