@@ -56,7 +56,7 @@ def _is_known(row: RowName) -> bool:
 
 
 def _is_trained(model: str) -> bool:
-    return model.endswith(".safetensors") or model.split("-")[0] in MODELS
+    return model.endswith(".safetensors") or (":" not in model and model.split("-")[0] in MODELS)
 
 
 def make_rows(

@@ -136,6 +136,7 @@ def test_rows_of_draws_share_one_network_and_say_what_they_are(unet):
         "unet:best0",
         "unet:sample8",
         "unet:worst8",
+        "unet-rgb:worst8",
         "unet:boostx",
         "gray:best8",
         "released:best8",
