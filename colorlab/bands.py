@@ -1,14 +1,15 @@
-"""Large pictures, a band of rows at a time: floats of a whole one would fill the memory.
+"""Large pictures: a band of rows at a time, and lightness shrunk to the size of training.
 
-Colour arithmetic takes some forty times the bytes of an 8-bit picture, if it is done at once. It
-looks at one pixel at a time, so bands give the same answer. A picture of up to ``MOST_PIXELS`` is
-one band.
+Floats of a whole picture would fill the memory. Colour arithmetic takes some forty
+times the bytes of an 8-bit picture, if it is done at once. It looks at one pixel at a time, so
+bands give the same answer. A picture of up to ``MOST_PIXELS`` is one band.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from colorlab.color import from_uint8, lightness
@@ -60,3 +61,29 @@ def enlarged_rows(x: Tensor, height: int, rows: slice) -> Tensor:
     below = (above + 1).clamp_max_(least - 1)
     weight = (at - above).to(x)[:, None]  # (R, 1)
     return torch.lerp(x[..., above.to(x.device), :], x[..., below.to(x.device), :], weight)
+
+
+def resize_to_area(L: Tensor, size: int, multiple: int, least: int = 0) -> Tensor:
+    """Resize, antialiased, to about the area of ``size`` x ``size``; the shape is kept.
+
+    What was learned at one scale means nothing at another: a network that has seen 256x256
+    pictures takes a 4,000 pixel wide sky for a wall.
+
+    Args:
+        L: (N, 1, H, W) in [0, 100].
+        size: side of the training pictures, pixels.
+        multiple: the sides of the answer are multiples of this.
+        least: shortest side of the answer; ``multiple`` unless told.
+
+    Returns:
+        (N, 1, h, w) in [0, 100]; ``L`` itself where it has that size.
+    """
+    height, width = L.shape[-2:]
+    scale = size / (height * width) ** 0.5
+    wanted = [
+        max(least or multiple, round(side * scale / multiple) * multiple)
+        for side in (height, width)
+    ]
+    if wanted == [height, width]:
+        return L
+    return F.interpolate(L, size=wanted, mode="bilinear", antialias=True, align_corners=False)

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, locks between processes, names in messages.
+"""Files written whole or not at all, locks between processes, names in messages, progress bars.
 
 A process can be killed between any two lines. So new bytes go to a file beside the old one and
 replace it in one move, which every operating system makes atomic.
@@ -13,8 +13,12 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 DISK_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 _NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)  # some network disks
@@ -32,6 +36,17 @@ def shown(name: object, most: int = 300) -> str:
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
     )
+
+
+def progress_bar(*args: Any, show: bool = True, **settings: Any) -> tqdm:
+    """A tqdm bar, hidden unless ``show``, or where the environment sets ``TQDM_DISABLE``.
+
+    tqdm's own notebook bar is displayed before it reads that variable.
+    """
+    from tqdm.auto import tqdm  # here, since it asks for Jupyter, and `colorlab --help` is quick
+
+    silenced = os.environ.get("TQDM_DISABLE", "") not in ("", "0")
+    return tqdm(*args, disable=silenced or not show, **settings)
 
 
 def make_folder(folder: Path) -> None:

@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from colorlab.bands import resize_to_area
 from colorlab.checks import check_lightness
 from colorlab.data.lab_cache import STRIDE, quick_lab
-from colorlab.resizing import resize_to_area
 
 if TYPE_CHECKING:
     from colorlab.data.pictures import Pictures

@@ -21,9 +21,8 @@ from colorlab.checkpoints import SAFEST
 from colorlab.color import to_uint8
 from colorlab.data.photos import SUFFIXES, is_picture_name
 from colorlab.data.reading import read_rgb
-from colorlab.files import DISK_FULL, make_folder, shown, write_whole
+from colorlab.files import DISK_FULL, make_folder, progress_bar, shown, write_whole
 from colorlab.models import Colorizer
-from colorlab.progress import progress_bar
 
 VIVID = "vivid"
 # VIVID is the safest network with its ab turned up, by the factor that its card tells, to 85 % of

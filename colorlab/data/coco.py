@@ -40,8 +40,7 @@ import numpy as np
 from PIL import Image
 
 from colorlab.data.reading import UnreadableImageError, in_threads, mean_chroma, read_rgb, square
-from colorlab.files import DISK_FULL, locked, make_folder, part_of, shown, write_whole
-from colorlab.progress import progress_bar
+from colorlab.files import DISK_FULL, locked, make_folder, part_of, progress_bar, shown, write_whole
 
 SIZE = 256
 COUNTS: Mapping[str, int] = {"test": 64, "val": 618, "train": 3600}

@@ -30,8 +30,7 @@ from colorlab.data.reading import (
     read_rgb,
     square,
 )
-from colorlab.files import shown
-from colorlab.progress import progress_bar
+from colorlab.files import progress_bar, shown
 
 SIZE = 256
 

@@ -16,12 +16,12 @@ from torch import Tensor
 
 import colorlab
 from colorlab.color import from_uint8, lightness
+from colorlab.files import progress_bar
 from colorlab.metrics.pairs import check_batch, colorfulness
 from colorlab.metrics.perceptual import missing_lpips
 from colorlab.metrics.protocol import METRICS, choose, round_to_8_bit, versions
 from colorlab.metrics.report import N_RESAMPLES, SEED, Evaluation, bootstrap
 from colorlab.metrics.rows import Row
-from colorlab.progress import progress_bar
 
 if TYPE_CHECKING:
     from colorlab.data.pictures import Pictures

@@ -12,13 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab.bands import bands, enlarged_rows
+from colorlab.bands import bands, enlarged_rows, resize_to_area
 from colorlab.checks import check_lightness
 from colorlab.color import downsample_chroma, join, lab_to_rgb, rgb_to_lab, to_uint8
 from colorlab.data.loaders import Batch
 from colorlab.losses import regression_loss
 from colorlab.models.encoders import SCRATCH, Maps, perceptual_distance
-from colorlab.resizing import resize_to_area
 
 TARGETS = ("ab", "rgb")
 

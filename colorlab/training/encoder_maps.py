@@ -24,9 +24,8 @@ from torch import Tensor
 from colorlab.data.cache import cache_dir
 from colorlab.data.lab_cache import quick_lab
 from colorlab.data.pictures import Pictures
-from colorlab.files import locked, write_whole
+from colorlab.files import locked, progress_bar, write_whole
 from colorlab.models import Colorizer, encoders
-from colorlab.progress import progress_bar
 
 CHUNK = 64  # images in a file
 BATCH = 16  # at a time through the encoder

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from colorlab import parallel
 from colorlab.data.loaders import Augmentation, TrainingBatches, batches_in_order
 from colorlab.data.pictures import Pictures
+from colorlab.files import progress_bar
 from colorlab.models.base import Colorizer
-from colorlab.progress import progress_bar
 from colorlab.training.encoder_maps import EncoderMaps, known_maps
 from colorlab.training.runs import History, RunFolder
 

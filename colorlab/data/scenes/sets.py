@@ -22,7 +22,7 @@ from colorlab.data import cache
 from colorlab.data.pictures import Pictures
 from colorlab.data.scenes.layout import Thing, draw_layout
 from colorlab.data.scenes.rendering import ab_fields, render
-from colorlab.progress import progress_bar
+from colorlab.files import progress_bar
 
 # Seeds of a split start here: splits share no seed as long as none is longer than the gap.
 _FIRST_SEED = {"train": 0, "val": 100_000_000, "test": 200_000_000}
