@@ -110,7 +110,7 @@ def write_text(file: Path, text: str) -> None:
 
 
 @contextmanager
-def locked(file: Path, wait: bool = False) -> Iterator[None]:
+def locked(file: Path, wait: bool = False, remedy: str = "") -> Iterator[None]:
     """Hold the lock `file` while the body runs; the operating system frees it if the process dies.
 
     The file names its holder and is removed at the end. On a disk without locks nothing is held.
@@ -118,6 +118,7 @@ def locked(file: Path, wait: bool = False) -> Iterator[None]:
     Args:
         file: in an existing folder.
         wait: wait until the lock is free, with a warning, instead of raising an error.
+        remedy: what to do where the folder is not writable; to choose another one unless told.
 
     Raises:
         BlockingIOError: another process holds it, or another run in this one; it is named.
@@ -146,7 +147,7 @@ def locked(file: Path, wait: bool = False) -> Iterator[None]:
     except OSError as error:
         lock.release()
         if error.errno not in _NO_LOCKS:
-            raise OSError(_told("write", file, error)) from error
+            raise OSError(_told("write", file, error, remedy)) from error
     try:
         yield
     finally:
@@ -168,10 +169,8 @@ def _holder(file: Path) -> str:
         return "another process"
 
 
-def _told(what: str, path: Path, error: OSError) -> str:
-    remedy = (
-        "free some space; what was saved before is kept"
-        if error.errno in DISK_FULL
-        else "choose a folder that you may write to"
-    )
+def _told(what: str, path: Path, error: OSError, remedy: str = "") -> str:
+    if error.errno in DISK_FULL:
+        remedy = "free some space; what was saved before is kept"
+    remedy = remedy or "choose a folder that you may write to"
     return f"cannot {what} {path} ({error.strerror or error}): {remedy}"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from faults.odd_pictures import pictures
+from odd_pictures import pictures
 from PIL import Image
 
 from colorlab import bands, checkpoints

@@ -1,20 +1,19 @@
-"""Where data lies, and a checksummed cache of decoded images: decode once, then read.
+"""Where data lies, and the checksummed cache of photographs and scenes: make once, then read.
 
-One file holds a set: the pixels first (uint8, N x H x W x C, so that the file maps straight into
-memory), then a JSON footer, its length and a magic word. The footer is last because the checksum
-and the list of skipped files are known only when the last image is written. A set is written
-beside its place and moved there in one step, so a reader sees a whole set or none. Of two
-processes that want the same set, one builds it and the other waits.
+One file holds a set: for each image its pixels and, of a scene, its regions (uint8, so that the
+file maps straight into memory), then a JSON footer, its length and a magic word. The footer is last
+because the checksums and the list of skipped files are known only when the last image is written.
+A set is written beside its place and moved there in one step, so a reader sees a whole set or
+none. Of two processes that want the same set, one builds it and the other waits.
 
-Existing caches depend on the file format and on `identity`: a change makes them invalid.
+Existing caches depend on the file format, and the model cards of released weights name sets by
+`identity`: a change makes both invalid.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import math
 import os
 import shutil
 import site
@@ -22,15 +21,16 @@ import struct
 import sysconfig
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import current_process
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from colorlab.files import locked
+from colorlab.files import DISK_FULL, locked
 
 MAGIC = b"CLABPIX1"
 TAIL = struct.Struct("<Q8s")  # length of the footer, magic word
@@ -79,21 +79,6 @@ def cache_dir() -> Path:
     return folder
 
 
-@contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Let one process at a time build `path`, a file or a folder; the others wait, with a warning.
-
-    Raises:
-        OSError: the cache folder is not writable.
-    """
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(locked(path.with_name(f".{path.name}.lock"), wait=True))
-        except OSError as error:
-            raise OSError(f"{error}, and name it with COLORLAB_CACHE") from error
-        yield
-
-
 class CorruptStoreError(ValueError):
     """The file is not a whole, unaltered set of images."""
 
@@ -107,17 +92,17 @@ class Stored:
     """A set of images as it lies on disk.
 
     Attributes:
-        rgb: (N, H, W, C) uint8, read-only memory map.
+        rgb: (N, S, S, 3) uint8, read-only memory map.
+        regions: (N, S, S) uint8 of scenes, read-only memory map; None of photographs.
         names: one name for each image.
-        sha256: identity of the set, see `identity`.
-        key: what the set was built from; a different key means the source has changed.
+        sha256: identity of the images, see `identity`.
         notes: what the builder wished to keep (JSON).
     """
 
     rgb: np.ndarray
+    regions: np.ndarray | None
     names: tuple[str, ...]
     sha256: str
-    key: str
     notes: dict[str, Any]
 
 
@@ -127,12 +112,12 @@ def identity(names: Sequence[str], shape: Sequence[int], pixels_sha256: str) -> 
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def hash_pixels(rgb: np.ndarray) -> str:
-    """SHA-256 of the pixels in C order, a chunk at a time (about 1 GB/s)."""
+def hash_pixels(images: np.ndarray) -> str:
+    """SHA-256 of N images in C order, a few at a time (about 1 GB/s)."""
     digest = hashlib.sha256()
-    flat = memoryview(np.ascontiguousarray(rgb)).cast("B")
-    for start in range(0, len(flat), CHUNK):
-        digest.update(flat[start : start + CHUNK])
+    step = max(1, CHUNK // images[0].nbytes)
+    for start in range(0, len(images), step):
+        digest.update(np.ascontiguousarray(images[start : start + step]))
     return digest.hexdigest()
 
 
@@ -141,23 +126,69 @@ def fingerprint(rgb: np.ndarray, names: Sequence[str]) -> str:
     return identity(names, rgb.shape, hash_pixels(rgb))
 
 
+def read_or_build(
+    path: Path,
+    key: str,
+    images: Callable[[], Iterable[tuple]],
+    size: int,
+    expected: int,
+    notes: dict[str, Any],
+) -> Stored:
+    """Open the set at `path`; where it is absent, outdated or damaged, `write` it first.
+
+    A damaged set is never used: it is built anew, with a warning. The arguments are those of
+    `write`, but for `images`, a function, which is called only if it is needed.
+    """
+
+    def whole(tell: bool = False) -> Stored | None:
+        try:
+            return read(path, key)
+        except CorruptStoreError as error:
+            if tell:
+                warnings.warn(f"rebuilding a damaged picture cache: {error}", stacklevel=4)
+            return None
+
+    stored = whole(tell=True)
+    if stored is None:
+        # A starting worker runs its parent's script again. If it built a set, or waited for the
+        # one that its parent builds, it would wait for itself. Asked as multiprocessing asks.
+        if getattr(current_process(), "_inheriting", False):
+            raise RuntimeError("a script that builds a cache needs `if __name__ == '__main__':`")
+        remedy = "set COLORLAB_CACHE to a folder that you may write to"
+        with locked(path.with_name(f".{path.name}.lock"), wait=True, remedy=remedy):
+            stored = whole()  # after a wait, another process has built it
+            if stored is None:
+                try:
+                    write(path, key, images(), size, expected, notes)
+                except PermissionError:
+                    # Windows cannot replace a file that another process maps: on a disk without
+                    # locks another process may have been faster.
+                    if whole() is None:
+                        raise
+                stored = whole()
+    if stored is None:
+        raise CorruptStoreError(f"{path}: replaced while it was read; run again")
+    return stored
+
+
 def write(
     path: Path,
     key: str,
-    pictures: Iterable[tuple[str, np.ndarray]],
-    shape: tuple[int, int, int],
+    images: Iterable[tuple],
+    size: int,
     expected: int,
-    notes: Callable[[], dict[str, Any]] = dict,
+    notes: dict[str, Any],
 ) -> None:
     """Write a set of images, whole or not at all.
 
     Args:
         path: where the set is to lie; its folder must exist.
-        key: what the set is built from.
-        pictures: pairs of name and uint8 array; consumed as they are written.
-        shape: of each array, (H, W, C).
+        key: what the set is built from; a different key means that the source has changed.
+        images: for each image its name, its pixels (size, size, 3) and, of a scene, its regions
+            (size, size), uint8; consumed as they are written.
+        size: side of the images, pixels.
         expected: how many images there are at most, for the disk-space check.
-        notes: called after the last image; its result is kept in the footer.
+        notes: kept in the footer; written after the last image, so `images` may fill it.
 
     Raises:
         NoPicturesError: there is no image.
@@ -168,48 +199,68 @@ def write(
         with suppress(FileNotFoundError):  # another process may be faster
             if time.time() - part.stat().st_mtime > STALE_SECONDS:
                 part.unlink()
-
-    def disk_full() -> str:
-        return (
-            f"{path.parent} has {free / 1e6:.0f} MB free and the decoded pictures need "
-            f"{need / 1e6:.0f} MB: free some space or set COLORLAB_CACHE to another disk"
-        )
-
-    need = expected * math.prod(shape)
-    free = shutil.disk_usage(path.parent).free
-    if free < need:
-        raise OSError(disk_full())
+    need = expected * size * size * 3
+    if shutil.disk_usage(path.parent).free < need:
+        raise OSError(_disk_full(path, need))
     part = path.with_name(f".{path.name}.{os.getpid()}-{time.time_ns()}.part")
     try:
         with open(part, "xb") as file:
-            _write_set(file, key, pictures, shape, notes)
+            _write_set(file, key, images, size, notes)
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            part.unlink(missing_ok=True)
-            free = shutil.disk_usage(path.parent).free
-            raise OSError(disk_full()) from error
-        if isinstance(error, PermissionError) or error.errno == errno.EROFS:
-            raise PermissionError(
-                f"{path.parent} cannot be written: set COLORLAB_CACHE to a folder you may write to"
-            ) from error
-        raise
+        if error.errno not in DISK_FULL:
+            raise
+        part.unlink(missing_ok=True)
+        raise OSError(_disk_full(path, need)) from error
     finally:
         part.unlink(missing_ok=True)
 
 
-def read(path: Path, key: str | None = None, check: bool = True) -> Stored | None:
-    """Open a set of images.
+def _disk_full(path: Path, need: int) -> str:
+    return (
+        f"{path.parent} has {shutil.disk_usage(path.parent).free / 1e6:.0f} MB free and the "
+        f"pictures need {need / 1e6:.0f} MB: free some space or set COLORLAB_CACHE to another disk"
+    )
 
-    Args:
-        path: file written by `write`.
-        key: what the set must have been built from; None accepts any.
-        check: rehash the pixels, once a process for an unchanged file.
+
+def _write_set(file: BinaryIO, key: str, images: Iterable, size: int, notes: dict) -> None:
+    shapes = ((size, size, 3), (size, size))
+    names: list[str] = []
+    digests = [hashlib.sha256(), hashlib.sha256()]
+    arrays: list[np.ndarray] = []
+    for name, *arrays in images:
+        for array, shape, digest in zip(arrays, shapes, digests, strict=False):
+            if array.shape != shape or array.dtype != np.uint8:
+                raise ValueError(
+                    f"{name}: want uint8 of shape {shape}, got {array.dtype} {array.shape}"
+                )
+            pixels = np.ascontiguousarray(array).data
+            digest.update(pixels)
+            file.write(pixels)
+        names.append(name)
+    if not names:
+        raise NoPicturesError("there is no picture to store")
+    whole = [len(names), size, size, 3]
+    footer = {
+        "key": key,
+        "shape": whole,
+        "pixels_sha256": digests[0].hexdigest(),
+        "regions_sha256": digests[1].hexdigest() if len(arrays) == 2 else None,
+        "sha256": identity(names, whole, digests[0].hexdigest()),
+        "names": names,
+        "notes": notes,
+    }
+    text = json.dumps(footer).encode()
+    file.write(text + TAIL.pack(len(text), MAGIC))
+
+
+def read(path: Path, key: str) -> Stored | None:
+    """Open a set of images; the pixels are hashed once a process for an unchanged file.
 
     Returns:
-        The set, or None when there is none or its source has changed.
+        The set, or None when there is none or it was built from something else than `key`.
 
     Raises:
         CorruptStoreError: the file is cut, altered or no set at all.
@@ -221,105 +272,43 @@ def read(path: Path, key: str | None = None, check: bool = True) -> Stored | Non
     # Opened once: another process may put a new set in this place between footer and pixels.
     with file:
         status = os.fstat(file.fileno())
-        footer = _read_footer(file, path, status.st_size)
-        if key is not None and footer["key"] != key:
+        footer, record = _read_footer(file, path, status.st_size)
+        if footer["key"] != key:
             return None
-        rgb = np.memmap(file, dtype=np.uint8, mode="r", shape=tuple(footer["shape"]))
+        images = np.memmap(file, dtype=record, mode="r", shape=len(footer["names"]))
     token = (str(path), status.st_ino, status.st_size, status.st_mtime_ns)
-    if check and token not in _verified:
-        if hash_pixels(rgb) != footer["pixels_sha256"]:
-            raise CorruptStoreError(f"{path}: the pixels do not match their checksum; delete it")
+    if token not in _verified:
+        for name, wanted in (("rgb", "pixels_sha256"), ("regions", "regions_sha256")):
+            if name in record.names and hash_pixels(images[name]) != footer[wanted]:
+                raise CorruptStoreError(f"{path}: {name} does not match its checksum; delete it")
         _verified.add(token)
-    names = tuple(footer["names"])
-    sha256 = identity(names, rgb.shape, footer["pixels_sha256"])
-    if footer.get("sha256", sha256) != sha256:  # sets written before 0.2 do not tell
+    rgb, names = images["rgb"], tuple(footer["names"])
+    if footer["sha256"] != identity(names, rgb.shape, footer["pixels_sha256"]):
         raise CorruptStoreError(f"{path}: the names do not match their checksum; delete it")
-    return Stored(rgb, names, sha256, footer["key"], footer["notes"])
-
-
-def read_or_build(path: Path, key: str, build: Callable[[], None]) -> Stored:
-    """Open the set at `path`; where it is absent, outdated or corrupt, `build()` it first.
-
-    A corrupt set is never used: it is rebuilt, with a warning.
-    """
-
-    def built_meanwhile() -> Stored | None:
-        with suppress(CorruptStoreError):  # the warning was given already
-            return read(path, key)
-        return None
-
-    try:
-        stored = read(path, key)
-    except CorruptStoreError as error:
-        warnings.warn(f"rebuilding a damaged picture cache: {error}", stacklevel=3)
-        stored = None
-    if stored is None:
-        with alone(path):
-            stored = built_meanwhile()
-            if stored is None:
-                try:
-                    build()
-                    stored = read(path, key)
-                except PermissionError:
-                    # Windows cannot replace a file that another process maps: on a disk without
-                    # locks another process may have been faster.
-                    stored = built_meanwhile()
-                    if stored is None:
-                        raise
-    if stored is None:
-        raise CorruptStoreError(f"{path}: replaced while it was read; run again")
-    return stored
+    regions = images["regions"] if "regions" in record.names else None
+    return Stored(rgb, regions, names, footer["sha256"], footer["notes"])
 
 
 _verified: set[tuple[str, int, int, int]] = set()
 
 
-def _write_set(file, key, pictures, shape, notes) -> None:
-    names: list[str] = []
-    digest = hashlib.sha256()
-    for name, rgb in pictures:
-        if rgb.shape != shape or rgb.dtype != np.uint8:
-            raise ValueError(f"{name}: want uint8 of shape {shape}, got {rgb.dtype} {rgb.shape}")
-        pixels = np.ascontiguousarray(rgb).data
-        digest.update(pixels)
-        file.write(pixels)
-        names.append(name)
-    if not names:
-        raise NoPicturesError("there is no picture to store")
-    whole = [len(names), *shape]
-    footer = {
-        "key": key,
-        "shape": whole,
-        "pixels_sha256": digest.hexdigest(),
-        "sha256": identity(names, whole, digest.hexdigest()),
-        "names": names,
-        "notes": notes(),
-    }
-    text = json.dumps(footer).encode()
-    file.write(text + TAIL.pack(len(text), MAGIC))
-
-
-def _read_footer(file: BinaryIO, path: Path, length: int) -> dict[str, Any]:
-    broken = CorruptStoreError(f"{path}: not a whole set of pictures; delete it")
-    if length < TAIL.size:
-        raise broken
-    file.seek(length - TAIL.size)
-    size, magic = TAIL.unpack(file.read(TAIL.size))
-    if magic != MAGIC or size > length - TAIL.size:
-        raise broken
-    file.seek(length - TAIL.size - size)
-    text = file.read(size)
+def _read_footer(file: BinaryIO, path: Path, length: int) -> tuple[dict[str, Any], np.dtype]:
+    """The footer, and the layout of one image in the file."""
     try:
-        footer = json.loads(text)
-        if len(footer["shape"]) != 4 or not all(
-            type(side) is int and side > 0 for side in footer["shape"]
-        ):
-            raise broken
-        pixels = int(np.prod(footer["shape"], dtype=np.int64))
-        whole = pixels + size + TAIL.size == length and len(footer["names"]) == footer["shape"][0]
-        footer["key"], footer["pixels_sha256"], footer["notes"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise broken from error
+        file.seek(length - TAIL.size)
+        size, magic = TAIL.unpack(file.read(TAIL.size))
+        file.seek(length - TAIL.size - size)
+        footer = json.loads(file.read(size))
+        count, *shape = footer["shape"]
+        fields = [("rgb", np.uint8, tuple(shape))]
+        if footer.get("regions_sha256"):
+            fields.append(("regions", np.uint8, tuple(shape[:2])))
+        record = np.dtype(fields)
+        whole = magic == MAGIC and count == len(footer["names"]) and len(shape) == 3
+        whole &= count * record.itemsize + size + TAIL.size == length
+        footer["key"], footer["pixels_sha256"], footer["sha256"], footer["notes"]
+    except (OSError, ValueError, KeyError, TypeError, struct.error, OverflowError) as error:
+        raise CorruptStoreError(f"{path}: not a whole set of pictures; delete it") from error
     if not whole:
-        raise broken
-    return footer
+        raise CorruptStoreError(f"{path}: not a whole set of pictures; delete it")
+    return footer, record

@@ -25,7 +25,6 @@ import json
 import os
 import re
 import shutil
-import ssl
 import time
 import urllib.error
 import urllib.parse
@@ -91,9 +90,6 @@ def counts_of(name: str, limit: int | None = None) -> dict[str, int]:
     """Images in each split of the set `name` of `SETS`: 64, 618 and at most `limit` for training.
 
     Without a limit: 3,600 of val2017, all of train2017.
-
-    Raises:
-        ValueError: a limit below 1.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"--limit must be at least 1, got {limit}")
@@ -126,10 +122,9 @@ def download_coco(
 
     Raises:
         DownloadError: see `fetch`.
-        ValueError: not a zip file, unsafe or oversized members, too few images for the splits
+        ValueError: not a zip file, oversized or ambiguous members, too few images for the splits
             before the last, or `out` holds other images.
         BlockingIOError: another run is at work in `out`.
-        OSError: the disk is too small or not writable.
     """
     out = Path(out)
     settings = {"archive": archive.sha256, "counts": dict(counts), "size": size, "rule": SALT}
@@ -153,16 +148,6 @@ class DownloadError(OSError):
     """The file could not be fetched, or is not the one that was asked for."""
 
 
-_CONNECTION = (
-    urllib.error.URLError,
-    http.client.HTTPException,
-    ConnectionError,
-    TimeoutError,
-    ssl.SSLError,
-)
-_BUSY = (408, 425, 429, 500, 502, 503, 504)  # HTTP statuses after which another attempt is made
-
-
 def fetch(
     archive: Archive,
     folder: Path,
@@ -184,8 +169,8 @@ def fetch(
         pause: seconds before the second attempt; doubled at each further one.
 
     Raises:
-        DownloadError: refused by the server, cut for good, wrong length or wrong checksum, or the
-            disk is too small.
+        DownloadError: refused by the server, cut for good, of the wrong checksum, or the disk is
+            too small.
         ValueError: the address is not http or https.
     """
     address = urllib.parse.urlsplit(archive.url)
@@ -198,13 +183,14 @@ def fetch(
         if _sha256(whole) == archive.sha256:
             return whole
         whole.unlink()  # damaged since, or of another release
-    _check_disk(part, archive.size, spare)
     failures, best = 0, _length(part)
     while True:
         try:
             _receive(archive, part, timeout, spare)
             break
-        except _CONNECTION as error:
+        except (DownloadError, PermissionError):
+            raise
+        except (OSError, http.client.HTTPException) as error:
             if isinstance(error, urllib.error.HTTPError) and error.code not in _BUSY:
                 raise DownloadError(
                     f"{archive.url}: the server answers {error.code} {shown(error.reason)}; "
@@ -213,19 +199,12 @@ def fetch(
             # Only more bytes than ever before count: a server without Range begins again each time.
             failures = 0 if _length(part) > best else failures + 1
             best = max(best, _length(part))
-            if failures >= tries:
+            if failures >= tries or getattr(error, "errno", None) in DISK_FULL:
                 raise DownloadError(
-                    f"{archive.url}: cut after {_length(part):,} bytes ({shown(error)}); "
-                    "check the network and run the same command again, it resumes"
+                    f"{archive.url}: cut after {_length(part):,} bytes ({shown(error)}); check "
+                    "the network and the disk, and run the same command again, it resumes"
                 ) from error
             time.sleep(pause * 2**failures if failures else pause)
-        except OSError as error:
-            if error.errno not in DISK_FULL:
-                raise
-            raise DownloadError(
-                f"{folder} is full after {_length(part):,} bytes ({error.strerror}): free some "
-                "space and run the same command again, it resumes"
-            ) from error
     got = _sha256(part)
     if got != archive.sha256:
         part.unlink()
@@ -237,10 +216,13 @@ def fetch(
     return whole
 
 
+_BUSY = (408, 425, 429, 500, 502, 503, 504)  # HTTP statuses after which another attempt is made
+
+
 def _receive(archive: Archive, part: Path, timeout: float, spare: int) -> None:
-    """Append what is missing of the archive to `part`."""
+    """Append what is missing of the archive to `part`; whether it is right, SHA-256 will tell."""
     have = _length(part)
-    if archive.size is not None and have >= archive.size:
+    if have == archive.size:
         return
     # A gzip encoding would change the bytes that Range counts.
     headers = {"User-Agent": "colorlab", "Accept-Encoding": "identity"}
@@ -253,41 +235,23 @@ def _receive(archive: Archive, part: Path, timeout: float, spare: int) -> None:
         if error.code == 416 and have:  # nothing is left to send
             return
         raise
-    except ValueError as error:
-        raise DownloadError(
-            f"{archive.url}: leads to no address ({error}); name a mirror with --url"
-        ) from error
     with answer:
         got = have if answer.status == 206 else 0  # a server that ignores Range sends all
-        total = archive.size if answer.length is None else got + answer.length
-        if archive.size is not None and total != archive.size:
+        total = archive.size or (None if answer.length is None else got + answer.length)
+        need, free = (total or 0) - have + spare, shutil.disk_usage(part.parent).free
+        if free < need:
             raise DownloadError(
-                f"{archive.url}: the server offers {total:,} bytes, want {archive.size:,}; "
-                "name a mirror with --url"
+                f"{part.parent} has {free / 1e6:,.0f} MB free and {need / 1e6:,.0f} MB are "
+                "needed: free some space or choose another disk with --out"
             )
-        _check_disk(part, total, spare)
-        with (
-            open(part, "ab" if got else "wb") as file,
-            progress_bar(
-                total=total, initial=got, unit="B", unit_scale=True, desc=part.stem
-            ) as bar,
-        ):
+        bar = progress_bar(total=total, initial=got, unit="B", unit_scale=True, desc=part.stem)
+        with bar, open(part, "ab" if got else "wb") as file:
             # read1 gives what has come, so that a cut loses nothing.
-            while chunk := answer.read1(2**18 if total is None else min(2**18, total - got)):
+            while chunk := answer.read1(min(2**18, total - got) if total else 2**18):
                 got += file.write(chunk)
                 bar.update(len(chunk))
-    if total is not None and got < total:
+    if total and got < total:
         raise ConnectionError(f"{total - got:,} bytes are missing")
-
-
-def _check_disk(part: Path, size: int | None, spare: int) -> None:
-    need = (size or 0) - _length(part) + spare
-    free = shutil.disk_usage(part.parent).free
-    if free < need:
-        raise DownloadError(
-            f"{part.parent} has {free / 1e6:,.0f} MB free and {need / 1e6:,.0f} MB are needed: "
-            "free some space or choose another disk with --out"
-        )
 
 
 def _length(path: Path) -> int:
@@ -322,22 +286,17 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Unico
 
 def _split(archive: Path, out: Path, settings: dict) -> None:
     """Write the images and the manifest; what an interrupted run decided is kept."""
-    counts, size = settings["counts"], settings["size"]
+    counts = settings["counts"]
     decisions = _known_decisions(out, settings)
     lines = "".join(json.dumps(line) + "\n" for line in (settings, *map(asdict, decisions)))
     write_whole(out / JOURNAL, lines.encode())
     for split in counts:
         (out / split).mkdir(exist_ok=True)
+    bar = progress_bar(total=sum(counts.values()), desc="cutting the photo set", unit="picture")
     try:
-        with (
-            zipfile.ZipFile(archive) as zipped,
-            open(out / JOURNAL, "a") as journal,
-            progress_bar(
-                total=sum(counts.values()), desc="cutting the photo set", unit="picture"
-            ) as bar,
-        ):
+        with bar, zipfile.ZipFile(archive) as zipped, open(out / JOURNAL, "a") as journal:
             bar.update(sum(1 for decision in decisions if decision.split))
-            for decision in _decide(zipped, decisions, out, counts, size):
+            for decision in _decide(zipped, decisions, out, counts, settings["size"]):
                 journal.write(json.dumps(asdict(decision)) + "\n")
                 journal.flush()
                 decisions.append(decision)
@@ -362,7 +321,7 @@ def _split(archive: Path, out: Path, settings: dict) -> None:
 
 
 def order_key(name: str) -> str:
-    """Rank of a file in the fixed order: SHA-256 of the salted name, hexadecimal."""
+    """Rank of a file in the fixed order."""
     return hashlib.sha256((SALT + name).encode()).hexdigest()
 
 
@@ -441,12 +400,10 @@ def _decide(zipped, done, out, counts, size) -> Iterator[Decision]:
 
 
 def _list_members(zipped: zipfile.ZipFile) -> list[tuple[str, zipfile.ZipInfo]]:
-    """The images of an archive in the fixed order; none is ever written under its path."""
+    """The images of an archive in the fixed order, under their names; their paths are not used."""
     members: dict[str, zipfile.ZipInfo] = {}
     for info in zipped.infolist():
         path = PurePosixPath(info.filename.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", info.filename):
-            raise ValueError(f"{zipped.filename}: unsafe member {info.filename!r}; do not use it")
         if info.is_dir() or path.suffix.lower() not in (".jpg", ".jpeg"):
             continue
         if info.file_size > MAX_MEMBER:

@@ -64,7 +64,7 @@ class Batch:
         return self.make_picture()
 
 
-def sent(array: np.ndarray, device: torch.device) -> Tensor:
+def _sent(array: np.ndarray, device: torch.device) -> Tensor:
     """An array on the device; a GPU takes it from pinned memory, so that the host goes on."""
     tensor = torch.from_numpy(array)
     if device.type != "cuda":
@@ -72,18 +72,14 @@ def sent(array: np.ndarray, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
-def make_rgb(pictures: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
-    """8-bit (N, S, S, 3) to sRGB float32 (N, 3, S, S) in [0, 1] on ``device``.
-
-    Bytes are moved, a quarter of the floats' size; colours are converted on the device.
-    """
-    eight = sent(np.array(pictures), torch.device(device))  # a copy: memory maps are read-only
-    return from_uint8(eight)
+def _make_rgb(pictures: np.ndarray, device: torch.device) -> Tensor:
+    """8-bit (N, S, S, 3) to sRGB (N, 3, S, S); bytes travel, a quarter of the floats' size."""
+    return from_uint8(_sent(np.array(pictures), device))  # a copy: memory maps are read-only
 
 
 def make_batch(pictures: np.ndarray, device: torch.device | str = "cpu") -> Batch:
     """Turn 8-bit images (N, S, S, 3) into a :class:`Batch` on ``device``."""
-    return batch_from_rgb(make_rgb(pictures, device))
+    return batch_from_rgb(_make_rgb(pictures, torch.device(device)))
 
 
 def batch_from_rgb(rgb: Tensor) -> Batch:
@@ -127,12 +123,8 @@ def _order(seed: int, epoch: int, count: int) -> np.ndarray:
     return order
 
 
-def repeated(names: Sequence[str], repeat: str) -> np.ndarray:
-    """Indices of the images of an epoch: all once, those of ``"GLOB=TIMES"`` so many times.
-
-    Raises:
-        ValueError: it is not of that form, or no name matches.
-    """
+def _repeated(names: Sequence[str], repeat: str) -> np.ndarray:
+    """Indices of the images of an epoch: all once, those of ``"GLOB=TIMES"`` so many times."""
     everything = np.arange(len(names))
     if not repeat:
         return everything
@@ -145,7 +137,7 @@ def repeated(names: Sequence[str], repeat: str) -> np.ndarray:
     return np.concatenate([everything, *[matching] * (int(times) - 1)])
 
 
-def fits(pictures: Pictures, device: torch.device) -> bool:
+def _fits(pictures: Pictures, device: torch.device) -> bool:
     """Whether the set may stay on ``device``: a GPU with twice the room free."""
     if device.type != "cuda":
         return False
@@ -155,7 +147,7 @@ def fits(pictures: Pictures, device: torch.device) -> bool:
     return math.prod(pictures.rgb.shape) <= MOST_SHARE * free
 
 
-class ResidentPictures:
+class _ResidentPictures:
     """A set of images on a device as bytes: a batch is gathered, flipped and cropped there."""
 
     def __init__(self, pictures: Pictures, device: torch.device) -> None:
@@ -170,26 +162,15 @@ class ResidentPictures:
     def batch(
         self, chosen: np.ndarray, mirrored: np.ndarray, boxes: list[Box] | None, size: int
     ) -> Tensor:
-        """Some images as sRGB (N, 3, size, size) in [0, 1].
+        """Images ``chosen`` (N,), flipped where ``mirrored`` (N,), as sRGB (N, 3, S, S) in [0, 1].
 
-        Args:
-            chosen: (N,) which images.
-            mirrored: (N,) bool, which of them to flip left to right.
-            boxes: a square of each, cropped after the flip and resized, antialiased; None for
-                whole images.
-            size: side of the crops; whole images keep their own.
-
-        Returns:
-            What the bytes on the host give; crops within a step of 8 bits, since here floats are
-            resized.
+        With ``boxes``, a square of each, cropped after the flip and resized to ``size``. The same
+        as from bytes on the host; crops within a step of 8 bits, since here floats are resized.
         """
-        eight = self._eight.index_select(0, sent(chosen, self.device))  # (N, S, S, 3)
-        turned = sent(mirrored, self.device)[:, None, None, None]
-        eight = torch.where(turned, eight.flip(2), eight)
-        rgb = from_uint8(eight)  # (N, 3, S, S)
-        if boxes is None:
-            return rgb
-        return _cut(rgb, boxes, size).clamp_(0, 1)
+        eight = self._eight.index_select(0, _sent(chosen, self.device))  # (N, S, S, 3)
+        turned = _sent(mirrored, self.device)[:, None, None, None]
+        rgb = from_uint8(torch.where(turned, eight.flip(2), eight))  # (N, 3, S, S)
+        return rgb if boxes is None else _cut(rgb, boxes, size).clamp_(0, 1)
 
 
 class TrainingBatches:
@@ -207,7 +188,7 @@ class TrainingBatches:
             colours.
         device: where the batches are made. On a CPU, L and *ab* of uncropped images are computed
             once and kept in memory (:class:`colorlab.data.lab_cache.LabCache`). A GPU keeps the
-            bytes of a set that fits (:class:`ResidentPictures`).
+            bytes of a set that fits.
         crop_size: side of the crops, a multiple of 32; 0 for the images' own. Half the side
             costs a quarter of the time a step.
         share: which images of each batch to make; all unless told. The others of the batch are
@@ -249,12 +230,11 @@ class TrainingBatches:
                 f"a crop has other maps than its picture; not with augment={augment!r}"
             )
         self.maps = maps
-        self.order = repeated(pictures.names, repeat)
+        self.order = _repeated(pictures.names, repeat)
         cached = self.device.type == "cpu" and not self.cuts
         self.cache = LabCache(pictures) if cached else None
-        self.resident = (
-            ResidentPictures(pictures, self.device) if fits(pictures, self.device) else None
-        )
+        fits = _fits(pictures, self.device)
+        self.resident = _ResidentPictures(pictures, self.device) if fits else None
 
     def at(self, step: int) -> Batch:
         """The batch of ``step``, counted from 0."""
@@ -276,7 +256,7 @@ class TrainingBatches:
                 # On bytes, which torch resizes in half the time that floats take.
                 whole = torch.from_numpy(eight).permute(0, 3, 1, 2)
                 eight = _cut(whole, boxes, self.crop_size).permute(0, 2, 3, 1).numpy()
-            return make_rgb(eight, self.device)
+            return _make_rgb(eight, self.device)
 
         maps = self.maps.batch(chosen, mirrored) if self.maps else None
         if self.cache:

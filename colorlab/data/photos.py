@@ -159,23 +159,23 @@ def open_folder(
     called = re.sub(r"[^\w.-]", "_", root.resolve().name)[:40]
     path = cache.cache_dir() / f"{called}-{split}-{size}-{place}.pix"
 
+    notes: dict[str, Any] = {"used": 0, "enlarged": 0, "gray": [], "unreadable": [], "small": []}
+
     def report(notes: dict[str, Any]) -> FolderReport:
         return FolderReport(**{k: tuple(v) if isinstance(v, list) else v for k, v in notes.items()})
 
-    def build() -> None:
-        notes = {"used": 0, "enlarged": 0, "gray": [], "unreadable": [], "small": []}
-        pictures = _usable(folder, files, size, notes)
-        try:
-            with warnings.catch_warnings():
-                # PIL warns of damage without naming the file; the report names it.
-                warnings.filterwarnings("ignore", module=r"PIL\b")
-                cache.write(path, key, pictures, (size, size, 3), len(files), notes=lambda: notes)
-        except cache.NoPicturesError as error:
-            raise FileNotFoundError(
-                f"{shown(folder)}: no usable picture for split {split!r} ({report(notes)})"
-            ) from error
+    def images() -> Iterator[tuple[str, np.ndarray]]:
+        return _usable(folder, files, size, notes)
 
-    stored = cache.read_or_build(path, key, build)
+    try:
+        with warnings.catch_warnings():
+            # PIL warns of damage without naming the file; the report names it.
+            warnings.filterwarnings("ignore", module=r"PIL\b")
+            stored = cache.read_or_build(path, key, images, size, len(files), notes)
+    except cache.NoPicturesError as error:
+        raise FileNotFoundError(
+            f"{shown(folder)}: no usable picture for split {split!r} ({report(notes)})"
+        ) from error
     pictures = Pictures(stored.rgb, stored.names, stored.sha256, source=f"photos:{split}")
     return pictures, report(stored.notes)
 
@@ -199,15 +199,15 @@ def _usable(
 
     show = len(files) >= 100
     bar = progress_bar(files, desc=f"decoding {shown(folder.name)}", unit="picture", show=show)
-    for name, verdict, rgb in in_threads(decode, files):
-        bar.update()
-        if rgb is None:
-            notes[verdict].append(name)
-        else:
-            notes["used"] += 1
-            notes["enlarged"] += verdict
-            yield name, rgb
-    bar.close()
+    with bar:
+        for name, verdict, rgb in in_threads(decode, files):
+            bar.update()
+            if rgb is None:
+                notes[verdict].append(name)
+            else:
+                notes["used"] += 1
+                notes["enlarged"] += verdict
+                yield name, rgb
 
 
 def is_picture_name(name: str) -> bool:

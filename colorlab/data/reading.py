@@ -107,22 +107,18 @@ def read_rgb(
     except UnreadableImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnreadableImageError(
-            f"{label}: too many pixels to open safely; make it smaller first"
-        ) from error
+        why = "too many pixels to open safely; make it smaller first"
+        raise UnreadableImageError(f"{label}: {why}") from error
     except Image.UnidentifiedImageError as error:
-        raise UnreadableImageError(
-            f"{label}: not a picture of a known kind; save it as JPEG or PNG, or remove it"
-        ) from error
+        why = "not a picture of a known kind; save it as JPEG or PNG, or remove it"
+        raise UnreadableImageError(f"{label}: {why}") from error
     except MemoryError as error:
-        raise UnreadableImageError(
-            f"{label}: too large for the memory that is free; make it smaller first"
-        ) from error
+        why = "too large for the memory that is free; make it smaller first"
+        raise UnreadableImageError(f"{label}: {why}") from error
     except Exception as error:
         # PIL promises no list: each format's decoder raises what its parser stumbles over.
-        raise UnreadableImageError(
-            f"{label}: cut short or damaged ({shown(error)}); fetch it again or remove it"
-        ) from error
+        why = f"cut short or damaged ({shown(error)}); fetch it again or remove it"
+        raise UnreadableImageError(f"{label}: {why}") from error
 
 
 def read_upload(data: bytes, name: str, most_bytes: int = MOST_UPLOADED) -> np.ndarray:
@@ -250,98 +246,83 @@ def _excess(image: Image.Image, content: memoryview, most_pixels: int) -> str:
 
 
 def _read_bytes(path: str | os.PathLike, label: str, most_bytes: int) -> bytes:
-    """The content of a plain file; a pipe or a device, which may have no end, is not opened."""
+    """The content of a plain file; a pipe or a device, which may have no end, is not read."""
     try:
-        _check_plain(os.stat(path), label, most_bytes)
-        # Between the two checks the name may have come to mean a pipe: so don't wait for a writer.
+        if os.path.isdir(path):
+            raise UnreadableImageError(f"{label}: a folder, not a picture; name the files in it")
         with open(path, "rb", opener=_open_at_once) as file:
             status = os.fstat(file.fileno())
-            _check_plain(status, label, most_bytes)
+            if not stat.S_ISREG(status.st_mode):
+                raise UnreadableImageError(f"{label}: {_NOT_PLAIN}")
+            _check_length(status.st_size, label, most_bytes)
             return file.read(status.st_size)
     except UnreadableImageError:
         raise
     except PermissionError as error:
         raise PermissionError(f"{label}: may not be read; check its permissions") from error
-    except (FileNotFoundError, NotADirectoryError) as error:
+    # ValueError: a name that no file can have, for example with a zero byte.
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         what = "a link that leads nowhere" if os.path.islink(path) else "no such picture file"
         raise FileNotFoundError(f"{label}: {what}; check the path") from error
-    except ValueError as error:  # a name that no file can have, for example with a zero byte
-        raise FileNotFoundError(f"{label}: no such picture file; check the path") from error
     except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise UnreadableImageError(
-                f"{label}: a link that leads back to itself; remove it"
-            ) from error
-        raise UnreadableImageError(
-            f"{label}: cannot be read ({error.strerror}); check the disk and try again"
-        ) from error
+        why = f"cannot be read ({error.strerror}); check the disk and try again"
+        if error.errno == errno.ENXIO:  # a socket
+            why = _NOT_PLAIN
+        elif error.errno == errno.ELOOP:
+            why = "a link that leads back to itself; remove it"
+        raise UnreadableImageError(f"{label}: {why}") from error
+
+
+_NOT_PLAIN = "a pipe or device, not a picture file; remove it"
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # no such flag on Windows
-
-
-def _check_plain(status: os.stat_result, label: str, most_bytes: int) -> None:
-    if stat.S_ISDIR(status.st_mode):
-        raise UnreadableImageError(f"{label}: a folder, not a picture; name the files in it")
-    if not stat.S_ISREG(status.st_mode):
-        raise UnreadableImageError(f"{label}: a pipe or device, not a picture file; remove it")
-    _check_length(status.st_size, label, most_bytes)
+    """Open without waiting for a writer if it is a pipe (Windows has no such flag)."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _check_length(length: int, label: str, most_bytes: int) -> None:
-    def size(length: int) -> str:
-        return f"{length / 1e6:,.0f} MB" if length >= 1e6 else f"{length:,} bytes"
-
     if length == 0:
         raise UnreadableImageError(f"{label}: an empty file; fetch it again or remove it")
     if length > most_bytes:
         raise UnreadableImageError(
-            f"{label}: {size(length)}, at most {size(most_bytes)} are read; make it smaller first"
+            f"{label}: {length:,} bytes, at most {most_bytes:,} are read; make it smaller first"
         )
 
 
-# For each EXIF orientation: the view of the upright image (H, W, 3) whose rows are the stored ones.
-_STORED = {
-    2: lambda rgb: rgb[:, ::-1],
-    3: lambda rgb: rgb[::-1, ::-1],
-    4: lambda rgb: rgb[::-1],
-    5: lambda rgb: rgb.transpose(1, 0, 2),
-    6: lambda rgb: np.rot90(rgb),
-    7: lambda rgb: rgb[::-1, ::-1].transpose(1, 0, 2),
-    8: lambda rgb: np.rot90(rgb, -1),
+# For each EXIF orientation, what makes the stored image upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
 }
-_SIDEWAYS = (5, 6, 7, 8)
 
 
-def _to_array(image: Image.Image, name: str) -> np.ndarray:
+def _to_array(image: Image.Image, label: str) -> np.ndarray:
     """A decoded image, upright by its EXIF orientation, as (H, W, 3) uint8 sRGB.
 
     Band by band, since each conversion makes a copy of its input.
     """
+    try:
+        turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # the parser raises what it stumbles over; the pixels are still good
+        turn = None
+    if turn is not None:
+        image = image.transpose(turn)
     width, height = image.size
-    turn = _orientation(image)
-    rgb = np.empty((width, height, 3) if turn in _SIDEWAYS else (height, width, 3), dtype=np.uint8)
-    stored = _STORED[turn](rgb) if turn else rgb
-    parts = bands(height, width)
-    for rows in parts:
-        band = image if len(parts) == 1 else image.crop((0, rows.start, width, rows.stop))
-        stored[rows] = np.asarray(_to_srgb(band, name))
+    rgb = np.empty((height, width, 3), dtype=np.uint8)
+    for rows in bands(height, width):
+        rgb[rows] = np.asarray(_to_srgb(image.crop((0, rows.start, width, rows.stop)), label))
     return rgb
 
 
-def _orientation(image: Image.Image) -> int | None:
-    """A key of ``_STORED``, or None. A damaged EXIF block is ignored: the pixels are still good."""
-    try:
-        said = image.getexif().get(ExifTags.Base.Orientation)
-        return said if said in _STORED else None
-    except Exception:  # its parser, like a decoder, raises what it stumbles over
-        return None
-
-
-def _to_srgb(image: Image.Image, name: str) -> Image.Image:
+def _to_srgb(image: Image.Image, label: str) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
-        return _deep_gray(image, name).convert("RGB")
+        return _deep_gray(image, label).convert("RGB")
     profile = image.info.get("icc_profile")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         rgba = image if image.mode == "RGBA" else image.convert("RGBA")
@@ -357,7 +338,7 @@ def _to_srgb(image: Image.Image, name: str) -> Image.Image:
 _FROM_16_BITS = np.rint(np.arange(2**16) / 257).astype(np.uint8)
 
 
-def _deep_gray(image: Image.Image, name: str) -> Image.Image:
+def _deep_gray(image: Image.Image, label: str) -> Image.Image:
     """Gray of 16 bits (modes I;16 and I) or in [0, 1] (mode F) as 8 bits."""
     values = np.asarray(image)
     if image.mode == "F":
@@ -366,7 +347,7 @@ def _deep_gray(image: Image.Image, name: str) -> Image.Image:
         top, what = 65535, "32-bit values outside 0..65535"
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= top):  # also true for NaN
-        raise UnreadableImageError(f"{name}: {what}; save it with 8 or 16 bits")
+        raise UnreadableImageError(f"{label}: {what}; save it with 8 or 16 bits")
     if image.mode == "F":
         return Image.fromarray(np.rint(values * 255.0).astype(np.uint8))
     return Image.fromarray(_FROM_16_BITS[values])

@@ -6,7 +6,7 @@ import multiprocessing
 from collections.abc import Callable
 
 import pytest
-from faults.memory import forget_peak, peak
+from memory import forget_peak, peak
 
 
 def megabytes(build: Callable[..., Callable[[], object]], *args: object) -> int | None:

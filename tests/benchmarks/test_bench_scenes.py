@@ -23,7 +23,7 @@ def test_one_layout(benchmark):
 def test_a_set_by_two_processes(benchmark, tmp_path, monkeypatch):
     """The lessons' training set, start of the processes, hashing and writing included."""
     monkeypatch.setenv("COLORLAB_CACHE", str(tmp_path))
-    monkeypatch.setattr(sets, "_verified", set())
+    monkeypatch.setattr(sets.cache, "_verified", set())
     n = 3600
     benchmark.pedantic(
         lambda: scene_set(n, processes=2),

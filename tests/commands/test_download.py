@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from faults.lying_server import serving
+from lying_server import serving
 from PIL import Image
 
 from colorlab.commands import download as command

@@ -1,4 +1,4 @@
-"""The memory map of decoded pictures: whole or absent, never wrong."""
+"""The cache of images: whole or absent, never wrong, whoever builds it, is killed or waits."""
 
 import errno
 import hashlib
@@ -6,122 +6,133 @@ import json
 import multiprocessing
 import os
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
+from colorlab import data
 from colorlab.data import cache
 
-
-def pictures(count=5, size=8, seed=0):
-    rgb = np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
-    return [(f"p{i}.png", picture) for i, picture in enumerate(rgb)]
-
-
-def write(path, key="k", seed=0, **options):
-    cache.write(path, key, pictures(seed=seed), (8, 8, 3), 5, **options)
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+NAMES = tuple(f"p{i}.png" for i in range(5))
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "_verified", set())  # as in a new process
     return tmp_path / "set.pix"
 
 
+def write(path, key="k", rgb=IMAGES, **options):
+    options = {"size": 8, "expected": 5, "notes": {}, **options}
+    cache.write(path, key, zip(NAMES, rgb, strict=True), **options)
+
+
+def read_or_build(path, images=lambda: zip(NAMES, IMAGES, strict=True), key="k"):
+    return cache.read_or_build(path, key, images, 8, 5, {})
+
+
 def test_what_goes_in_comes_out(path):
-    write(path, notes=lambda: {"gray": ["x.png"]})
+    write(path, notes={"gray": ["x.png"]})
     stored = cache.read(path, "k")
-    assert stored.names == ("p0.png", "p1.png", "p2.png", "p3.png", "p4.png")
-    np.testing.assert_array_equal(stored.rgb, [picture for _, picture in pictures()])
-    assert stored.notes == {"gray": ["x.png"]}
-    assert not stored.rgb.flags.writeable
+    assert stored.names == NAMES and stored.notes == {"gray": ["x.png"]}
+    np.testing.assert_array_equal(stored.rgb, IMAGES)
+    assert stored.rgb.flags.c_contiguous and not stored.rgb.flags.writeable
+    assert stored.regions is None
+    assert cache.read(path, "another key") is None
+    assert cache.read(path.with_name("nowhere"), "k") is None
 
 
-def test_arrays_of_one_channel_are_stored_too(path):
-    regions = [(name, picture[..., :1]) for name, picture in pictures()]
-    cache.write(path, "k", regions, (8, 8, 1), 5)
-    np.testing.assert_array_equal(cache.read(path, "k").rgb, [array for _, array in regions])
+def test_regions_lie_beside_their_images(path):
+    regions = IMAGES[..., 1]
+    cache.write(path, "k", zip(NAMES, IMAGES, regions, strict=True), 8, 5, {})
+    stored = cache.read(path, "k")
+    np.testing.assert_array_equal(stored.rgb, IMAGES)
+    np.testing.assert_array_equal(stored.regions, regions)
+    assert stored.sha256 == cache.fingerprint(IMAGES, NAMES), "the identity is that of the images"
 
 
 def test_identity_is_the_stated_hash_and_depends_on_names_and_pixels(path):
     write(path)
-    stored = cache.read(path)
-    pixels = hashlib.sha256(stored.rgb.tobytes()).hexdigest()
-    text = json.dumps([[5, 8, 8, 3], list(stored.names), pixels])
-    assert stored.sha256 == hashlib.sha256(text.encode()).hexdigest()
-    rgb = np.array(stored.rgb)
-    assert cache.fingerprint(rgb, stored.names) == stored.sha256
-    assert cache.fingerprint(rgb, stored.names[::-1]) != stored.sha256
-    rgb[0, 0, 0, 0] ^= 1
-    assert cache.fingerprint(rgb, stored.names) != stored.sha256
+    text = json.dumps([[5, 8, 8, 3], list(NAMES), hashlib.sha256(IMAGES.tobytes()).hexdigest()])
+    want = hashlib.sha256(text.encode()).hexdigest()
+    assert cache.read(path, "k").sha256 == cache.fingerprint(IMAGES, NAMES) == want
+    assert cache.fingerprint(IMAGES, NAMES[::-1]) != want
+    assert cache.fingerprint(IMAGES ^ 1, NAMES) != want
 
 
-def test_absent_or_outdated_is_none(path):
-    assert cache.read(path, "k") is None
+@pytest.mark.parametrize("with_regions", [False, True])
+def test_a_set_that_rots_anywhere_is_built_again(path, with_regions, monkeypatch):
+    """A bit flipped, or an end cut off: the right images and names, and never others."""
+    planes = (IMAGES, IMAGES[..., 0]) if with_regions else (IMAGES,)
+    cache.write(path, "k", zip(NAMES, *planes, strict=True), 8, 5, {})
+    whole = path.read_bytes()
+    footer = len(whole) - cache.TAIL.size - int.from_bytes(whole[-16:-8], "little")
+    places = [*range(0, footer, 97), *range(footer, len(whole), 5)]
+    contents = [whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :] for at in places]
+    contents += [whole[: len(whole) * tenth // 10] for tenth in range(10)] + [whole + b"x"]
+    built, told = [], []
+    monkeypatch.setattr(cache.warnings, "warn", lambda text, **_: told.append(text))
+
+    def build():
+        built.append(True)
+        return zip(NAMES, *planes, strict=True)
+
+    for content in contents:
+        path.write_bytes(content)
+        cache._verified.clear()
+        stored = read_or_build(path, build)
+        assert stored.names == NAMES
+        for plane, want in zip((stored.rgb, stored.regions), planes, strict=False):
+            np.testing.assert_array_equal(plane, want)
+    assert len(built) > 0.9 * len(contents)
+    # Elsewhere the key was hit, so that the set seems to be of another source.
+    assert len(told) > 0.9 * len(built)
+    assert told[0].startswith("rebuilding a damaged") and "set.pix" in told[0]
+
+
+@pytest.mark.parametrize("shape", [[5, -8, -8, 3], [5, 8, 8], [], "x", None, [5, 8.0, 8, 3]])
+def test_a_footer_that_lies_is_no_set(path, shape):
     write(path)
-    assert cache.read(path, "another key") is None
-
-
-def damage(path, how):
-    content = bytearray(path.read_bytes())
-    if how == "pixel":
-        content[100] ^= 1
-    elif how == "cut":
-        del content[-40:]
-    elif how == "head cut":
-        del content[:10]
-    elif how == "longer":
-        content += b"x"
-    elif how == "footer":
-        start = bytes(content).index(b'"shape": [5')
-        content[start + 10 : start + 11] = b"6"
-    elif how == "json":
-        start = bytes(content).index(b'{"key"')
-        content[start : start + 1] = b"["
-    elif how == "empty":
-        content.clear()
-    path.write_bytes(content)
-
-
-@pytest.mark.parametrize("how", ["pixel", "cut", "head cut", "longer", "footer", "json", "empty"])
-def test_a_damaged_set_is_rebuilt_with_a_warning(path, how):
-    write(path)
-    damage(path, how)
-    with pytest.raises(cache.CorruptStoreError, match=r"set\.pix"):
+    whole = path.read_bytes()
+    size = int.from_bytes(whole[-16:-8], "little")
+    text = json.dumps(json.loads(whole[-16 - size : -16]) | {"shape": shape}).encode()
+    path.write_bytes(whole[: -16 - size] + text + cache.TAIL.pack(len(text), cache.MAGIC))
+    with pytest.raises(cache.CorruptStoreError, match="delete it"):
         cache.read(path, "k")
-    with pytest.warns(UserWarning, match="damaged picture cache"):
-        stored = cache.read_or_build(path, "k", lambda: write(path))
-    np.testing.assert_array_equal(stored.rgb, [picture for _, picture in pictures()])
 
 
-def test_an_outdated_set_is_rebuilt_in_silence(path, recwarn):
-    write(path, key="old", seed=1)
-    stored = cache.read_or_build(path, "new", lambda: write(path, key="new"))
-    np.testing.assert_array_equal(stored.rgb[0], pictures()[0][1])
+def test_a_whole_set_is_kept_and_an_outdated_one_replaced_in_silence(path, recwarn):
+    write(path, key="old", rgb=IMAGES ^ 1)
+    np.testing.assert_array_equal(read_or_build(path, key="new").rgb, IMAGES)
+    read_or_build(path, lambda: pytest.fail("built again"), key="new")
     assert not recwarn.list
-
-
-def test_a_whole_set_is_not_built_again(path):
-    write(path)
-    cache.read_or_build(path, "k", lambda: pytest.fail("built again"))
+    assert os.listdir(path.parent) == ["set.pix"]
 
 
 def test_a_failing_source_leaves_the_old_set_and_no_part(path):
     write(path, key="old")
 
     def broken():
-        yield pictures()[0]
+        yield NAMES[0], IMAGES[0]
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cache.write(path, "new", broken(), (8, 8, 3), 5)
+        cache.write(path, "new", broken(), 8, 5, {})
+    with pytest.raises(cache.NoPicturesError):
+        cache.write(path, "new", [], 8, 0, {})
+    with pytest.raises(ValueError, match=r"p0\.png.*\(16, 16, 3\)"):
+        write(path, size=16)
     assert cache.read(path, "old") is not None
-    assert [p.name for p in path.parent.iterdir()] == ["set.pix"]
+    assert os.listdir(path.parent) == ["set.pix"]
 
 
 def test_disk_full_before_and_while_writing(path, monkeypatch):
     with pytest.raises(OSError, match=r"free some space or set COLORLAB_CACHE"):
-        cache.write(path, "k", pictures(), (8, 8, 3), expected=10**13)
-    assert list(path.parent.iterdir()) == []
+        write(path, expected=10**13)
 
     def full(_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -129,55 +140,138 @@ def test_disk_full_before_and_while_writing(path, monkeypatch):
     monkeypatch.setattr(cache.os, "fsync", full)
     with pytest.raises(OSError, match=r"free some space or set COLORLAB_CACHE"):
         write(path)
-    assert list(path.parent.iterdir()) == []
+    assert os.listdir(path.parent) == []
 
 
-def test_wrong_pictures_are_refused(path):
-    with pytest.raises(cache.NoPicturesError):
-        cache.write(path, "k", [], (8, 8, 3), 0)
-    with pytest.raises(ValueError, match=r"p0\.png.*\(16, 16, 3\)"):
-        cache.write(path, "k", pictures(), (16, 16, 3), 5)
-    assert list(path.parent.iterdir()) == []
-
-
-def test_parts_of_killed_runs_go_and_fresh_ones_stay(path):
-    old = path.with_name(f".{path.name}.1-1.part")
-    new = path.with_name(f".{path.name}.2-2.part")
+def test_what_killed_builders_left_goes_away_and_fresh_parts_stay(path):
+    old, new = (path.with_name(f".{path.name}.{i}-{i}.part") for i in (1, 2))
     for part in (old, new):
         part.write_bytes(b"half")
-    long_ago = time.time() - 2 * cache.STALE_SECONDS
-    os.utime(old, (long_ago, long_ago))
-    write(path)
-    assert not old.exists()
-    assert new.exists()
+    os.utime(old, (time.time() - 2 * cache.STALE_SECONDS,) * 2)
+    path.with_name(f".{path.name}.lock").write_text("process 1 on nowhere\n")
+    assert len(read_or_build(path).rgb) == 5
+    assert sorted(os.listdir(path.parent)) == [new.name, "set.pix"]
 
 
-def _build(path, start, seed):
-    start.wait()
-    for _ in range(20):
-        write(path, seed=seed)
+def test_a_set_that_another_process_maps_on_windows(path, monkeypatch):
+    """There it cannot be replaced; then it is what was wanted, or the error is told."""
+    replace = os.replace
+
+    def refuse(part, place):
+        if faster:
+            replace(part, place)
+        raise PermissionError(f"{place} cannot be written")
+
+    monkeypatch.setattr(cache.os, "replace", refuse)
+    faster = True
+    assert len(read_or_build(path).rgb) == 5
+    path.unlink()
+    faster = False
+    with pytest.raises(PermissionError, match="cannot be written"):
+        read_or_build(path)
 
 
-def test_two_processes_that_build_at_once_leave_a_whole_set(path):
-    context = multiprocessing.get_context("spawn")
-    start = context.Event()
-    workers = [context.Process(target=_build, args=(path, start, seed)) for seed in (0, 1)]
-    for worker in workers:
-        worker.start()
-    write(path)
-    start.set()
-    while any(worker.is_alive() for worker in workers):
-        assert len(cache.read(path, "k").rgb) == 5  # raises when it is not whole
-    for worker in workers:
-        worker.join()
-        assert worker.exitcode == 0
-    stored = cache.read(path, "k")
-    either = [np.stack([p for _, p in pictures(seed=seed)]) for seed in (0, 1)]
-    assert any(np.array_equal(stored.rgb, rgb) for rgb in either)
-    assert [p.name for p in path.parent.iterdir()] == ["set.pix"]
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES])
+def test_a_cache_that_cannot_be_written_is_told_and_one_that_is_there_is_used(
+    path, monkeypatch, code
+):
+    real = os.open
+
+    def closed(file, flags, *mode, **more):
+        if flags & os.O_CREAT and str(file).startswith(str(path.parent)):
+            raise OSError(code, os.strerror(code), str(file))
+        return real(file, flags, *mode, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", closed)
+        with pytest.raises(OSError, match=r"cannot write .*: set COLORLAB_CACHE to"):
+            read_or_build(path)
+    read_or_build(path)
+    monkeypatch.setattr(os, "open", closed)
+    assert len(read_or_build(path).rgb) == 5
 
 
-def test_cache_dir_follows_the_environment(tmp_path, monkeypatch):
+FORK = multiprocessing.get_context("fork")  # a fork has torch at once
+
+
+class Loader:
+    """A process that loads a set and tells of it; it waits at each image for one of `steps`."""
+
+    def __init__(self, source, steps: int = 1000) -> None:
+        self.told, tell = FORK.Pipe(duplex=False)
+        self.steps = FORK.Semaphore(steps)
+        self.process = FORK.Process(target=self.work, args=(source, tell))
+        self.process.start()
+        tell.close()
+
+    def work(self, source, tell) -> None:
+        write_set = cache._write_set
+
+        def slowly(file, key, images, *more) -> None:
+            def one_by_one() -> Iterator:
+                for image in images:
+                    tell.send("building")
+                    file.flush()
+                    self.steps.acquire()
+                    yield image
+
+            write_set(file, key, one_by_one(), *more)
+
+        cache._write_set = slowly
+        warnings.showwarning = lambda message, *_: tell.send(f"warning: {message}")
+        tell.send(data.load(source, "train", 32, 8).sha256)
+
+    def hear(self, what: str) -> None:
+        while not self.told.recv().startswith(what):
+            pass
+
+    def answer(self) -> tuple[str, int]:
+        """What it got, and how many images it made for it since it was last heard."""
+        for _ in range(20):
+            self.steps.release()
+        told = []
+        with suppress(EOFError):
+            while True:
+                told.append(self.told.recv())
+        self.process.join()
+        return told[-1], told.count("building")
+
+
+@pytest.fixture(params=["photographs", "scenes"])
+def source(request, path, small_photos, monkeypatch):
+    """What to load, and the identity of it; the cache is empty."""
+    source = small_photos if request.param == "photographs" else "scenes"
+    monkeypatch.setenv("COLORLAB_CACHE", str(path.parent / "quiet"))
+    want = data.load(source, "train", 32, 8).sha256
+    monkeypatch.setenv("COLORLAB_CACHE", str(path.parent / "cache"))
+    return source, want
+
+
+def test_of_two_processes_one_builds_and_the_other_waits(source, tmp_path):
+    source, want = source
+    first = Loader(source, steps=0)
+    first.hear("building")
+    second = Loader(source)
+    second.hear(f"warning: waiting for process {first.process.pid} on ")
+    assert first.answer() == (want, 7), "the first image was heard"
+    assert second.answer() == (want, 0)
+    files = [file.suffix for file in (tmp_path / "cache").rglob("*.*")]
+    assert files == [".pix"]
+
+
+def test_who_waits_for_a_builder_that_is_killed_builds(source, tmp_path):
+    source, want = source
+    first = Loader(source, steps=4)
+    for _ in range(5):
+        first.hear("building")
+    second = Loader(source)
+    second.hear("warning: waiting for")
+    assert not list((tmp_path / "cache").rglob("*.pix"))
+    first.process.kill()
+    assert second.answer() == (want, 8)
+
+
+def test_cache_dir_follows_the_environment_then_the_checkout_then_home(tmp_path, monkeypatch):
     monkeypatch.setenv("COLORLAB_CACHE", str(tmp_path / "a" / "b"))
     assert cache.cache_dir() == tmp_path / "a" / "b"
     assert cache.cache_dir().is_dir()
@@ -185,12 +279,9 @@ def test_cache_dir_follows_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("COLORLAB_CACHE", str(tmp_path / "file" / "c"))
     with pytest.raises(OSError, match="set COLORLAB_CACHE"):
         cache.cache_dir()
-
-
-def test_cache_dir_without_a_checkout_is_in_the_home_folder(tmp_path, monkeypatch):
-    monkeypatch.delenv("COLORLAB_CACHE", raising=False)
+    monkeypatch.delenv("COLORLAB_CACHE")
+    monkeypatch.setattr(cache, "checkout_data", lambda: tmp_path / "data")
+    assert cache.cache_dir() == tmp_path / "data" / "cache"
     monkeypatch.setattr(cache, "checkout_data", lambda: None)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache.cache_dir() == tmp_path / ".cache" / "colorlab"
-    monkeypatch.setattr(cache, "checkout_data", lambda: tmp_path / "data")
-    assert cache.cache_dir() == tmp_path / "data" / "cache"

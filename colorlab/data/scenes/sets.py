@@ -1,26 +1,27 @@
-"""Many scenes: rendered once, by several processes, cached on disk, verified when opened."""
+"""Many scenes: rendered once, by several processes, and kept in the cache.
+
+The model cards of released weights name scene sets by the hash of their bytes.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import shutil
-import tempfile
-import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import current_process, get_context
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from colorlab.data import cache
 from colorlab.data.pictures import Pictures
-from colorlab.data.scenes.layout import Thing, draw_layout
+from colorlab.data.scenes.layout import Thing
 from colorlab.data.scenes.rendering import ab_fields, render
 from colorlab.files import progress_bar
 
@@ -28,9 +29,8 @@ from colorlab.files import progress_bar
 _FIRST_SEED = {"train": 0, "val": 100_000_000, "test": 200_000_000}
 _LONGEST = 100_000_000
 _WORTH_PROCESSES = 400  # below this many scenes, starting processes costs more than it saves
-_CHUNK = 50  # scenes a task: short enough for a smooth progress bar
+_CHUNK = 20  # scenes a task: short enough for a smooth progress bar
 _NOT_DRAWING = ("__init__.py", "sets.py", "scores.py")
-_verified: set[Path] = set()
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,10 @@ def scene_set(
 ) -> SceneSet:
     """Return n scenes of a split, rendered at the first call and then read from the cache.
 
-    The pictures do not depend on the number of processes. The cache is
-    `cache.cache_dir() / "scenes"`; its key holds a hash of the renderer's source, so changed
-    code renders anew. Scenes that are in a cached set of another length are copied from it. The
-    lessons use 3,600 or 9,600 train, 300 val and 512 test scenes at 128.
+    The pictures do not depend on the number of processes. The cache's key is a hash of the
+    renderer's source, so changed code renders anew. Scenes that are in a cached set of another
+    length are copied from it. The lessons use 3,600 or 9,600 train, 300 val and 512 test scenes at
+    128.
 
     Args:
         n: number of scenes; a longer set begins with the same scenes.
@@ -95,24 +95,24 @@ def scene_set(
         RuntimeError: not cached, in a worker process that still runs its parent's script.
     """
     seeds = split_seeds(n, split)
-    folder = cache.cache_dir() / "scenes" / f"{split}-{n}-{size}-{_code_version()}"
-    scenes = _open(folder, seeds)
-    if scenes is not None:
-        return scenes
-    # A starting worker that renders here, or waits for the set, would wait for itself.
-    if getattr(current_process(), "_inheriting", False):  # as multiprocessing itself asks
-        raise RuntimeError("a script that renders scenes needs `if __name__ == '__main__':`")
     if processes is None:
         processes = min(os.cpu_count() or 1, 8) if n >= _WORTH_PROCESSES else 1
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with cache.alone(folder):
-        scenes = _open(folder, seeds)  # after a wait, another process has finished it
-        if scenes is None:
-            _create(folder, seeds, size, processes)
-            scenes = _open(folder, seeds)
-    if scenes is None:
-        raise OSError(f"{folder} was damaged while it was read: run again")
-    return scenes
+    folder = cache.cache_dir() / "scenes"
+    folder.mkdir(exist_ok=True)
+    path, key = folder / f"{split}-{n}-{size}.pix", _code_version()
+    notes: dict[str, list] = {"hours": [], "things": []}
+
+    def images() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        drawn = _drawn(_longest_known(path, key), seeds, size, processes)
+        for seed, (rgb, regions, hour, things) in zip(seeds, drawn, strict=True):
+            notes["hours"].append(hour)
+            notes["things"].append(things)
+            yield f"scene-{seed:09d}", rgb, regions
+
+    stored = cache.read_or_build(path, key, images, size, n, notes)
+    pictures = Pictures(stored.rgb, stored.names, stored.sha256, f"scenes:{split}")
+    things = tuple(tuple(Thing(*pair) for pair in row) for row in stored.notes["things"])
+    return SceneSet(pictures, stored.regions, things, tuple(stored.notes["hours"]), seeds)
 
 
 def _code_version() -> str:
@@ -128,102 +128,42 @@ def _code_version() -> str:
     return digest.hexdigest()[:12]
 
 
-def _open(folder: Path, seeds: range) -> SceneSet | None:
-    """Open a cached set, or return None where it is absent or damaged.
-
-    The bytes are hashed against the card once a process (about 1 GB/s).
-    """
-    if not folder.exists():
-        return None
-    try:
-        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-        rgb = np.load(folder / "rgb.npy", mmap_mode="r")
-        regions = np.load(folder / "regions.npy", mmap_mode="r")
-        if folder not in _verified:
-            for array, key in ((rgb, "pixels_sha256"), (regions, "regions_sha256")):
-                if cache.hash_pixels(array) != card[key]:
-                    raise ValueError(f"{key} differs")
-            _verified.add(folder)
-    except (OSError, ValueError, KeyError) as error:
-        warnings.warn(f"rendering anew: damaged scenes in {folder} ({error})", stacklevel=3)
-        return None
-    names = tuple(f"scene-{seed:09d}" for seed in seeds)
-    sha256 = cache.identity(names, rgb.shape, card["pixels_sha256"])
-    pictures = Pictures(rgb, names, sha256, f"scenes:{folder.name.split('-')[0]}")
-    things = tuple(tuple(Thing(*pair) for pair in row) for row in card["things"])
-    return SceneSet(pictures, regions, things, tuple(card["hours"]), seeds)
-
-
-def _create(folder: Path, seeds: range, size: int, processes: int) -> None:
-    """Render into a temporary folder, then rename: readers see all of it or nothing."""
-    for other in folder.parent.glob(f"{folder.name.rsplit('-', 1)[0]}-*"):
-        shutil.rmtree(other, ignore_errors=True)  # damaged, or drawn by other code
-    for part in folder.parent.glob("part-*"):
-        if time.time() - part.stat().st_mtime > cache.STALE_SECONDS:  # left by a killed run
-            shutil.rmtree(part, ignore_errors=True)
-    part = Path(tempfile.mkdtemp(prefix="part-", dir=folder.parent))
-    try:
-        for name, shape in (("rgb", (size, size, 3)), ("regions", (size, size))):
-            np.lib.format.open_memmap(
-                part / f"{name}.npy", mode="w+", dtype=np.uint8, shape=(len(seeds), *shape)
-            )
-        _render_all(part, seeds, _copy_known(folder, part, seeds), processes)
-        layouts = [draw_layout(seed) for seed in seeds]
-        card = {
-            "pixels_sha256": cache.hash_pixels(np.load(part / "rgb.npy", mmap_mode="r")),
-            "regions_sha256": cache.hash_pixels(np.load(part / "regions.npy", mmap_mode="r")),
-            "hours": [layout.hour for layout in layouts],
-            "things": [[(t.kind, t.choice) for t in layout.things] for layout in layouts],
-        }
-        (part / "card.json").write_text(json.dumps(card), encoding="utf-8")
-        try:
-            part.rename(folder)
-        except OSError:
-            # Another process may have finished the same set first: its bytes are the same.
-            if not folder.exists():
-                raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _copy_known(folder: Path, part: Path, seeds: range) -> int:
-    """Copy from the cached set that shares the most scenes; return how many those are."""
-    split, _, size, version = folder.name.split("-")
-    sets = folder.parent.glob(f"{split}-*-{size}-{version}")
-    lengths = (int(other.name.split("-")[1]) for other in sets)
+def _longest_known(path: Path, key: str) -> cache.Stored | None:
+    """The cached set of the same split and size that shares the most scenes with `path`."""
+    split, wanted, size = path.stem.split("-")
+    others = path.parent.glob(f"{split}-*-{size}.pix")
+    lengths = (int(other.stem.split("-")[1]) for other in others)
     # Of those that share as many, the shortest: to open one is to hash it.
-    for n in sorted(lengths, key=lambda n: (-min(n, len(seeds)), n)):
-        longest = range(seeds.start, seeds.start + n)
-        known = _open(folder.with_name(f"{split}-{n}-{size}-{version}"), longest)
-        if known is None:  # damaged: perhaps another one is whole
-            continue
-        shared = min(n, len(seeds))
-        for name, array in (("rgb", known.pictures.rgb), ("regions", known.regions)):
-            np.load(part / f"{name}.npy", mmap_mode="r+")[:shared] = array[:shared]
-        return shared
-    return 0
+    for n in sorted(lengths, key=lambda n: (-min(n, int(wanted)), n)):
+        with suppress(cache.CorruptStoreError):  # perhaps another one is whole
+            if known := cache.read(path.with_name(f"{split}-{n}-{size}.pix"), key):
+                return known
+    return None
 
 
-def _render_all(folder: Path, seeds: range, known: int, processes: int) -> None:
-    """Render all scenes of a folder but the first `known`, which are there.
+def _drawn(
+    known: cache.Stored | None, seeds: range, size: int, processes: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, str, list]]:
+    """For each seed its pixels, regions, hour and things: the known ones, then rendered ones.
 
     Where worker processes cannot start, this process renders, with a warning.
     """
-    tasks = [
-        (str(folder), seeds.start, start, min(start + _CHUNK, len(seeds)))
-        for start in range(known, len(seeds), _CHUNK)
-    ]
-    missing = len(seeds) - known
-    show = missing >= _WORTH_PROCESSES
-    with progress_bar(total=missing, desc="scenes", unit="scene", show=show) as bar:
+    shared = min(len(known.names), len(seeds)) if known else 0
+    for i in range(shared):
+        yield known.rgb[i], known.regions[i], known.notes["hours"][i], known.notes["things"][i]
+    missing = seeds[shared:]
+    show = len(missing) >= _WORTH_PROCESSES
+    with progress_bar(total=len(missing), desc="scenes", unit="scene", show=show) as bar:
+        done = 0
         if processes > 1:
-            # Spawn is the one start method that works everywhere, also beside torch's threads.
-            context = get_context("spawn")
+            tasks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
             try:
-                with ProcessPoolExecutor(processes, mp_context=context) as pool:
-                    for done in pool.map(_render_into, *zip(*tasks, strict=True)):
-                        bar.update(done)
-                return
+                # Spawn is the one start method that works everywhere, also beside torch's threads.
+                with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+                    for scenes in pool.map(_render_some, tasks, repeat(size)):
+                        yield from scenes
+                        done += len(scenes)
+                        bar.update(len(scenes))
             except BrokenProcessPool:
                 warnings.warn(
                     "worker processes could not start (a script needs "
@@ -231,16 +171,12 @@ def _render_all(folder: Path, seeds: range, known: int, processes: int) -> None:
                     RuntimeWarning,
                     stacklevel=2,
                 )
-                bar.reset()
-        for task in tasks:
-            bar.update(_render_into(*task))
+        for seed in missing[done:]:
+            yield from _render_some([seed], size)
+            bar.update()
 
 
-def _render_into(folder: str, first: int, start: int, stop: int) -> int:
-    """Render scenes start..stop into the arrays of a folder (runs in a worker process)."""
-    rgb = np.load(Path(folder) / "rgb.npy", mmap_mode="r+")
-    regions = np.load(Path(folder) / "regions.npy", mmap_mode="r+")
-    for i in range(start, stop):
-        scene = render(first + i, rgb.shape[1])
-        rgb[i], regions[i] = scene.rgb, scene.regions
-    return stop - start
+def _render_some(seeds: Iterable[int], size: int) -> list[tuple[np.ndarray, np.ndarray, str, list]]:
+    """Render some scenes (runs in a worker process)."""
+    scenes = (render(seed, size) for seed in seeds)
+    return [(s.rgb, s.regions, s.hour, [(t.kind, t.choice) for t in s.things]) for s in scenes]

@@ -1,6 +1,7 @@
-"""Coverage-guided fuzzing of the way from bytes to pixels, with atheris (of the dev extra).
+"""Coverage-guided fuzzing, with atheris (of the dev extra): bytes to pixels, bytes to a model.
 
-    python tests/fuzz/fuzz_pictures.py FOLDER -runs=500000 -seed=1 -timeout=20 -rss_limit_mb=2048
+    python tests/fuzz/run.py pictures FOLDER -runs=500000 -seed=1 -timeout=20 -rss_limit_mb=2048
+    python tests/fuzz/run.py checkpoints FOLDER -runs=500000 -seed=1 -timeout=20
 
 FOLDER keeps what was found to be new; it is seeded with a small file of each kind. libFuzzer
 reports a crash, a hang, or too much memory, writes the input that caused it, and fails.
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["PIL", "colorlab.data"]):
+with atheris.instrument_imports(include=["PIL", "safetensors", "colorlab", "json"]):
     import corpus
     import targets
     from PIL import Image
@@ -27,12 +28,17 @@ reading.MOST_PIXELS_SLOW = 2**16
 
 
 def main() -> None:
-    """Seed the corpus folder, which is the first argument, and fuzz."""
+    """Seed the corpus folder and fuzz what the first argument names."""
+    what = sys.argv.pop(1)
+    seeds, target = {
+        "pictures": (corpus.pictures, targets.picture),
+        "checkpoints": (corpus.checkpoints, targets.checkpoint),
+    }[what]
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    for kind, content in corpus.pictures().items():
+    for kind, content in seeds().items():
         (folder / f"seed-{kind}").write_bytes(content)
-    atheris.Setup(sys.argv, lambda data: targets.picture(data) and None)
+    atheris.Setup(sys.argv, lambda data: target(data) and None)
     atheris.Fuzz()
 
 

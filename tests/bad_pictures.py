@@ -15,27 +15,6 @@ EITHER = f"{NO_PICTURE}|{DAMAGED}"
 TOO_MANY = r"too many pixels \(\d+x\d+, at most [\d,]+ of this kind are read\); make it smaller"
 NO_RANGE = r"(32-bit|floating-point) values outside .+; save it with 8 or 16 bits"
 
-CUT = {
-    "JPEG": {"quality": 95},
-    "PNG": {},
-    "WEBP": {"lossless": True},
-    "TIFF": {},
-    "GIF": {},
-    "AVIF": {"speed": 10},
-    "BMP": {},
-}
-
-
-def cut_short() -> dict[str, bytes]:
-    """A picture of noise in each format, cut at every tenth of its length."""
-    noise = np.random.default_rng(1).integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    kinds = {}
-    for format_, options in CUT.items():
-        whole = saved(noise, format_, **options)
-        for tenth in range(1, 10):
-            kinds[f"{format_} cut at {tenth} tenths"] = whole[: len(whole) * tenth // 10]
-    return kinds
-
 
 def no_pictures() -> dict[str, tuple[bytes, str]]:
     """Kind to bytes, and a pattern of the message."""
@@ -45,23 +24,18 @@ def no_pictures() -> dict[str, tuple[bytes, str]]:
     spoilt = png(64, 48, 8, 2, b"these bytes are no zlib stream at all")
     numbers = np.zeros((4, 4), np.float32)
     floats = {}
-    for name, value in (("NaN", np.nan), ("inf", np.inf), ("-inf", -np.inf), ("-0.5", -0.5)):
+    for name, value in (("NaN", np.nan), ("inf", np.inf), ("-0.5", -0.5)):
         numbers[1, 2] = value
         floats[f"{name} in a floating-point TIFF"] = (saved(numbers, "TIFF"), NO_RANGE)
     wide = np.full((4, 4), 70_000, np.int32)
     return {
         "empty": (b"", "an empty file; fetch it again or remove it"),
-        "one byte": (b"\xff", NO_PICTURE),
         "text": ("Kein Bild, nur ein Gruß.".encode(), NO_PICTURE),
         "a web page": (b"<!DOCTYPE html><title>404 Not Found</title>", NO_PICTURE),
         "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>", NO_PICTURE),
         "EPS, which PIL would run": (saved(TRUTH, "EPS"), NO_PICTURE),
-        "PDF": (saved(TRUTH, "PDF"), NO_PICTURE),
-        "ZIP": (b"PK\x03\x04" + bytes(200), NO_PICTURE),
         "HEIC of a telephone": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), NO_PICTURE),
-        "zeros": (bytes(4096), NO_PICTURE),
         "noise": (np.random.default_rng(3).bytes(4096), NO_PICTURE),
-        "PNG signature alone": (whole[:8], EITHER),
         "PNG with a flipped bit": (bytes(flipped), DAMAGED),
         "PNG of other data": (spoilt, DAMAGED),
         "PNG of no width": (png(0, 48, 8, 2, zlib.compress(b"")), EITHER),
@@ -91,15 +65,10 @@ def bombs() -> dict[str, tuple[bytes, str]]:
     flat = saved(np.zeros((64, 64), np.uint8), "JPEG", progressive=True)
     scan = flat[flat.rindex(b"\xff\xda") : -2]
     tile = {256: (16,), 257: (16,), 258: (8,), 259: (8,), 262: (1,), 322: (40_000,), 323: (40_000,)}
-    huge = {256: (60_000,), 257: (60_000,), 258: (8,), 259: (1,), 262: (1,), 278: (60_000,)}
     return {
         "PNG of 50,000 x 50,000 in its header": (
             png(50_000, 50_000, 8, 2, zlib.compress(b"few bytes")),
             "too many pixels",
-        ),
-        "PNG that inflates to 2.5 billion": (
-            png(50_000, 50_000, 1, 0, rows_of_zeros()),
-            "too many",
         ),
         "PNG a little too large": (png(8000, 8000, 1, 0, zeros(8000 * 1001)), TOO_MANY),
         "JPEG of 65,500 x 65,500": (
@@ -113,14 +82,9 @@ def bombs() -> dict[str, tuple[bytes, str]]:
             "too many pixels",
         ),
         "JPEG 2000 of 50,000 x 50,000": (jp2[:box] + side + jp2[box + 8 :], "too many pixels"),
-        "GIF of 65,535 x 65,535": (
-            b"GIF89a\xff\xff\xff\xff\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\x02\x02\x4c\x01\0;",
-            "too many pixels",
-        ),
         "BMP of 45 million by run length": (rle, TOO_MANY),
         "PPM of 60,000 x 60,000": (b"P6 60000 60000 255\n" + bytes(99), "too many pixels"),
         "PPM as text of 9 million": (b"P3 3000 3000 255\n" + b"1 " * 99, TOO_MANY),
-        "TIFF of 60,000 x 60,000": (tiff(huge, bytes(99)), "too many pixels"),
         "TIFF of a small picture in a huge tile": (
             tiff(tile, zlib.compress(bytes(99))),
             r"too many pixels in a tile \(40000x40000\); save it as PNG",
@@ -131,11 +95,3 @@ def bombs() -> dict[str, tuple[bytes, str]]:
 def zeros(count: int) -> bytes:
     """So many zero bytes, deflated."""
     return zlib.compress(bytes(count), 9)
-
-
-def rows_of_zeros() -> bytes:
-    """All rows of a black one-bit PNG of 50,000 x 50,000, never held at once."""
-    squeeze = zlib.compressobj(1)
-    row = bytes(1 + 50_000 // 8)
-    parts = [squeeze.compress(500 * row) for _ in range(100)]
-    return b"".join(parts) + squeeze.flush()

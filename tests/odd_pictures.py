@@ -57,22 +57,21 @@ def png(
     return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b"")
 
 
-def tiff(tags: dict[int, tuple[int, ...]], pixels: bytes, big_endian: bool = False) -> bytes:
+def tiff(tags: dict[int, tuple[int, ...]], pixels: bytes) -> bytes:
     """A TIFF file of one strip or tile; every tag is a LONG (TIFF 6.0, section 2)."""
-    order = ">" if big_endian else "<"
-    place = {True: 324, False: 273}[322 in tags]
-    tags = {**tags, place: (0,), place + 1 if place == 324 else 279: (len(pixels),)}
+    place, length = (324, 325) if 322 in tags else (273, 279)
+    tags = {**tags, place: (0,), length: (len(pixels),)}
     after = 8 + 2 + 12 * len(tags) + 4
     lists = b""
     entries = b""
     spill = after + sum(4 * len(values) for values in tags.values() if len(values) > 1)
     for tag, values in sorted(tags.items()):
         values = (spill,) if tag == place else values
-        raw = struct.pack(f"{order}{len(values)}I", *values)
+        raw = struct.pack(f"<{len(values)}I", *values)
         if len(values) > 1:
-            raw, lists = struct.pack(f"{order}I", after + len(lists)), lists + raw
-        entries += struct.pack(f"{order}HHI", tag, 4, len(values)) + raw
-    head = struct.pack(f"{order}2sHIH", b"MM" if big_endian else b"II", 42, 8, len(tags))
+            raw, lists = struct.pack("<I", after + len(lists)), lists + raw
+        entries += struct.pack("<HHI", tag, 4, len(values)) + raw
+    head = struct.pack("<2sHIH", b"II", 42, 8, len(tags))
     return head + entries + bytes(4) + lists + pixels
 
 
@@ -83,7 +82,7 @@ def oriented(value: int) -> Image.Exif:
 
 
 def pictures() -> dict[str, Odd]:
-    """Kind to file; 44 of them."""
+    """Kind to file."""
     rgb = Image.fromarray(TRUTH)
     other = rgb.transpose(Image.Transpose.ROTATE_180)
     frames = {"save_all": True, "append_images": [other]}
@@ -101,28 +100,19 @@ def pictures() -> dict[str, Odd]:
     size = {256: (64,), 257: (48,), 277: (3,), 278: (48,), 284: (1,)}
     deep_tags = {**size, 258: (16, 16, 16), 259: (1,), 262: (2,)}
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     jpeg = saved(rgb, "JPEG", quality=95, subsampling=0)
     loop = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x69\x87\x04\0\x01\0\0\0\x08\0\0\0\x08\0\0\0"
-    text = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\x04\0\0\0six\0\0\0\0\0"
     kinds = {
         "a single pixel": Odd(saved(BLOCKS[:1, :1], "PNG"), BLOCKS[:1, :1]),
         "one pixel high": Odd(saved(TRUTH[:1].repeat(313, 1), "PNG"), TRUTH[:1].repeat(313, 1)),
-        "one pixel wide": Odd(
-            saved(TRUTH[:, :1].repeat(417, 0), "PNG"), TRUTH[:, :1].repeat(417, 0)
-        ),
         "16-bit gray PNG": Odd(saved(deep, "PNG"), threes),
         "16-bit gray TIFF": Odd(saved(deep, "TIFF"), threes),
         "16-bit colour PNG": Odd(png(64, 48, 16, 2, zlib.compress(rows)), TRUTH),
         "16-bit colour TIFF": Odd(tiff(deep_tags, deep_rgb.astype("<u2").tobytes()), TRUTH),
-        "16-bit colour TIFF, big end first": Odd(tiff(deep_tags, deep_rgb.tobytes(), True), TRUTH),
         "floating-point TIFF": Odd(saved(gray[..., 0] / np.float32(255), "TIFF"), threes),
         "CMYK JPEG": Odd(saved(rgb.convert("CMYK"), "JPEG", quality=98, subsampling=0), TRUTH, 6),
         "CMYK TIFF": Odd(saved(rgb.convert("CMYK"), "TIFF"), TRUTH),
         "YCbCr TIFF of JPEG": Odd(saved(rgb, "TIFF", compression="jpeg", quality=98), TRUTH, 12),
-        "progressive JPEG": Odd(
-            saved(rgb, "JPEG", quality=98, subsampling=0, progressive=True), TRUTH, 6
-        ),
         "one bit": Odd(
             saved(rgb.convert("1", dither=0), "PNG"), (rgb_gray(rgb) > 127) * np.uint8(255)
         ),
@@ -139,21 +129,15 @@ def pictures() -> dict[str, Odd]:
         "animated GIF": Odd(
             saved(palette, "GIF", save_all=True, append_images=[palette.rotate(180)]), TRUTH
         ),
-        "animated WebP": Odd(saved(rgb, "WEBP", lossless=True, **frames), TRUTH),
-        "animated PNG": Odd(saved(rgb, "PNG", **frames), TRUTH),
         "TIFF of two pages": Odd(saved(rgb, "TIFF", **frames), TRUTH),
         "MPO, two pictures in a JPEG": Odd(
             saved(rgb, "MPO", quality=98, subsampling=0, **frames), TRUTH, 6
         ),
-        "EXIF turn of 9": Odd(saved(rgb, "PNG", exif=oriented(9)), TRUTH),
-        "EXIF turn as text": Odd(with_segment(jpeg, text), TRUTH, 6),
         "EXIF cut short": Odd(with_segment(jpeg, b"Exif\0\0MM\0*\xff\xff\xff\xff"), TRUTH, 6),
         "EXIF that leads back to itself": Odd(with_segment(jpeg, loop), TRUTH, 6),
         "no profile but noise": Odd(saved(rgb, "PNG", icc_profile=b"no profile at all"), TRUTH),
-        "profile cut short": Odd(saved(rgb, "PNG", icc_profile=srgb[:200]), TRUTH),
         "profile of another kind": Odd(saved(rgb, "PNG", icc_profile=lab), TRUTH),
         "JPEG with a film after it": Odd(jpeg + b"\0\0\0\x18ftypmp42" + bytes(5000), TRUTH, 6),
-        "PNG with a script after it": Odd(saved(rgb, "PNG") + b"<script>alert(1)</script>", TRUTH),
         "PPM as text": Odd(b"P3 64 48 255 " + " ".join(map(str, TRUTH.ravel())).encode(), TRUTH),
         "PNG with a wild comment": Odd(
             png(1, 1, 8, 0, zlib.compress(b"\0\x07"), chunk(b"tEXt", b"a\0\xff\0\n")),

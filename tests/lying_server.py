@@ -17,9 +17,8 @@ class LyingServer(http.server.ThreadingHTTPServer):
         cuts: one a request: send so many bytes, then hang up.
         statuses: one a request: answer this instead.
         ranges: whether Range is heeded.
-        first: "right", or "wrong" to answer a Range with another one.
         stalls: so many requests send nothing more after their cut, and stay open.
-        length: what Content-Length says; "right", "none", "text", or a number added to it.
+        length: added to what Content-Length says; None to say none.
         location: where every request is redirected to.
         garbage: bytes sent in the place of an answer.
         endless: send the content again and again.
@@ -33,9 +32,9 @@ class LyingServer(http.server.ThreadingHTTPServer):
         self.requests: list[str | None] = []
         self.cuts: list[int | None] = []
         self.statuses: list[int] = []
-        self.ranges, self.first, self.stalls, self.length = True, "right", 0, "right"
-        self.location: str | None = None
-        self.garbage, self.endless = b"", False
+        self.ranges, self.stalls, self.endless = True, 0, False
+        self.length: int | None = 0
+        self.location, self.garbage = "", b""
         self.over = threading.Event()
         vars(self).update(faults)
 
@@ -66,21 +65,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(status)
             return
         start = int(asked[6:-1]) if asked and server.ranges else 0
-        end = len(server.content)
-        if start >= end:
-            self.send_response(416)
-            self.send_header("Content-Range", f"bytes */{end}")
-            self.end_headers()
-            return
         body = server.content[start:]
+        if not body:
+            self.send_error(416)
+            return
         self.send_response(206 if start else 200)
-        if start:
-            told = start if server.first == "right" else start - 1
-            self.send_header("Content-Range", f"bytes {told}-{end - 1}/{end}")
-        if isinstance(server.length, int):
+        if server.length is not None:
             self.send_header("Content-Length", str(len(body) + server.length))
-        elif server.length != "none":
-            self.send_header("Content-Length", str(len(body)) if server.length == "right" else "²")
         self.end_headers()
         if server.cuts and (cut := server.cuts.pop(0)) is not None:
             body = body[:cut]

@@ -1,0 +1,97 @@
+"""`colorlab colorize` on folders with anything in them: it goes on, and reports at the end."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import bad_pictures
+import odd_pictures
+import pytest
+from memory import forget_peak, peak
+from PIL import Image
+
+from colorlab import checkpoints
+from colorlab.__main__ import main
+from colorlab.commands import colorize
+from colorlab.data import photos
+from colorlab.models import build
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory) -> str:
+    model = build("unet", size=32, widths=(8, 16, 16, 16))
+    return str(checkpoints.save(model, "photos", {}, tmp_path_factory.mktemp("weights")))
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    (tmp_path / "in").mkdir()
+    return tmp_path / "in"
+
+
+def colour(weights: str, folder: Path) -> int:
+    out = folder.parent / "out"
+    return main(["colorize", str(folder), "-o", str(out), "--model", weights])
+
+
+def test_colorize_goes_on_past_every_bad_file(folder, weights, capsys):
+    odd = list(odd_pictures.pictures().values())[::3]
+    bad = [*bad_pictures.no_pictures().values(), *bad_pictures.bombs().values()][::3]
+    for i, picture in enumerate(odd):
+        (folder / f"odd {i}.jpg").write_bytes(picture.content)
+    for i, (content, _) in enumerate(bad):
+        (folder / f"bad\n{i}.png").write_bytes(content)
+    (folder / "folder.png").mkdir()
+    os.mkfifo(folder / "pipe.png")
+    (folder / "gone.png").symlink_to("nowhere")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # PIL's warnings do not name the file
+        assert colour(weights, folder) == 1
+    first, *told = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{len(odd)} of {len(odd) + len(bad) + 3} pictures coloured")
+    assert len(told) == len(bad) + 3
+    for line in told:
+        assert line.startswith(f"colorlab: {folder}") and line.count(str(folder)) == 1
+        assert "; " in line, "a remedy follows"
+    written = list((folder.parent / "out").iterdir())
+    assert len(written) == len(odd)
+    for file in written:
+        with Image.open(file) as image:
+            image.load()
+
+
+def test_a_terminal_that_knows_ascii_only(folder, weights, monkeypatch):
+    (folder / "🦊.png").write_bytes(b"")
+    out = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+    assert colour(weights, folder) == 1
+    out.flush()
+    assert rb"\U0001f98a.png: an empty file" in out.buffer.getvalue()
+
+
+@pytest.fixture
+def many(tmp_path) -> Iterator[Path]:
+    """A folder of 10,000 files."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for i in range(10_000):
+        (folder / f"{i:06}.jpg").touch()
+    return folder
+
+
+def test_10_000_files(many, tmp_path):
+    forget_peak()
+    before = peak()
+    at, names = photos.list_files(many, "all")
+    photos.listing_key(at, names, ())
+    inputs = colorize.list_inputs([many])
+    outputs = colorize.name_outputs(inputs, tmp_path / "out", single=False)
+    colorize.refuse_collisions(inputs, outputs, overwrite=False)
+    assert peak() - before < 40e6  # 3 kB a file
+    assert names == [file.name for file in inputs]
+    assert len(names) == len(outputs) == 10_000
