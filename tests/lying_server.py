@@ -18,7 +18,7 @@ class LyingServer(http.server.ThreadingHTTPServer):
         statuses: one a request: answer this instead.
         ranges: whether Range is heeded.
         stalls: so many requests send nothing more after their cut, and stay open.
-        length: added to what Content-Length says; None to say none.
+        length: whether it is told.
         location: where every request is redirected to.
         garbage: bytes sent in the place of an answer.
         endless: send the content again and again.
@@ -32,8 +32,7 @@ class LyingServer(http.server.ThreadingHTTPServer):
         self.requests: list[str | None] = []
         self.cuts: list[int | None] = []
         self.statuses: list[int] = []
-        self.ranges, self.stalls, self.endless = True, 0, False
-        self.length: int | None = 0
+        self.ranges, self.length, self.endless, self.stalls = True, True, False, 0
         self.location, self.garbage = "", b""
         self.over = threading.Event()
         vars(self).update(faults)
@@ -70,8 +69,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(416)
             return
         self.send_response(206 if start else 200)
-        if server.length is not None:
-            self.send_header("Content-Length", str(len(body) + server.length))
+        if server.length:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if server.cuts and (cut := server.cuts.pop(0)) is not None:
             body = body[:cut]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageCms
 
+FINE = {"quality": 98, "subsampling": 0}
 BLOCKS = np.random.default_rng(7).integers(0, 256, (3, 4, 3), dtype=np.uint8)
 TRUTH = BLOCKS.repeat(16, axis=0).repeat(16, axis=1)  # (48, 64, 3)
 
@@ -85,6 +86,8 @@ def pictures() -> dict[str, Odd]:
     """Kind to file."""
     rgb = Image.fromarray(TRUTH)
     other = rgb.transpose(Image.Transpose.ROTATE_180)
+    bits = rgb.convert("1", dither=0)
+    black_and_white = np.asarray(bits.convert("RGB"))
     frames = {"save_all": True, "append_images": [other]}
     gray = TRUTH[..., :1]
     threes = gray.repeat(3, axis=-1)
@@ -105,17 +108,23 @@ def pictures() -> dict[str, Odd]:
     kinds = {
         "a single pixel": Odd(saved(BLOCKS[:1, :1], "PNG"), BLOCKS[:1, :1]),
         "one pixel high": Odd(saved(TRUTH[:1].repeat(313, 1), "PNG"), TRUTH[:1].repeat(313, 1)),
+        **{f"{kind}, all bits": Odd(saved(rgb, kind), TRUTH) for kind in ("BMP", "PPM", "GIF")},
+        "lossless WebP": Odd(saved(rgb, "WEBP", lossless=True), TRUTH),
+        "AVIF": Odd(saved(rgb, "AVIF", quality=95, subsampling="4:4:4"), TRUTH, 12),
+        "JPEG 2000": Odd(saved(rgb, "JPEG2000"), TRUTH),
+        "progressive JPEG": Odd(saved(rgb, "JPEG", **FINE, progressive=True), TRUTH, 6),
+        "TIFF by LZW": Odd(saved(rgb, "TIFF", compression="tiff_lzw"), TRUTH),
+        "fax in a TIFF": Odd(saved(bits, "TIFF", compression="group4"), black_and_white),
+        "palette in a BMP": Odd(saved(palette, "BMP"), TRUTH),
         "16-bit gray PNG": Odd(saved(deep, "PNG"), threes),
         "16-bit gray TIFF": Odd(saved(deep, "TIFF"), threes),
         "16-bit colour PNG": Odd(png(64, 48, 16, 2, zlib.compress(rows)), TRUTH),
         "16-bit colour TIFF": Odd(tiff(deep_tags, deep_rgb.astype("<u2").tobytes()), TRUTH),
         "floating-point TIFF": Odd(saved(gray[..., 0] / np.float32(255), "TIFF"), threes),
-        "CMYK JPEG": Odd(saved(rgb.convert("CMYK"), "JPEG", quality=98, subsampling=0), TRUTH, 6),
+        "CMYK JPEG": Odd(saved(rgb.convert("CMYK"), "JPEG", **FINE), TRUTH, 6),
         "CMYK TIFF": Odd(saved(rgb.convert("CMYK"), "TIFF"), TRUTH),
         "YCbCr TIFF of JPEG": Odd(saved(rgb, "TIFF", compression="jpeg", quality=98), TRUTH, 12),
-        "one bit": Odd(
-            saved(rgb.convert("1", dither=0), "PNG"), (rgb_gray(rgb) > 127) * np.uint8(255)
-        ),
+        "one bit": Odd(saved(bits, "PNG"), black_and_white),
         "palette with transparency": Odd(saved(palette, "PNG", transparency=hidden), without),
         "GIF with transparency": Odd(saved(palette, "GIF", transparency=hidden), without),
         "colour that stands for none": Odd(
@@ -130,9 +139,7 @@ def pictures() -> dict[str, Odd]:
             saved(palette, "GIF", save_all=True, append_images=[palette.rotate(180)]), TRUTH
         ),
         "TIFF of two pages": Odd(saved(rgb, "TIFF", **frames), TRUTH),
-        "MPO, two pictures in a JPEG": Odd(
-            saved(rgb, "MPO", quality=98, subsampling=0, **frames), TRUTH, 6
-        ),
+        "MPO, two pictures in a JPEG": Odd(saved(rgb, "MPO", **FINE, **frames), TRUTH, 6),
         "EXIF cut short": Odd(with_segment(jpeg, b"Exif\0\0MM\0*\xff\xff\xff\xff"), TRUTH, 6),
         "EXIF that leads back to itself": Odd(with_segment(jpeg, loop), TRUTH, 6),
         "no profile but noise": Odd(saved(rgb, "PNG", icc_profile=b"no profile at all"), TRUTH),
@@ -147,10 +154,6 @@ def pictures() -> dict[str, Odd]:
     for turn, apply in TURNS.items():
         kinds[f"EXIF turn of {turn}"] = Odd(saved(rgb, "PNG", exif=oriented(turn)), apply(TRUTH))
     return kinds
-
-
-def rgb_gray(rgb: Image.Image) -> np.ndarray:
-    return np.asarray(rgb.convert("L"))[..., None].repeat(3, axis=-1)
 
 
 def with_segment(jpeg: bytes, content: bytes) -> bytes:

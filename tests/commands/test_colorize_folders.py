@@ -6,19 +6,15 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import bad_pictures
 import odd_pictures
 import pytest
-from memory import forget_peak, peak
 from PIL import Image
 
 from colorlab import checkpoints
 from colorlab.__main__ import main
-from colorlab.commands import colorize
-from colorlab.data import photos
 from colorlab.models import build
 
 
@@ -72,26 +68,3 @@ def test_a_terminal_that_knows_ascii_only(folder, weights, monkeypatch):
     assert colour(weights, folder) == 1
     out.flush()
     assert rb"\U0001f98a.png: an empty file" in out.buffer.getvalue()
-
-
-@pytest.fixture
-def many(tmp_path) -> Iterator[Path]:
-    """A folder of 10,000 files."""
-    folder = tmp_path / "many"
-    folder.mkdir()
-    for i in range(10_000):
-        (folder / f"{i:06}.jpg").touch()
-    return folder
-
-
-def test_10_000_files(many, tmp_path):
-    forget_peak()
-    before = peak()
-    at, names = photos.list_files(many, "all")
-    photos.listing_key(at, names, ())
-    inputs = colorize.list_inputs([many])
-    outputs = colorize.name_outputs(inputs, tmp_path / "out", single=False)
-    colorize.refuse_collisions(inputs, outputs, overwrite=False)
-    assert peak() - before < 40e6  # 3 kB a file
-    assert names == [file.name for file in inputs]
-    assert len(names) == len(outputs) == 10_000

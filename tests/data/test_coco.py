@@ -47,7 +47,7 @@ SURVIVED = {
     "stalled": {"cuts": [300_000, 0], "stalls": 2},
     "busy, then in the middle": {"cuts": [None, 50_000], "statuses": [503, 200, 502, 429]},
     "ranges ignored": {"ranges": False, "cuts": [100_000, 200_000]},
-    "no length": {"length": None},
+    "no length": {"length": False},
 }
 
 
@@ -116,7 +116,7 @@ def test_wrong_bytes_are_deleted_and_a_part_is_used_if_it_is_right(tmp_path, siz
                 get(server, tmp_path, size)
             assert os.listdir(tmp_path) == []
     with (
-        serving(b"?" + BYTES[1:], endless=True, length=None) as server,
+        serving(b"?" + BYTES[1:], endless=True, length=False) as server,
         pytest.raises(DownloadError, match="wrong SHA-256"),
     ):
         get(server, tmp_path)

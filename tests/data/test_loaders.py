@@ -18,6 +18,7 @@ from colorlab.data.loaders import (
     indices_at,
     make_batch,
 )
+from colorlab.data.pictures import Pictures
 
 
 def test_batches_in_order_hold_what_scikit_image_computes(few_pictures):
@@ -81,16 +82,20 @@ def test_cached_lightness_and_chroma_are_those_of_the_picture(few_pictures, augm
         assert (batch.ab - want.ab).abs().max() < 0.01
 
 
-def test_crops_have_the_size_asked_for_and_colours_of_the_picture(few_pictures):
-    batch = TrainingBatches(few_pictures, 8, augment="crop", crop_size=64).at(0)
-    assert batch.L.shape == (8, 1, 64, 64)
-    assert batch.ab.shape == (8, 2, 16, 16)
-    plain = TrainingBatches(few_pictures, 8, augment="none").at(0).rgb
-    low = plain.flatten(2).min(-1).values - 1e-6
-    high = plain.flatten(2).max(-1).values + 1e-6
-    values = batch.rgb.flatten(2)
-    assert (values >= low[..., None]).all()
-    assert (values <= high[..., None]).all()
+def test_crops_are_squares_inside_the_picture():
+    """Red is the column and green the row, so a crop tells where it was cut."""
+    at = np.arange(64, dtype=np.uint8)
+    rgb = np.stack([*np.meshgrid(4 * at, 2 * at), np.full((64, 64), 99, np.uint8)], axis=-1)
+    pictures = Pictures(rgb[None], ("a",), "0" * 64, "test")
+    batch = TrainingBatches(pictures, 40, augment="crop", crop_size=32).at(0)
+    assert batch.L.shape == (40, 1, 32, 32) and batch.ab.shape == (40, 2, 8, 8)
+    red, green = 255 * batch.rgb[:, 0] / 4, 255 * batch.rgb[:, 1] / 2
+    width = (red[:, 5, 28] - red[:, 5, 3]) * 32 / 25
+    height = (green[:, 28, 5] - green[:, 3, 5]) * 32 / 25
+    torch.testing.assert_close(height, width.abs(), atol=1.5, rtol=0)
+    assert 31 < height.min() < 38 and 58 < height.max() < 65
+    assert 10 < (width < 0).sum() < 30, "some are flipped"
+    assert (255 * batch.rgb[:, 2] - 99).abs().max() < 0.01
 
 
 def test_a_tone_curve_changes_the_input_alone(few_pictures):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 
 import numpy as np
+import odd_pictures
 import torch
-from PIL import Image, ImageCms
 from safetensors.torch import save
 from torch import Tensor
 
@@ -16,63 +15,8 @@ from colorlab.models import build
 
 
 def pictures() -> dict[str, bytes]:
-    """Name of a kind to the bytes of a 12 x 10 picture, every format and way of storing."""
-    rgb = Image.fromarray(np.random.default_rng(0).integers(0, 256, (10, 12, 3), dtype=np.uint8))
-    gray, palette = rgb.convert("L"), rgb.quantize(16)
-    deep = Image.fromarray(np.arange(120, dtype=np.uint16).reshape(10, 12) * 540)
-    floats = Image.fromarray(np.linspace(0, 1, 120, dtype=np.float32).reshape(10, 12))
-    rgba = rgb.copy()
-    rgba.putalpha(gray)
-    exif = Image.Exif()
-    exif[0x0112], exif[0x010F] = 6, "maker"
-    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
-    kinds = {
-        "png": (rgb, {}),
-        "png-bits": (rgb.convert("1"), {}),
-        "png-16": (deep, {}),
-        "png-alpha": (rgba, {"icc_profile": icc, "exif": exif}),
-        "png-palette": (palette, {"transparency": 3}),
-        "png-frames": (rgb, {"save_all": True}),
-        "jpeg": (rgb, {"exif": exif}),
-        "jpeg-gray": (gray, {"icc_profile": icc}),
-        "jpeg-progressive": (rgb, {"progressive": True, "quality": 90}),
-        "jpeg-cmyk": (rgb.convert("CMYK"), {}),
-        "mpo": (rgb, {"save_all": True}),
-        "webp": (rgb, {}),
-        "webp-lossless": (rgba, {"lossless": True, "exif": exif}),
-        "webp-frames": (rgb, {"save_all": True}),
-        "avif": (rgb, {"speed": 10}),
-        "avif-alpha": (rgba, {"speed": 10, "exif": exif}),
-        "gif": (palette, {}),
-        "gif-frames": (palette, {"transparency": 1, "save_all": True}),
-        "bmp": (rgb, {}),
-        "bmp-palette": (palette, {}),
-        "tiff": (rgb, {}),
-        "tiff-lzw": (rgb, {"compression": "tiff_lzw", "exif": exif}),
-        "tiff-deflate": (rgba, {"compression": "tiff_adobe_deflate"}),
-        "tiff-jpeg": (rgb, {"compression": "jpeg"}),
-        "tiff-fax": (rgb.convert("1"), {"compression": "group4"}),
-        "tiff-16": (deep, {"compression": "packbits"}),
-        "tiff-float": (floats, {}),
-        "tiff-lab": (Image.new("LAB", (12, 10), (90, 150, 99)), {}),
-        "tiff-pages": (rgb, {"save_all": True}),
-        "jpeg2000": (rgb, {}),
-        "jpeg2000-alpha": (rgba, {"irreversible": True}),
-        "ppm": (rgb, {}),
-        "ppm-16": (deep, {}),
-        "ppm-float": (floats, {}),
-    }
-    made = {}
-    for kind, (image, options) in kinds.items():
-        if options.get("save_all"):
-            options["append_images"] = [image.rotate(180), image.rotate(90)]
-        buffer = io.BytesIO()
-        # A copy, since saving leaves its settings behind in the image.
-        image.copy().save(buffer, kind.split("-")[0].upper(), **options)
-        made[kind] = buffer.getvalue()
-    made["ppm-plain"] = b"P3 # three\n2 2 255\n" + b"10 200 30 " * 4
-    made["pbm-plain"] = b"P1\n4 2\n1 0 1 1 0 0 1 0\n"
-    return made
+    """Name of a kind to the bytes of a small picture, every format and way of storing."""
+    return {kind: odd.content for kind, odd in odd_pictures.pictures().items()}
 
 
 def checkpoints() -> dict[str, bytes]:
