@@ -58,9 +58,6 @@ def cache_dir() -> Path:
     """Folder for decoded and rendered images, made if absent.
 
     `COLORLAB_CACHE` wins, then `data/cache` of a checkout, then `~/.cache/colorlab`.
-
-    Raises:
-        OSError: the folder cannot be made.
     """
     data = checkout_data()
     if os.environ.get("COLORLAB_CACHE"):

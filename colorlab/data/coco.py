@@ -104,7 +104,7 @@ def download_coco(
     counts: Mapping[str, int] = COUNTS,
     size: int = SIZE,
     keep_archive: bool = False,
-) -> Path:
+) -> None:
     """Make a photo set in `out`: `train`, `val`, `test`, of PNG files, and `manifest.csv`.
 
     Every step continues where it was when a run is cut or killed. A finished set is left alone.
@@ -117,9 +117,6 @@ def download_coco(
         size: side of the images.
         keep_archive: leave the zip file in `out` when the set is done.
 
-    Returns:
-        The folder `out`.
-
     Raises:
         DownloadError: see `fetch`.
         ValueError: not a zip file, oversized or ambiguous members, too few images for the splits
@@ -130,7 +127,7 @@ def download_coco(
     settings = {"archive": archive.sha256, "counts": dict(counts), "size": size, "rule": SALT}
     _known_decisions(out, settings)  # refuses a folder of other images
     if is_complete(out):
-        return out
+        return
     make_folder(out)
     with locked(out / "in-use"):
         # A PNG photograph takes at most about its pixels; most shrink by a third or more.
@@ -138,7 +135,6 @@ def download_coco(
         _split(path, out, settings)
         if not keep_archive:
             path.unlink()
-    return out
 
 
 # ---- the download

@@ -70,9 +70,9 @@ class FolderReport:
 
     used: int = 0
     enlarged: int = 0
-    gray: tuple[str, ...] = ()
-    unreadable: tuple[str, ...] = ()
-    small: tuple[str, ...] = ()
+    gray: Sequence[str] = ()
+    unreadable: Sequence[str] = ()
+    small: Sequence[str] = ()
 
     def __str__(self) -> str:
         parts = [f"{self.used} pictures"]
@@ -89,11 +89,7 @@ class FolderReport:
 
 
 def find_photos() -> Path | None:
-    """The folder of photographs: `COLORLAB_PHOTOS`, else `data/photos` of a checkout, else None.
-
-    Raises:
-        FileNotFoundError: `COLORLAB_PHOTOS` names a folder that is not there.
-    """
+    """The folder of photographs: `COLORLAB_PHOTOS`, else `data/photos` of a checkout, else None."""
     named = os.environ.get("COLORLAB_PHOTOS")
     if named:
         folder = Path(named).expanduser()
@@ -109,11 +105,7 @@ def find_photos() -> Path | None:
 
 
 def require_photos() -> Path:
-    """`find_photos`, or an error that says how to get some.
-
-    Raises:
-        FileNotFoundError: no photographs were found.
-    """
+    """`find_photos`, or a FileNotFoundError that says how to get some."""
     folder = find_photos()
     if folder is None:
         raise FileNotFoundError(
@@ -161,9 +153,6 @@ def open_folder(
 
     notes: dict[str, Any] = {"used": 0, "enlarged": 0, "gray": [], "unreadable": [], "small": []}
 
-    def report(notes: dict[str, Any]) -> FolderReport:
-        return FolderReport(**{k: tuple(v) if isinstance(v, list) else v for k, v in notes.items()})
-
     def images() -> Iterator[tuple[str, np.ndarray]]:
         return _usable(folder, files, size, notes)
 
@@ -174,10 +163,10 @@ def open_folder(
             stored = cache.read_or_build(path, key, images, size, len(files), notes)
     except cache.NoPicturesError as error:
         raise FileNotFoundError(
-            f"{shown(folder)}: no usable picture for split {split!r} ({report(notes)})"
+            f"{shown(folder)}: no usable picture for split {split!r} ({FolderReport(**notes)})"
         ) from error
     pictures = Pictures(stored.rgb, stored.names, stored.sha256, source=f"photos:{split}")
-    return pictures, report(stored.notes)
+    return pictures, FolderReport(**stored.notes)
 
 
 def _usable(
@@ -220,9 +209,6 @@ def list_files(root: Path, split: str) -> tuple[Path, list[str]]:
 
     Links to files are listed; links to folders are not followed, since they may form a circle. A
     subfolder that may not be read is reported in a warning.
-
-    Raises:
-        FileNotFoundError: no such folder, split or image.
     """
 
     def tell(error: OSError) -> None:

@@ -129,12 +129,6 @@ def read_upload(data: bytes, name: str, most_bytes: int = MOST_UPLOADED) -> np.n
         name: what the sender called it. It appears in errors, escaped, and nowhere else: it is
             never used as a path, and code that shows an error as HTML must escape it once more.
         most_bytes: refuse more.
-
-    Returns:
-        (H, W, 3) uint8.
-
-    Raises:
-        UnreadableImageError: as :func:`read_rgb`.
     """
     label = shown(name or "upload", 100)
     _check_length(memoryview(data).nbytes, label, most_bytes)  # before they are copied

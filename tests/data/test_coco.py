@@ -337,7 +337,8 @@ def test_foreign_pictures_are_not_mixed_in(tmp_path, mixed):
 def test_download_from_first_byte_to_loaded_set(tmp_path, mixed, monkeypatch):
     with serving(mixed, cuts=[len(mixed) // 2]) as server:
         archive = Archive(server.url(), hashlib.sha256(mixed).hexdigest(), len(mixed))
-        out = download_coco(tmp_path / "photos", archive, COUNTS, size=64)
+        out = tmp_path / "photos"
+        download_coco(out, archive, COUNTS, size=64)
         assert len(server.requests) == 2
         assert not list(out.glob("*.zip*"))
         download_coco(out, archive, COUNTS, size=64)

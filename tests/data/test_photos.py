@@ -79,9 +79,9 @@ def test_what_is_left_out_is_counted_and_named(folder):
         assert report == photos.FolderReport(
             used=4,
             enlarged=1,
-            gray=("gray.jpg", "gray.png", "one_channel.png"),
-            unreadable=("cut.png", "text.jpg"),
-            small=("small.png",),
+            gray=["gray.jpg", "gray.png", "one_channel.png"],
+            unreadable=["cut.png", "text.jpg"],
+            small=["small.png"],
         )
     with pytest.warns(UserWarning, match="3 gray ones skipped; 2 unreadable skipped: cut.png"):
         photos.load_folder(folder, "train", 32)
@@ -216,7 +216,7 @@ def test_files_that_vanish_or_become_readable(folder, monkeypatch):
     monkeypatch.setattr(photos, "list_files", lambda *_: listed)
     pictures, report = photos.open_folder(folder, "train", 16)
     assert pictures.names == ("train0.png", "train2.png")
-    assert report.unreadable == ("train1.png",)
+    assert report.unreadable == ["train1.png"]
 
 
 def test_find_photos(tmp_path, monkeypatch):
@@ -254,7 +254,7 @@ def test_skimage_photos_are_colourful_and_need_no_network(monkeypatch):
 
 def test_photo_set_is_whole_and_exact(photos_dir):
     pictures, report = photos.open_folder(photos_dir, "test")
-    assert report == photos.FolderReport(used=64) and len(pictures) == 64
+    assert str(report) == "64 pictures" and len(pictures) == 64
     for name, picture in zip(pictures.names, pictures.rgb, strict=True):
         with Image.open(photos_dir / "test" / name) as image:
             np.testing.assert_array_equal(picture, np.asarray(image.convert("RGB")))
