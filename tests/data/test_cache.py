@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from colorlab import data
 from colorlab.data import cache
@@ -238,9 +239,15 @@ class Loader:
 
 
 @pytest.fixture(params=["photographs", "scenes"])
-def source(request, path, small_photos, monkeypatch):
+def source(request, path, monkeypatch):
     """What to load, and the identity of it; the cache is empty."""
-    source = small_photos if request.param == "photographs" else "scenes"
+    source = "scenes"
+    if request.param == "photographs":
+        source = path.parent / "photographs"
+        (source / "train").mkdir(parents=True)
+        for i in range(8):
+            coarse = np.random.default_rng(i).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+            Image.fromarray(coarse).resize((32, 32)).save(source / "train" / f"{i}.png")
     monkeypatch.setenv("COLORLAB_CACHE", str(path.parent / "quiet"))
     want = data.load(source, "train", 32, 8).sha256
     monkeypatch.setenv("COLORLAB_CACHE", str(path.parent / "cache"))
