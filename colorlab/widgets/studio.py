@@ -48,11 +48,6 @@ class Studio(anywidget.AnyWidget):
         answers: one dict a model: ``name``, ``png``, ``file`` (name for saving), ``spread`` (PNG,
             or None) and ``told``, a line about the prediction.
         status, failed: the message to the reader, and whether it is an error.
-
-    Raises:
-        ValueError: no models, an unknown name among ``chosen``, or an image of another shape or
-            range.
-        TypeError: an array of another type than uint8.
     """
 
     _esm = static_text("parts.js", "compare.js", "studio.js")
