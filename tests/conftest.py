@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import fault_table
 import numpy as np
 import pytest
 
@@ -13,19 +12,6 @@ from colorlab.data.pictures import Pictures
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--write-faults",
-        action="store_true",
-        help="put the table of faults into tests/README.md; run all of tests/faults",
-    )
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    # Here, not in tests/faults: the controller of pytest-xdist does not load that folder's.
-    config.pluginmanager.register(fault_table.FaultTable(config), fault_table.NAME)
 
 
 def beside(variable: str, place: str, why: str) -> Path:
