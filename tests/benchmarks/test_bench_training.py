@@ -8,15 +8,13 @@ that of the released weights, 4, which has four times the places and so the arit
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 import pytest
 import torch
-from memory_use import megabytes
+from measure import in_turns, megabytes
 from pix2pix import Pix2PixUNet
 from skimage.color import deltaE_cie76, deltaE_ciede2000, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
@@ -105,18 +103,6 @@ def their_table() -> np.ndarray:
     return np.mean(rows, axis=0)
 
 
-def in_turns(*works: Callable[[], object], rounds: int) -> list[float]:
-    """Median seconds of each; in turns, so that what disturbs the machine disturbs all."""
-    taken: list[list[float]] = [[] for _ in works]
-    for turn in range(rounds + 1):
-        for work, seconds in zip(works, taken, strict=True):
-            start = time.perf_counter()
-            work()
-            if turn:  # in the first, kernels are built and caches filled
-                seconds.append(time.perf_counter() - start)
-    return [statistics.median(seconds) for seconds in taken]
-
-
 def test_the_yardstick_has_its_54_million_parameters():
     model = Pix2PixUNet().eval()
     assert count_parameters(model) / 1e6 == pytest.approx(54.4, abs=0.05)
@@ -159,13 +145,11 @@ def test_one_picture_against_pix2pix(benchmark):
 
 
 def test_evaluating_64_pictures_against_scikit_image(benchmark):
-    start = time.perf_counter()
-    want = their_table()
-    their_seconds = time.perf_counter() - start
+    our_seconds, their_seconds = in_turns(our_table(), their_table, rounds=1)
     table = benchmark.pedantic(our_table(), rounds=3)
     got = [table.interval("gray", metric).mean for metric in METRICS]
-    np.testing.assert_allclose(got, want, rtol=2e-3)
-    ratio = their_seconds / benchmark.stats.stats.median
+    np.testing.assert_allclose(got, their_table(), rtol=2e-3)
+    ratio = their_seconds / our_seconds
     benchmark.extra_info |= {"ratio": round(ratio, 1), "megabytes": megabytes(our_table)}
     print(f"\nevaluating 64: {benchmark.extra_info}")
     # About even on one core; what it adds are intervals. A guard against becoming the slow one.
