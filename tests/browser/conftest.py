@@ -82,16 +82,14 @@ class Lab:
 
     def run_last(self, page: Any) -> str:
         """Run the last cell again and return what it prints."""
-        last, count = page.evaluate(
-            f"[{CELLS}.length - 1, {CELLS}.get({CELLS}.length - 1).executionCount]"
-        )
+        last = page.evaluate(f"{CELLS}.length") - 1
+        count = f"{CELLS}.get({last}).executionCount"
+        before = page.evaluate(count)
         page.evaluate(
             f"window.jupyterapp.shell.currentWidget.content.activeCellIndex = {last};"
             "window.jupyterapp.commands.execute('notebook:run-cell')"
         )
-        page.wait_for_function(
-            f"before => ![null, before].includes({CELLS}.get({last}).executionCount)", arg=count
-        )
+        page.wait_for_function(f"before => ![null, before].includes({count})", arg=before)
         page.wait_for_function(IDLE)
         cell = page.locator(".jp-CodeCell").nth(last)
         return cell.locator(".jp-OutputArea-output").inner_text().strip()
@@ -122,12 +120,9 @@ class Lab:
 IDLE = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 # The notebook's model, not the page: JupyterLab draws only what is in sight.
 CELLS = "window.jupyterapp.shell.currentWidget.content.model.cells"
-CODE_CELLS = (
-    f"() => [...{CELLS}]"
-    + """
+CODE_CELLS = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells]
     .map((cell) => cell.toJSON()).filter((cell) => cell.cell_type === "code")
     .map((cell) => ({...cell, source: [cell.source].flat().join("")}))"""
-)
 
 
 @pytest.fixture(scope="session")
