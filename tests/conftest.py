@@ -49,6 +49,12 @@ def few_pictures() -> Pictures:
     return Pictures(rgb, tuple(f"picture {i}" for i in range(12)), "0" * 64, "test:few")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Benchmarks run when they are named only: nothing else may run beside them."""
+    named = any("benchmarks" in argument for argument in config.args)
+    return True if collection_path.name == "benchmarks" and not named else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On several cores the long files come first, so that no core waits at the end for one."""
     if not getattr(config, "workerinput", None):
