@@ -74,6 +74,7 @@ def test_a_slider_redraws_and_draws_each_option_once():
     still = decode(data[kind]).astype(float)
     assert np.abs(still - decode(image.value)).mean() < 2
     assert metadata[kind]["alt"] == "level light: a flat square"
+    assert figure_slider(draw, [0.2, 0.7], "level", alt="as above").children[0].label == "0.2"
     with pytest.raises(ValueError, match="at least one"):
         figure_slider(draw, [], "level", alt="nothing")
 
