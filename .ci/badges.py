@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import lessons
+from lessons import source
 
 ROOT = Path(__file__).resolve().parents[1]
 ROW = "| **Run it elsewhere** |"
@@ -79,23 +80,19 @@ def row(address: str, stem: str) -> str:
     return f"{ROW} [open in Colab]({colab}), [open in Binder]({binder}) |"
 
 
-def lines(text: str) -> list[str]:
-    """The source of a cell as nbformat keeps it."""
-    return text.splitlines(keepends=True)
-
-
 def put(notebook: dict, stem: str, address: str) -> None:
     """Give a lesson its set-up cell and its links, in place; counts go on without a gap."""
     cells = notebook["cells"]
-    front = "".join(cells[1]["source"]).split("\n")
+    front = source(cells[1]).split("\n")
     front = [line for line in front if not line.startswith(ROW)]
-    cells[1]["source"] = lines("\n".join([*front, *filter(None, [row(address, stem)])]))
-    if not "".join(cells[2]["source"]).endswith(LAST):
+    front = "\n".join([*front, *filter(None, [row(address, stem)])])
+    cells[1]["source"] = front.splitlines(keepends=True)
+    if not source(cells[2]).endswith(LAST):
         cell = {"cell_type": "code", "execution_count": None, "id": f"{stem[:2]}-set-up"}
         cells.insert(2, {**cell, "metadata": {}, "outputs": [], "source": []})
-    cells[2]["source"] = lines(set_up(address))
+    cells[2]["source"] = set_up(address).splitlines(keepends=True)
     cells[2]["metadata"] |= FOLDED
-    code = [c for c in cells if c["cell_type"] == "code" and "".join(c["source"]).strip()]
+    code = [cell for cell in cells if cell["cell_type"] == "code" and source(cell).strip()]
     for count, cell in enumerate(code, 1):
         cell["execution_count"] = count
         for output in cell["outputs"]:
@@ -105,7 +102,7 @@ def put(notebook: dict, stem: str, address: str) -> None:
 
 def main() -> int:
     """Do what the module says."""
-    options = lessons.arguments(__doc__.split("\n", 1)[0], "change the lessons").parse_args()
+    options = lessons.arguments(__doc__, "change the lessons").parse_args()
     address = repository()
     return lessons.rewrite(
         lessons.chosen(options.names),

@@ -9,7 +9,6 @@ only, so that no later run could match it). A lesson whose cell fails is left as
 
 from __future__ import annotations
 
-import argparse
 import copy
 import os
 import sys
@@ -17,7 +16,7 @@ import time
 from pathlib import Path
 
 import nbformat
-from lessons import chosen
+from lessons import arguments, chosen
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
@@ -51,11 +50,10 @@ def execute(file: Path) -> None:
 
 def main() -> int:
     """Do what the module says."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("names", nargs="*", help="for example 05; all lessons unless told")
+    names = arguments(__doc__).parse_args().names
     os.environ["TQDM_DISABLE"] = "1"
     failed = []
-    for file in chosen(parser.parse_args().names):
+    for file in chosen(names):
         start = time.monotonic()
         try:
             execute(file)

@@ -11,21 +11,16 @@ check cell of the exercise.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
-from pathlib import Path
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+import lessons
+from lessons import source
+
 ADDED = "# solution"
 BETWEEN = re.compile(rf"({ADDED}\n)\n+(?=.*{ADDED}$)", re.M)  # blank lines of the solution
 KEPT = re.compile(r"^( *)# exercise: ")
-
-
-def source(cell: dict) -> str:
-    """The text of a cell, which nbformat keeps as a list of lines."""
-    return "".join(cell["source"])
 
 
 def exercise(solution: str) -> str:
@@ -59,28 +54,24 @@ def differences(lesson: dict, solutions: dict) -> list[tuple[dict, str]]:
     return found
 
 
+def put(lesson: dict, stem: str) -> None:
+    """Give a lesson the exercises that its solutions solve, in place."""
+    solutions = lessons.NOTEBOOKS / "solutions" / f"{stem}.ipynb"
+    if not solutions.exists():
+        return
+    try:
+        found = differences(lesson, json.loads(solutions.read_text("utf-8")))
+    except ValueError as error:
+        sys.exit(f"{stem}: {error}")
+    for cell, right in found:
+        print(f"{stem}: {source(cell).strip().splitlines()[0]}")
+        cell.update(source=right.splitlines(keepends=True), outputs=[], execution_count=None)
+
+
 def main() -> int:
     """Do what the module says."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--write", action="store_true", help="change the lessons")
-    write = parser.parse_args().write
-    changed = 0
-    for file in sorted((NOTEBOOKS / "solutions").glob("*.ipynb")):
-        place = NOTEBOOKS / file.name
-        lesson = json.loads(place.read_text("utf-8"))
-        try:
-            found = differences(lesson, json.loads(file.read_text("utf-8")))
-        except ValueError as error:
-            sys.exit(f"{file.name}: {error}")
-        for cell, right in found:
-            print(f"{file.name}: {source(cell).strip().splitlines()[0]}")
-            cell.update(source=right.splitlines(keepends=True), outputs=[], execution_count=None)
-        if write and found:
-            text = json.dumps(lesson, indent=1, ensure_ascii=False)
-            place.write_text(text + "\n", "utf-8")
-        changed += len(found)
-    print(f"{changed} cells differ" + (": execute the lessons again" if write and changed else ""))
-    return int(changed > 0 and not write)
+    options = lessons.arguments(__doc__, "change the lessons").parse_args()
+    return lessons.rewrite(lessons.chosen(options.names), put, options.write, "exercises")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Change lessons in place, or say which would change: what badges.py and slides.py share."""
+"""Change lessons in place, or say which would change: what scripts that do so share."""
 
 from __future__ import annotations
 
@@ -10,10 +10,19 @@ from pathlib import Path
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
 
-def arguments(about: str, write: str) -> argparse.ArgumentParser:
-    """The options that both have; ``about`` and ``write`` are told by --help."""
-    parser = argparse.ArgumentParser(description=about)
-    parser.add_argument("--write", action="store_true", help=write)
+def source(cell: dict) -> str:
+    """The text of a cell, which nbformat keeps as a list of lines."""
+    return "".join(cell["source"])
+
+
+def arguments(about: str | None, write: str = "") -> argparse.ArgumentParser:
+    """The options that all have: lessons by number and, where ``write`` explains it, --write.
+
+    Of ``about``, the script's docstring, --help shows the first line.
+    """
+    parser = argparse.ArgumentParser(description=(about or "").split("\n", 1)[0])
+    if write:
+        parser.add_argument("--write", action="store_true", help=write)
     parser.add_argument("names", nargs="*", help="for example 05; all lessons unless told")
     return parser
 

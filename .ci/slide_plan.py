@@ -13,6 +13,8 @@ import math
 import re
 from collections.abc import Iterator
 
+from lessons import source
+
 LIMIT = 18  # lines of text on a slide
 LEAD_IN = 5  # lines that leave room for a figure
 FIGURE = LIMIT - LEAD_IN
@@ -23,11 +25,6 @@ OUTPUT_ONLY = "slide-output-only"
 NO_SLIDE = "no-slide"
 GUESS = re.compile(r"\*before you (run|go on|move|look)", re.I)
 WIDGET = "application/vnd.jupyter.widget-view+json"
-
-
-def source(cell: dict) -> str:
-    """The text of a cell, which nbformat keeps as a list of lines."""
-    return "".join(cell["source"])
 
 
 def kinds(cell: dict) -> set[str]:

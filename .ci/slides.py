@@ -18,7 +18,8 @@ from html import escape
 from pathlib import Path
 
 import lessons
-from slide_plan import LIMIT, OUTPUT_ONLY, WIDGET, has_figure, height, mark, slides, source
+from lessons import source
+from slide_plan import LIMIT, OUTPUT_ONLY, WIDGET, has_figure, height, mark, slides
 
 HEIGHT, SMALL_HEIGHT = 440, 280  # of a figure alone or beside print, in pixels, as in STYLE
 LINE = 28  # pixels that a free line adds to the only figure of a slide
@@ -192,7 +193,7 @@ def deck(file: Path, folder: Path) -> Path:
 
 def main() -> int:
     """Do what the module says."""
-    parser = lessons.arguments(__doc__.split("\n", 1)[0], "set the metadata")
+    parser = lessons.arguments(__doc__, "set the metadata")
     parser.add_argument("--deck", type=Path, metavar="DIR", help="make the decks in this folder")
     options = parser.parse_args()
     files = lessons.chosen(options.names)

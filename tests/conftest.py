@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import fault_table
 import numpy as np
 import pytest
 
@@ -13,19 +12,6 @@ from colorlab.data.pictures import Pictures
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--write-faults",
-        action="store_true",
-        help="put the table of faults into tests/README.md; run all of tests/faults",
-    )
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    # Here, not in tests/faults: the controller of pytest-xdist does not load that folder's.
-    config.pluginmanager.register(fault_table.FaultTable(config), fault_table.NAME)
 
 
 def beside(variable: str, place: str, why: str) -> Path:
@@ -61,6 +47,12 @@ def few_pictures() -> Pictures:
     coarse = random.integers(0, 256, (12, 4, 4, 3), dtype=np.uint8)
     rgb = coarse.repeat(8, axis=1).repeat(8, axis=2)
     return Pictures(rgb, tuple(f"picture {i}" for i in range(12)), "0" * 64, "test:few")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Benchmarks run when they are named only: nothing else may run beside them."""
+    named = any("benchmarks" in argument for argument in config.args)
+    return True if collection_path.name == "benchmarks" and not named else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-
-import pytest
 
 from colorlab.exercises import check, explain_missing_names
 
 HELP = "Run All Above Selected Cell"
+NOTEBOOK = """
+import json, sys
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance(colors="nocolor")
+for cell in json.load(sys.stdin):
+    shell.run_cell(cell)
+    print("end of cell")
+"""
 
 
-def in_ipython(*code: str) -> str:
-    """What IPython prints for one cell."""
-    words = (sys.executable, "-m", "IPython", "--no-banner", "--colors=NoColor", "-c")
-    done = subprocess.run((*words, "\n".join(code)), capture_output=True, text=True, check=False)
-    return done.stdout + done.stderr
+def in_ipython(*cells: str) -> list[str]:
+    """What IPython prints for each cell."""
+    words = (sys.executable, "-c", NOTEBOOK)
+    done = subprocess.run(words, input=json.dumps(cells), stdout=subprocess.PIPE, text=True)
+    return done.stdout.split("end of cell\n")[: len(cells)]
 
 
-START = ("from colorlab.exercises import check, explain_missing_names", "explain_missing_names()")
-
-
-def test_a_missing_name_says_which_menu_entry_helps():
-    said = in_ipython(*START, "def f():", "    return balloon + 1", "f()")
-    assert "NameError: name 'balloon' is not defined" in said, "the traceback stays"
-    assert "balloon is not there" in said and HELP in said
-
-
-def test_a_check_before_its_exercise_says_what_to_run():
-    assert HELP in in_ipython(*START, "check((my_answer is not None, 'it is still None'))")
-
-
-@pytest.mark.parametrize("line", ["1 / 0", "def f():\n    x += 1\nf()"])
-def test_other_errors_are_shown_as_ever(line):
-    said = in_ipython(*START, line)
-    assert "Error" in said and HELP not in said
+def test_a_missing_name_says_which_menu_entry_helps_and_other_errors_are_shown_as_ever():
+    quiet, missing, unmade, division, unbound = in_ipython(
+        "from colorlab.exercises import check, explain_missing_names; explain_missing_names()",
+        "def f():\n    return balloon + 1\nf()",
+        "check((my_answer is not None, 'it is still None'))",
+        "1 / 0",
+        "def f():\n    x += 1\nf()",
+    )
+    assert quiet == ""
+    assert "NameError: name 'balloon' is not defined" in missing, "the traceback stays"
+    assert "balloon is not there" in missing and HELP in missing
+    assert HELP in unmade
+    for said in (division, unbound):
+        assert "Error" in said and HELP not in said
 
 
 def test_a_condition_that_needs_a_missing_name_says_so(capsys):
@@ -53,11 +57,8 @@ def test_a_local_variable_without_a_value_is_a_fault_of_the_answer(capsys):
     assert capsys.readouterr().out.startswith("Not yet: it must be positive (UnboundLocalError")
 
 
-def test_outside_of_ipython_nothing_happens():
-    explain_missing_names()
-
-
 def test_check_tells_the_first_thing_that_is_wrong(capsys):
+    explain_missing_names()  # outside of IPython nothing happens
     assert check((True, "no"), (lambda: 1 + 1 == 2, "no"))
     assert capsys.readouterr().out == "Correct.\n"
     assert not check((True, "no"), (False, "it is too short"), (False, "later"))

@@ -7,41 +7,65 @@ import re
 import subprocess
 import sys
 import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from colorlab.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 
-# Imports run one way: a module may import from layers before it only.
+# Imports run one way: a module may import from its own line and from those before it.
 ORDER = [
-    {"color", "color_bins", "parallel", "progress", "checks", "files", "resizing", "bands"},
-    {
-        "data",
-        "layers",
-        "latents",
-        "choices",
-        "flow",
-        "noise",
-        "tonal_noise",
-        "samplers",
-        "losses",
-        "adversarial",
-    },
-    {"classical"},
-    {"metrics", "models"},
-    {"cards", "weights"},
-    {"training", "checkpoints"},
-    {"ablation", "costs"},
-    {"plots", "exercises"},
-    {"figures", "widgets"},
-    {"commands"},
-    {"__main__"},
+    "color color_bins parallel checks files bands",
+    "data layers latents choices flow noise tonal_noise samplers losses adversarial",
+    "classical",
+    "metrics models",
+    "cards weights",
+    "training checkpoints",
+    "ablation costs",
+    "plots exercises",
+    "figures widgets",
+    "commands",
+    "__main__",
 ]
+
+PROGRAM = """
+import runpy, sys
+for name in ("IPython", "ipywidgets", "anywidget", "lpips", "jupyterlab", "matplotlib"):
+    sys.modules[name] = None
+import colorlab
+assert not {"torch", "torchvision", "skimage"} & set(sys.modules), "a light import"
+import torch, colorlab.training, colorlab.checkpoints
+from colorlab.commands import train, evaluate, colorize, download
+from colorlab.models import build
+build("unet", size=64).colorize(torch.rand(1, 1, 64, 64) * 100)
+sys.argv = ["colorlab", "--help"]
+runpy.run_module("colorlab", run_name="__main__")
+"""
+
+
+# ---- what is installed
+
+
+def wanted(*extras: str) -> list[Requirement]:
+    """What the package depends on, with these extras."""
+    return [Requirement(e) for e in sum((EXTRAS[x] for x in extras), PROJECT["dependencies"])]
+
+
+def pins(file: str) -> dict[str, str]:
+    """Name to version of the lines NAME==VERSION, which may go on with hashes."""
+    text = (ROOT / file).read_text("utf-8")
+    found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s\\;]+)", text, flags=re.MULTILINE)
+    names = [canonicalize_name(name) for name, _ in found]
+    assert len(set(names)) == len(names), f"{file} pins a package twice"
+    return {name: version for name, (_, version) in zip(names, found, strict=True)}
 
 
 def test_environment_yml_takes_everything_from_pyproject():
@@ -53,66 +77,76 @@ def test_environment_yml_takes_everything_from_pyproject():
     assert f"python>={lowest}" in conda[0]
 
 
-def test_constraints_name_every_dependency_once_and_within_its_range():
-    from packaging.requirements import Requirement
-
-    pins = {}
-    for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines():
-        if line and not line.startswith("#"):
-            requirement = Requirement(line)
-            assert requirement.name not in pins, f"{requirement.name} is pinned twice"
-            (pin,) = requirement.specifier
-            assert pin.operator == "=="
-            pins[requirement.name.lower()] = pin.version
-    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
-    for requirement in map(Requirement, wanted):
-        assert requirement.name in pins, f"{requirement.name} is not in constraints.txt"
-        assert requirement.specifier.contains(pins[requirement.name])
+def test_constraints_and_lock_pin_every_dependency_within_its_range():
+    held, locked = pins("constraints.txt"), pins("requirements.lock")
+    for requirement in wanted("test"):
+        name = canonicalize_name(requirement.name)
+        assert name in locked, f"{name} is not in requirements.lock"
+        assert requirement.specifier.contains(held[name])
+    assert {name: held.get(name) for name in locked} == locked
 
 
-def test_import_is_light_and_needs_no_heavy_package():
-    code = (
-        "import sys, colorlab; heavy = {'torch', 'IPython', 'ipywidgets', 'anywidget', 'lpips', "
-        "'matplotlib', 'skimage', 'torchvision'} & set(sys.modules); assert not heavy, heavy"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
-
-
-def test_using_a_model_needs_neither_jupyter_nor_lpips():
-    code = (
-        "import sys\n"
-        "for name in ('IPython', 'ipywidgets', 'anywidget', 'lpips', 'jupyterlab', 'matplotlib'):\n"
-        "    sys.modules[name] = None\n"
-        "import torch, colorlab.training, colorlab.checkpoints, colorlab.__main__\n"
-        "from colorlab.commands import train, evaluate, colorize, download\n"
-        "from colorlab.models import build\n"
-        "build('unet', size=64).colorize(torch.rand(1, 1, 64, 64) * 100)\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
-
-
-@pytest.mark.parametrize("file", sorted((ROOT / "colorlab").rglob("*.py")), ids=lambda f: f.name)
-def test_imports_run_one_way(file):
-    place = {name: i for i, names in enumerate(ORDER) for name in names}
-    mine = file.relative_to(ROOT / "colorlab").parts[0].removesuffix(".py")
-    if mine == "__init__":
-        return
-    tree = ast.parse(file.read_text("utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("colorlab."):
-            names = [node.module.split(".")[1]]
-        elif isinstance(node, ast.ImportFrom) and node.module == "colorlab":
-            names = [alias.name for alias in node.names if alias.name in place]
+def test_every_file_that_may_be_installed_has_a_hash():
+    hashes: list[set[str]] = []
+    for line in (ROOT / "requirements.lock").read_text("utf-8").splitlines():
+        if re.match(r"[A-Za-z0-9._-]+==", line):
+            hashes.append(set())
+        elif match := re.fullmatch(r"    --hash=sha256:([0-9a-f]{64})( \\)?", line):
+            hashes[-1].add(match[1])
         else:
-            continue
-        for name in names:
-            assert name == mine or place[name] <= place[mine], f"{mine} imports {name}"
+            assert line.startswith("#"), f"requirements.lock holds {line!r}"
+    assert all(hashes)
 
 
-def test_the_package_runs_as_a_program():
-    words = [sys.executable, "-m", "colorlab", "--help"]
-    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT)
-    assert "usage: colorlab" in done.stdout
+def test_the_readme_justifies_every_dependency():
+    text = (ROOT / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([\w-]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE)
+    needed = {canonicalize_name(entry.name) for entry in wanted("test", "dev")} - {"colorlab"}
+    assert {canonicalize_name(name) for name, *_ in rows} == needed
+    assert all(cell.strip() for row in rows for cell in row)
+
+
+# ---- imports
+
+
+@pytest.fixture(scope="module")
+def imports() -> dict[str, set[str]]:
+    """For each module of colorlab those that it imports anywhere; but for the package itself."""
+    files = {}
+    for file in sorted((ROOT / "colorlab").rglob("*.py")):
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    del files["colorlab"]  # the door: it loads on demand, and holds the version
+    found = {}
+    for module, file in files.items():
+        found[module] = set()
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            names = [alias.name for alias in getattr(node, "names", []) if hasattr(alias, "name")]
+            if isinstance(node, ast.ImportFrom):
+                names = [f"{node.module}.{name}" for name in names]
+            elif not isinstance(node, ast.Import):
+                continue
+            both = {name if name in files else name.rpartition(".")[0] for name in names}
+            found[module] |= both & set(files)
+    return found
+
+
+def test_imports_run_one_way(imports):
+    place = {name: i for i, names in enumerate(ORDER) for name in names.split()}
+    for module, others in imports.items():
+        mine = module.split(".")[1]
+        for name in {other.split(".")[1] for other in others} - {mine}:
+            assert place[name] <= place[mine], f"{module} imports {name}"
+
+
+def test_no_module_imports_itself_in_a_circle(imports):
+    assert len(list(TopologicalSorter(imports).static_order())) == len(imports) > 50
+
+
+def test_a_light_import_and_a_program_that_need_neither_jupyter_nor_lpips():
+    words = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0 and "usage: colorlab" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("name", ["train", "evaluate", "colorize", "download", "ablate"])
@@ -129,6 +163,7 @@ def test_no_file_is_too_large():
     )
     if tracked.returncode:
         pytest.skip("not a git checkout")
-    sizes = {name: (ROOT / name).stat().st_size for name in tracked.stdout.split("\0") if name}
-    assert max(sizes.values()) <= 8 * 2**20
-    assert sum(sizes.values()) <= 64 * 2**20
+    files = [ROOT / name for name in tracked.stdout.split("\0") if name]
+    sizes = [file.stat().st_size for file in files if file.exists()]
+    assert max(sizes) <= 8 * 2**20
+    assert sum(sizes) <= 64 * 2**20

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import anywidget
 import numpy as np
@@ -19,9 +19,9 @@ import torch
 import traitlets
 from torch import Tensor
 
-from colorlab.color import from_uint8, join, lightness
+from colorlab.color import join, lightness
 from colorlab.widgets.color_names import hex_to_lab, name_color, named_labs
-from colorlab.widgets.shared import picture_png, static_text, with_still
+from colorlab.widgets.shared import as_picture, picture_png, static_text, with_still
 from colorlab.widgets.strokes import (
     SHOWN_LIGHTNESS,
     Stroke,
@@ -43,22 +43,16 @@ SWATCHES = (
 Suggest = Callable[[Tensor, int, int], Sequence[tuple[float, float, float]]]
 
 
-class Solver(Protocol):
-    """Spreads painted colours over one image."""
-
-    def solve(self, ab: Tensor, mask: Tensor) -> Tensor:
-        """*ab* of every pixel (1, 2, H, W), from ab (1, 2, H, W) where mask (1, 1, H, W)."""
-        ...
-
-
 class Canvas(anywidget.AnyWidget):
     """A gray image to paint on, and beside it the image coloured from the strokes.
 
     Args:
-        picture: sRGB (1, 3, H, W) in [0, 1], lightness (1, 1, H, W) in [0, 100], or 8-bit sRGB
-            (H, W, 3) as an array. Only its lightness is used.
+        picture: lightness (1, 1, H, W) in [0, 100]; or sRGB (1, 3, H, W) or (3, H, W) in [0, 1],
+            or 8-bit sRGB (H, W, 3) as an array, of which only the lightness is used.
         size: longer side of each of the two images on the page, in CSS pixels.
-        solver: has ``solve(ab, mask) -> ab``; by default Levin's scribble colorization.
+        solver: spreads the painted colours. Its ``solve(ab, mask)`` returns *ab* of every pixel
+            (1, 2, H, W) from ab (1, 2, H, W) where mask (1, 1, H, W) is true; by default Levin's
+            scribble colorization.
         suggest: ``suggest(L, y, x)`` returns (a, b, probability) of likely colours of a pixel;
             called when the pointer rests.
         strokes: painted at the start, see :mod:`colorlab.widgets.strokes`.
@@ -69,12 +63,7 @@ class Canvas(anywidget.AnyWidget):
         ab: the solution for the last strokes (1, 2, H, W), CIE units.
         seconds: duration of the last solve.
         status, failed: the message to the reader, and whether it is an error.
-        suggestions: the last ones, ``{"place": [x, y], "colors": [[a, b, probability], ...]}``,
-            most likely first.
-
-    Raises:
-        ValueError: an image of another shape or range, or a malformed stroke.
-        TypeError: a solver without ``solve``.
+        suggestions: the last ones, the most likely first.
     """
 
     _esm = static_text(
@@ -91,7 +80,7 @@ class Canvas(anywidget.AnyWidget):
     strokes = traitlets.List(help="see colorlab.widgets.strokes").tag(sync=True)
     suggests = traitlets.Bool(help="whether resting the pointer asks for colours").tag(sync=True)
     pointer = traitlets.List(help="[x, y] where colours are asked for, or []").tag(sync=True)
-    suggestions = traitlets.Dict(help="place [x, y]; colors [a, b, probability]").tag(sync=True)
+    suggestions = traitlets.Dict(help="place: [x, y]; colors: [[a, b, probability]]").tag(sync=True)
     status = traitlets.Unicode().tag(sync=True)
     failed = traitlets.Bool().tag(sync=True)
     solves = traitlets.Int(help="answers sent so far").tag(sync=True)
@@ -101,7 +90,7 @@ class Canvas(anywidget.AnyWidget):
         picture: Tensor | np.ndarray,
         *,
         size: int = 400,
-        solver: Solver | None = None,
+        solver: Any = None,
         suggest: Suggest | None = None,
         strokes: Sequence[Stroke] = (),
     ):
@@ -177,10 +166,8 @@ class Canvas(anywidget.AnyWidget):
             self.suggestions = {}
             return
         height, width = self.shape
-        x, y = (
-            min(max(math.floor(v), 0), side - 1)
-            for v, side in zip(self.pointer, (width, height), strict=True)
-        )
+        x, y = map(math.floor, self.pointer)
+        x, y = min(max(x, 0), width - 1), min(max(y, 0), height - 1)
         try:
             likely = sorted(self._suggest(self.L, y, x), key=lambda triple: -triple[2])
             colors = [[float(v) for v in triple] for triple in likely[:MOST_SUGGESTIONS]]
@@ -201,12 +188,7 @@ class Canvas(anywidget.AnyWidget):
         return join(self.L, self.ab)
 
     def replay(self, strokes: Sequence[Stroke]) -> Tensor:
-        """Replace the strokes and return the coloured image.
-
-        Raises:
-            ValueError: a malformed stroke.
-            RuntimeError: the solver failed.
-        """
+        """Replace the strokes and return the coloured image; RuntimeError if the solver fails."""
         check_strokes(strokes)
         self.strokes = list(strokes)
         if self.failed:
@@ -214,20 +196,12 @@ class Canvas(anywidget.AnyWidget):
         return self.rgb
 
     def save(self, path: str | Path) -> None:
-        """Write the strokes to ``path`` as JSON, and the coloured image beside it as PNG.
-
-        Raises:
-            ValueError: ``path`` does not end in .json.
-        """
+        """Write the strokes to ``path``, a .json file, and the coloured image beside it as PNG."""
         write_strokes(path, self.strokes, self.shape)
         Path(path).with_suffix(".png").write_bytes(picture_png(self.rgb))
 
     def load(self, path: str | Path) -> Tensor:
-        """Replay the strokes of a file that :meth:`save` wrote; returns the coloured image.
-
-        Raises:
-            ValueError: another kind of file, or strokes on an image of another size.
-        """
+        """Replay the strokes of a file that :meth:`save` wrote; returns the coloured image."""
         return self.replay(read_strokes(path, self.shape))
 
     def __repr__(self) -> str:
@@ -235,7 +209,7 @@ class Canvas(anywidget.AnyWidget):
         return f"Canvas({height}x{width}, {len(self.strokes)} strokes)"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
-        """The live widget, and a still image with alt text for pages without a kernel."""
+        """The live widget, and its two images for pages without a kernel."""
         data, metadata = super()._repr_mimebundle_(**kwargs)
         painted = [stroke["ab"] for stroke in self.strokes if stroke["ab"] is not None]
         names = sorted({name_color((SHOWN_LIGHTNESS, *ab)) for ab in painted})
@@ -248,16 +222,11 @@ class Canvas(anywidget.AnyWidget):
 
 def _lightness_of(picture: Tensor | np.ndarray) -> Tensor:
     """L (1, 1, H, W) of the image given to :class:`Canvas`."""
-    if isinstance(picture, np.ndarray):
-        picture = from_uint8(picture)[None]
-    shape = tuple(picture.shape)
-    if len(shape) != 4 or shape[0] != 1 or shape[1] not in (1, 3) or 0 in shape:
-        raise ValueError(
-            f"a canvas takes one picture, rgb (1, 3, H, W) or L (1, 1, H, W), got {shape}"
-        )
-    highest = 1 if shape[1] == 3 else 100
-    if not (picture.min() >= -1e-3 and picture.max() <= highest * 1.001):
-        kind = "rgb in [0, 1]" if shape[1] == 3 else "L in [0, 100]"
+    if picture.ndim != 4 or picture.shape[1] != 1:
+        return lightness(as_picture(picture))
+    if len(picture) != 1 or 0 in picture.shape:
+        raise ValueError(f"a canvas takes one L (1, 1, H, W), got {tuple(picture.shape)}")
+    if not (picture.min() >= -0.1 and picture.max() <= 100.1):  # also false for NaN
         low, high = picture.min().item(), picture.max().item()
-        raise ValueError(f"a canvas takes {kind}, got values from {low:.3g} to {high:.3g}")
-    return lightness(picture.float()) if shape[1] == 3 else picture.float()
+        raise ValueError(f"a canvas takes L in [0, 100], got values from {low:.3g} to {high:.3g}")
+    return picture.float()

@@ -29,11 +29,6 @@ class BeforeAfter(anywidget.AnyWidget):
 
     Attributes:
         position: of the handle, in percent of the width; left of it ``before`` is visible.
-
-    Raises:
-        ValueError: images of another shape or range or of different sizes, no alt text, or not
-            exactly two names.
-        TypeError: an array of another type than uint8.
     """
 
     _esm = static_text("parts.js", "compare.js", "before_after.js")

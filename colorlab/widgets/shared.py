@@ -33,10 +33,6 @@ def as_picture(picture: Tensor | np.ndarray) -> Tensor:
 
     Args:
         picture: (1, 3, H, W) or (3, H, W) in [0, 1], or 8-bit sRGB (H, W, 3) as an array.
-
-    Raises:
-        ValueError: another shape, or values outside [0, 1].
-        TypeError: an array of another type than uint8.
     """
     rgb = from_uint8(picture) if isinstance(picture, np.ndarray) else picture.detach().float()
     rgb = rgb[None] if rgb.ndim == 3 else rgb
@@ -49,13 +45,9 @@ def as_picture(picture: Tensor | np.ndarray) -> Tensor:
 
 
 def with_still(data: dict, metadata: dict, rgb: Tensor, alt: str) -> tuple[dict[str, Any], dict]:
-    """Add a still image to a widget's MIME bundle; pages without a kernel show it.
+    """Add a still image (1, 3, H, W) with alt text to a widget's MIME bundle.
 
-    Args:
-        data: the bundle, format -> content.
-        metadata: of the bundle.
-        rgb: the image, (1, 3, H, W) in [0, 1].
-        alt: what it shows, for screen readers.
+    Pages without a kernel show it in place of the widget.
     """
     stream = io.BytesIO()
     # No chroma subsampling: the colours are what matters here.

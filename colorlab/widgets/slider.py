@@ -57,9 +57,6 @@ def figure_slider(
     Returns:
         The widget; display it as the last line of a cell. The reader moves the slider by mouse,
         touch or arrow keys.
-
-    Raises:
-        ValueError: ``options`` is empty.
     """
     pairs = (
         list(options.items()) if isinstance(options, Mapping) else [(str(o), o) for o in options]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,6 @@ Stroke = Mapping[str, Any]
 FIELDS = ("points", "radius", "ab")
 LARGEST_AB = 128.0  # larger than in any real colour, so a larger value is in the wrong unit
 SMALLEST_RADIUS = math.sqrt(0.5)  # a disk of this radius covers a pixel centre wherever it lies
-WINDOW = 1 << 20  # pixels processed at a time, so that a long stroke takes little memory
 SHOWN_LIGHTNESS = 65.0  # of strokes in a figure: most values of ab are inside sRGB at this L
 
 
@@ -93,9 +92,6 @@ def paint(strokes: Sequence[Stroke], shape: tuple[int, int]) -> tuple[Tensor, Te
     Returns:
         ab (1, 2, H, W) in CIE units, 0 where nothing is painted, and mask (1, 1, H, W) bool:
         the input of :func:`colorlab.classical.levin`.
-
-    Raises:
-        ValueError: a malformed stroke, see :func:`check_strokes`.
     """
     check_strokes(strokes)
     height, width = shape
@@ -110,54 +106,20 @@ def paint(strokes: Sequence[Stroke], shape: tuple[int, int]) -> tuple[Tensor, Te
 
 def _brush(points: np.ndarray, radius: float, shape: tuple[int, int]) -> np.ndarray:
     """Pixels (H, W) whose centre is within ``radius`` of the line through ``points`` (n, 2)."""
-    height, width = shape
     radius = max(float(radius), SMALLEST_RADIUS)
-    # A piece is at most one radius long, so its pixels fit in a window of three radii.
-    side_x, side_y = (min(math.ceil(3 * radius) + 2, side) for side in (width, height))
-    covered = np.zeros(height * width, dtype=bool)
-    for start, end in _pieces(points, radius, shape, max(1, WINDOW // (side_x * side_y))):
-        corner = np.floor(np.minimum(start, end) - radius)  # (k, 2)
-        corner = corner.clip(0, [width - side_x, height - side_y]).astype(np.int64)
-        x = corner[:, 0, None] + np.arange(side_x)  # (k, side_x)
-        y = corner[:, 1, None] + np.arange(side_y)  # (k, side_y)
-        from_x = (x + 0.5 - start[:, :1])[:, None, :]  # (k, 1, side_x)
-        from_y = (y + 0.5 - start[:, 1:])[:, :, None]  # (k, side_y, 1)
-        along_x, along_y = ((end - start)[:, i, None, None] for i in range(2))
-        squared = np.maximum(along_x**2 + along_y**2, 1e-12)
-        t = ((from_x * along_x + from_y * along_y) / squared).clip(0, 1)
-        near = (from_x - t * along_x) ** 2 + (from_y - t * along_y) ** 2 <= radius**2
-        covered[(y[:, :, None] * width + x[:, None, :])[near]] = True
-    return covered.reshape(height, width)
-
-
-def _pieces(
-    points: np.ndarray, radius: float, shape: tuple[int, int], at_once: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Cut the line into pieces of at most ``radius``, without the parts that reach no pixel.
-
-    Yields the start and end points (k, 2) of ``at_once`` pieces at a time.
-    """
-    start = points if len(points) == 1 else points[:-1]
-    along = (points if len(points) == 1 else points[1:]) - start
-    # Clip each segment to [enter, leave] in the image enlarged by the radius (Liang, Barsky 1984).
-    low, high = np.full(2, -radius), np.array(shape[::-1], dtype=np.float64) + radius
-    still = np.abs(along) < 1e-9
-    divisor = np.where(still, 1, along)
-    first, second = (low - start) / divisor, (high - start) / divisor
-    outside = still & ((start < low) | (start > high))
-    first, second = np.where(still, -np.inf, first), np.where(still, np.inf, second)
-    enter = np.minimum(first, second).max(1).clip(min=0)
-    leave = np.maximum(first, second).min(1).clip(max=1)
-    kept = (enter <= leave) & ~outside.any(1)
-    start = start[kept] + enter[kept, None] * along[kept]
-    along = along[kept] * (leave - enter)[kept, None]
-    pieces = np.ceil(np.hypot(*along.T) / radius).clip(min=1).astype(np.int64)
-    which = np.repeat(np.arange(len(pieces)), pieces)
-    number = np.arange(len(which)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    step = along[which] / pieces[which, None]
-    begin = start[which] + number[:, None] * step
-    for i in range(0, len(which), at_once):
-        yield begin[i : i + at_once], begin[i : i + at_once] + step[i : i + at_once]
+    covered = np.zeros(shape, dtype=bool)
+    start, end = (points, points) if len(points) == 1 else (points[:-1], points[1:])
+    # Only the pixels around a segment are looked at, inside the image.
+    low = np.floor(np.minimum(start, end) - radius).clip(0, shape[::-1])
+    high = np.ceil(np.maximum(start, end) + radius).clip(0, shape[::-1])
+    windows = np.hstack((low, high)).astype(np.int64).tolist()
+    segments = zip(windows, start, end - start, strict=True)
+    for (left, top, right, bottom), (x0, y0), (dx, dy) in segments:
+        x = np.arange(left, right) + 0.5 - x0
+        y = (np.arange(top, bottom) + 0.5 - y0)[:, None]
+        t = ((x * dx + y * dy) / max(dx**2 + dy**2, 1e-12)).clip(0, 1)
+        covered[top:bottom, left:right] |= np.hypot(x - t * dx, y - t * dy) <= radius
+    return covered
 
 
 def sketch(L: Tensor, strokes: Sequence[Stroke]) -> Tensor:
@@ -180,11 +142,7 @@ def sketch(L: Tensor, strokes: Sequence[Stroke]) -> Tensor:
 
 
 def write_strokes(path: str | Path, strokes: Sequence[Stroke], shape: tuple[int, int]) -> None:
-    """Save strokes on an image of ``shape`` (H, W) as JSON.
-
-    Raises:
-        ValueError: ``path`` does not end in .json, or a malformed stroke.
-    """
+    """Save strokes on an image of ``shape`` (H, W) as JSON; ``path`` ends in .json."""
     path = Path(path)
     if path.suffix != ".json":
         raise ValueError(f"strokes are written as JSON: {path.name} must end in .json")
@@ -197,9 +155,8 @@ def read_strokes(path: str | Path, shape: tuple[int, int]) -> list[Stroke]:
     """Read strokes that :func:`write_strokes` saved.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file holds something else, a malformed stroke, or strokes on an image of
-            another size than ``shape`` (H, W); the message names the file.
+        ValueError: the file holds something else, or strokes on an image of another size than
+            ``shape`` (H, W); the message names the file.
     """
     path = Path(path)
     try:

@@ -48,11 +48,6 @@ class Studio(anywidget.AnyWidget):
         answers: one dict a model: ``name``, ``png``, ``file`` (name for saving), ``spread`` (PNG,
             or None) and ``told``, a line about the prediction.
         status, failed: the message to the reader, and whether it is an error.
-
-    Raises:
-        ValueError: no models, an unknown name among ``chosen``, or an image of another shape or
-            range.
-        TypeError: an array of another type than uint8.
     """
 
     _esm = static_text("parts.js", "compare.js", "studio.js")
@@ -89,7 +84,7 @@ class Studio(anywidget.AnyWidget):
         if not names or not set(chosen) <= set(names):
             raise ValueError(f"chosen {chosen} must be among the models {names}")
         self._models = dict(models)
-        self._draws: dict[tuple[str, int], Tensor] = {}
+        self._draws: dict[str, tuple[int, Tensor]] = {}  # of each model the last seed and its ab
         self._L: Tensor | None = None
         super().__init__(offered=names, chosen=chosen, name=name)
         if picture is not None:
@@ -169,17 +164,16 @@ class Studio(anywidget.AnyWidget):
         model = self._models[name]
         if not hasattr(model, "colorize"):
             model = self._models[name] = model()
-        draws = 1 if getattr(model, "deterministic", True) else DRAWS
-        key = (name, self.seed if draws > 1 else 0)
-        if key not in self._draws:
-            if draws == 1:
-                rgb = model.colorize(self._L)
+        samples = not getattr(model, "deterministic", True)
+        seed = self.seed if samples else 0
+        if name not in self._draws or self._draws[name][0] != seed:
+            if samples:
+                generator = torch.Generator().manual_seed(seed)
+                rgb = model.sample(self._L, DRAWS, generator)[:, 0]
             else:
-                generator = torch.Generator().manual_seed(self.seed)
-                rgb = model.sample(self._L, draws, generator)[:, 0]
-            self._draws = {k: v for k, v in self._draws.items() if k[0] != name}
-            self._draws[key] = rgb_to_lab(rgb)[:, 1:]
-        return self._draws[key]
+                rgb = model.colorize(self._L)
+            self._draws[name] = (seed, rgb_to_lab(rgb)[:, 1:])
+        return self._draws[name][1]
 
     def _tell(self, text: str, failed: bool = False, answers: list | None = None) -> None:
         with self.hold_sync():

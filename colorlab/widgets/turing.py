@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -39,25 +39,15 @@ class Trial:
 
 @dataclass(frozen=True)
 class Vote:
-    """The answers to one trial; a line of the log.
+    """The answers to one trial; a line of the log."""
 
-    Attributes:
-        seed: of the order of the trials.
-        trial: its number, from 1.
-        model: name of the model that coloured the image.
-        picture: name of the photograph.
-        truth_first: whether the real photograph was shown first.
-        for_first: how many people said that the first image is real.
-        for_second: how many said that the second is.
-    """
-
-    seed: int
-    trial: int
-    model: str
-    picture: str
-    truth_first: bool
-    for_first: int
-    for_second: int
+    seed: int  # of the order of the trials
+    trial: int  # its number, from 1
+    model: str  # that coloured the image
+    picture: str  # name of the photograph
+    truth_first: bool  # whether the real photograph was shown first
+    for_first: int  # how many people said that the first image is real
+    for_second: int  # how many said that the second is
 
     @property
     def fooled(self) -> int:
@@ -68,20 +58,6 @@ class Vote:
     def asked(self) -> int:
         """How many answered."""
         return self.for_first + self.for_second
-
-
-@dataclass(frozen=True)
-class Fooled:
-    """How often people said that a model's images are the real ones."""
-
-    model: str
-    fooled: int
-    asked: int
-
-    @property
-    def rate(self) -> Interval:
-        """Share fooled with its 95 % Wilson interval; 0.5 for a perfect model."""
-        return wilson(self.fooled, self.asked)
 
 
 def plan(models: Sequence[str], pictures: int, seed: int, count: int | None = None) -> list[Trial]:
@@ -95,11 +71,8 @@ def plan(models: Sequence[str], pictures: int, seed: int, count: int | None = No
         models: their names.
         pictures: number of images.
         seed: of the order.
-        count: number of trials; by default the number of images.
-
-    Raises:
-        ValueError: no models, a name that occurs twice, no images, or more trials than pairs of a
-            model and an image.
+        count: number of trials, at most one a pair of a model and an image; by default the
+            number of images.
     """
     count = pictures if count is None else count
     if not models or len(set(models)) != len(models):
@@ -121,8 +94,8 @@ def plan(models: Sequence[str], pictures: int, seed: int, count: int | None = No
     return trials
 
 
-def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
-    """A share of n yes-or-no answers with its Wilson score interval.
+def wilson(successes: int, n: int) -> Interval:
+    """A share of n yes-or-no answers with its 95 % Wilson score interval.
 
     Unlike the interval of the normal approximation, it stays within [0, 1] and keeps its level
     approximately if n is small or the share is near 0 or 1.
@@ -131,10 +104,6 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
         successes: 0 to n.
         n: number of answers, at least 1. They are treated as independent. The answers of one
             audience to the same image are not, and the interval is then too narrow.
-        level: probability with which the interval should contain the true share.
-
-    Raises:
-        ValueError: successes outside 0 to n, no answers, or a level outside (0, 1).
 
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
     JASA 22, 1927; without continuity correction.
@@ -143,82 +112,40 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
         raise ValueError(
             f"want 0 to n successes of n answers, n at least 1; got {successes} of {n}"
         )
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie in (0, 1), got {level}")
-    low, high = binomtest(successes, n).proportion_ci(level, method="wilson")
+    low, high = binomtest(successes, n).proportion_ci(method="wilson")
     return Interval(successes / n, float(low), float(high))
 
 
-def fooled_rates(votes: Iterable[Vote]) -> list[Fooled]:
-    """The counts of each model, in the order in which the models first appear."""
-    tally: dict[str, list[int]] = {}
-    for vote in votes:
-        mine = tally.setdefault(vote.model, [0, 0])
-        mine[0] += vote.fooled
-        mine[1] += vote.asked
-    return [Fooled(model, fooled, asked) for model, (fooled, asked) in tally.items()]
-
-
-_COLUMNS = [field.name for field in fields(Vote)]
-
-
 def append_vote(path: str | Path, vote: Vote) -> None:
-    """Add a line to the log ``path``; a new log starts with a header line.
+    """Add a line to the log ``path``, a CSV file; a new log starts with a header line.
 
     Raises:
         ValueError: the file exists but is not such a log; it is left unchanged.
         OSError: it cannot be written.
     """
-    path = Path(path)
-    new = not path.exists() or path.stat().st_size == 0
-    if not new:
-        with path.open(encoding="utf-8", newline="") as file:
-            _check_head(path, next(csv.reader(file), []))
-    else:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8", newline="") as file:
+    path, columns = Path(path), [field.name for field in fields(Vote)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        if new:
-            writer.writerow(_COLUMNS)
-        writer.writerow([int(v) if isinstance(v, bool) else v for v in astuple(vote)])
-
-
-def read_votes(path: str | Path) -> list[Vote]:
-    """Read a log that :func:`append_vote` wrote.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not such a log; the message names the line.
-    """
-    with Path(path).open(encoding="utf-8", newline="") as file:
-        rows = csv.reader(file)
-        _check_head(path, next(rows, []))
-        votes = []
-        for number, row in enumerate(rows, start=2):
-            try:
-                seed, trial, model, picture, first, one, two = row
-                votes.append(
-                    Vote(int(seed), int(trial), model, picture, first == "1", int(one), int(two))
+        if file.tell() == 0:
+            writer.writerow(columns)
+        else:
+            file.seek(0)
+            head = next(csv.reader(file), [])
+            if head != columns:
+                raise ValueError(
+                    f"{path} is no log of a colour Turing test (its head is {','.join(head)!r}); "
+                    "name another file"
                 )
-            except ValueError as error:
-                raise ValueError(f"{path}, line {number}: no vote ({error})") from error
-    return votes
-
-
-def _check_head(path: str | Path, head: list[str]) -> None:
-    if head != _COLUMNS:
-        raise ValueError(
-            f"{path} is no log of a colour Turing test (its head is {','.join(head)!r}); "
-            "name another file"
-        )
+        writer.writerow([int(v) if isinstance(v, bool) else v for v in astuple(vote)])
 
 
 class TuringTest(anywidget.AnyWidget):
     """The test on the page: which of two images is the real photograph?
 
     Each trial shows the photograph and a model's image, one after the other, and asks. The answers
-    are written to a CSV file on this computer and sent nowhere. The fooled rates appear only after
-    the last trial, so that they do not influence the answers.
+    are written to a CSV file on this computer and sent nowhere. The fooled rates (0.5 for a perfect
+    model) appear only after the last trial, so that they do not influence the answers.
 
     Args:
         truth: the photographs, sRGB (N, 3, H, W) in [0, 1].
@@ -233,11 +160,8 @@ class TuringTest(anywidget.AnyWidget):
 
     Attributes:
         votes: of this test so far, a list of :class:`Vote`.
-        rates: at the end, ``[model, fooled, asked, share, interval]`` of each model, as shown.
-
-    Raises:
-        ValueError: images of another shape or range, a number of names other than N, or a count
-            that :func:`plan` refuses.
+        rates: at the end, ``[model, fooled, asked, share, interval]`` of each model, as shown;
+            the interval is that of :func:`wilson`.
     """
 
     _esm = static_text("parts.js", "turing.js")
@@ -320,13 +244,19 @@ class TuringTest(anywidget.AnyWidget):
                 first, second = self._pair(done)
                 self.first, self.second = picture_png(first), picture_png(second)
             else:
-                self.rates = [
-                    [r.model, r.fooled, r.asked, f"{share:.0%}", f"{low:.0%} to {high:.0%}"]
-                    for r in fooled_rates(self.votes)
-                    for share, low, high in [r.rate]
-                ]
+                self.rates = self._rates()
             self.trial = done + 1
             self.turn += 1
+
+    def _rates(self) -> list[list[Any]]:
+        """A row a model, in the order in which the models first appeared."""
+        rows = []
+        for model in dict.fromkeys(vote.model for vote in self.votes):
+            votes = [vote for vote in self.votes if vote.model == model]
+            fooled, asked = sum(v.fooled for v in votes), sum(v.asked for v in votes)
+            share, low, high = wilson(fooled, asked)
+            rows.append([model, fooled, asked, f"{share:.0%}", f"{low:.0%} to {high:.0%}"])
+        return rows
 
     def _vote(self, answer: dict[str, Any]) -> Vote:
         number, first, second = (answer.get(key) for key in ("trial", "first", "second"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from colorlab.data.scenes import draw_layout, render, scene_set, sets
+from colorlab.data.scenes import render, scene_set, sets
 
 
 def test_one_scene(benchmark):
@@ -13,11 +13,6 @@ def test_one_scene(benchmark):
         render(seed)
     benchmark.pedantic(lambda: render(next(seeds)), rounds=300)
     benchmark.extra_info["scenes_per_second"] = 1 / benchmark.stats["mean"]
-
-
-def test_one_layout(benchmark):
-    seeds = iter(range(1_000_000))
-    benchmark.pedantic(lambda: draw_layout(next(seeds)), rounds=500)
 
 
 def test_a_set_by_two_processes(benchmark, tmp_path, monkeypatch):

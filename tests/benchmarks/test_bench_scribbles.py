@@ -7,12 +7,11 @@ cutting the picture. Each further stroke is measured with all that a canvas call
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 import torch
 from levin_direct import SIZE, equations, far, next_strokes, solve_directly
+from measure import in_turns
 
 from colorlab.classical.gridsolver import NEIGHBOURS, GridSolver, plan
 from colorlab.classical.hints import random_hints
@@ -28,12 +27,6 @@ def rgb():
     return from_uint8(skimage_photos(SIZE).rgb)
 
 
-def _timed(call, *arguments):
-    start = time.perf_counter()
-    answer = call(*arguments)
-    return time.perf_counter() - start, answer
-
-
 def _first(L, ab, mask):
     plan.cache_clear()
     return Scribbles(L).solve(ab, mask)
@@ -43,25 +36,22 @@ def test_first_solve_and_further_strokes_against_scipy(benchmark, rgb):
     L, truth = lightness(rgb[:1]), rgb_to_lab(rgb[:1])[:, 1:]
     mask = random_hints(rgb[:1], 50)[1]
     system = equations(L, truth, mask)
-    direct, first, further = [], [], []
-    for _ in range(ROUNDS):  # in turns, so that what else the machine does meets all alike
-        seconds, expected = _timed(solve_directly, *system)
-        direct.append(seconds)
-        seconds, answer = _timed(_first, L, truth, mask)
-        first.append(seconds)
-        assert far(answer, expected) < 0.5
-        scribbles = Scribbles(L)
-        scribbles.solve(truth, mask)
-        further.append([_timed(scribbles.solve, truth, m)[0] for m in next_strokes(mask)])
+    expected = solve_directly(*system)
+    assert far(_first(L, truth, mask), expected) < 0.5
+    scribbles = Scribbles(L)
     # The fastest of each: the run that was disturbed least.
-    strokes = np.min(further, axis=0)
-    ratios = {"first": min(direct) / min(first), "stroke": min(direct) / strokes.max()}
+    direct, first, _, *strokes = in_turns(
+        lambda: solve_directly(*system),
+        lambda: _first(L, truth, mask),
+        *(lambda m=m: scribbles.solve(truth, m) for m in (mask, *next_strokes(mask))),
+        rounds=ROUNDS,
+        of=min,
+    )
+    ratios = {"first": direct / first, "stroke": direct / max(strokes)}
     for name, ratio in ratios.items():
         benchmark.extra_info[f"{name}: times as fast as spsolve twice"] = round(ratio, 1)
-    print(
-        f"spsolve twice {min(direct):.2f} s, first solve {min(first):.2f} s, {ratios['first']:.1f}x"
-    )
-    print(f"strokes {np.round(strokes * 1e3)} ms, the slowest {ratios['stroke']:.0f}x")
+    print(f"spsolve twice {direct:.2f} s, first solve {first:.2f} s, {ratios['first']:.1f}x")
+    print(f"strokes {np.round(np.multiply(strokes, 1e3))} ms, the slowest {ratios['stroke']:.0f}x")
 
     toggled = [mask, next_strokes(mask)[0]]
 

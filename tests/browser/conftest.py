@@ -56,6 +56,20 @@ class Lab:
     browser: Any
     requests: list[str] = field(default_factory=list)
 
+    def make(self, name: str, *sources: str) -> Any:
+        """The page of a new notebook with these code cells, all run."""
+        import nbformat
+
+        cells = [nbformat.v4.new_code_cell(source) for source in sources]
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        book = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+        nbformat.write(book, self.root / f"{name}.ipynb")
+        page = self.open(f"{name}.ipynb")
+        for cell in self.run_all(page):
+            assert not [o for o in cell["outputs"] if o["output_type"] == "error"], cell["outputs"]
+        page.set_default_timeout(60_000)
+        return page
+
     def open(self, notebook: str) -> Any:
         """Open ``notebook`` of the root folder in a new page and wait until it can run."""
         page = self.browser.new_page(viewport={"width": 1280, "height": 1400})
@@ -63,11 +77,22 @@ class Lab:
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("websocket", lambda websocket: self.requests.append(websocket.url))
         page.goto(f"{self.origin}/lab/tree/{notebook}?reset&token={self.token}")
-        page.wait_for_function(
-            "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status"
-            " === 'idle'"
-        )
+        page.wait_for_function(IDLE)
         return page
+
+    def run_last(self, page: Any) -> str:
+        """Run the last cell again and return what it prints."""
+        last = page.evaluate(f"{CELLS}.length") - 1
+        count = f"{CELLS}.get({last}).executionCount"
+        before = page.evaluate(count)
+        page.evaluate(
+            f"window.jupyterapp.shell.currentWidget.content.activeCellIndex = {last};"
+            "window.jupyterapp.commands.execute('notebook:run-cell')"
+        )
+        page.wait_for_function(f"before => ![null, before].includes({count})", arg=before)
+        page.wait_for_function(IDLE)
+        cell = page.locator(".jp-CodeCell").nth(last)
+        return cell.locator(".jp-OutputArea-output").inner_text().strip()
 
     def run_all(self, page: Any, seconds: float = START_SECONDS) -> list[dict[str, Any]]:
         """Run > Run All Cells from the menu; returns the code cells when all ran, or one failed."""
@@ -92,7 +117,9 @@ class Lab:
         return [url for url, parts in split if parts.scheme not in inner and parts.netloc != here]
 
 
+IDLE = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 # The notebook's model, not the page: JupyterLab draws only what is in sight.
+CELLS = "window.jupyterapp.shell.currentWidget.content.model.cells"
 CODE_CELLS = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells]
     .map((cell) => cell.toJSON()).filter((cell) => cell.cell_type === "code")
     .map((cell) => ({...cell, source: [cell.source].flat().join("")}))"""

@@ -88,18 +88,9 @@ def settle(page, colored: bool) -> np.ndarray:
 @pytest.fixture(scope="module")
 def notebook(lab):
     """A page of JupyterLab with a canvas that a cell made."""
-    import nbformat
-
-    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    book = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-    nbformat.write(book, lab.root / "canvas.ipynb")
-    page = lab.open("canvas.ipynb")
-    first, _ = lab.run_all(page)
-    assert not [o for o in first["outputs"] if o["output_type"] == "error"], first["outputs"]
+    page = lab.make("canvas", *CELLS)
     page.locator(".cl-surface").wait_for()
     settle(page, colored=False)
-    page.set_default_timeout(60_000)
     yield page
     page.close()
 
@@ -113,23 +104,6 @@ def cleared(notebook):
     return notebook
 
 
-def ask_python(page, lab) -> str:
-    """Run the second cell again and return what it prints."""
-    cell = page.locator(".jp-CodeCell").nth(1)
-    count = "() => window.jupyterapp.shell.currentWidget.content.model.cells.get(1).executionCount"
-    before = page.evaluate(count)
-    cell.locator(".cm-content").click()
-    page.keyboard.press("Control+Enter")
-    page.wait_for_function(
-        f"before => {{ const n = ({count})(); return n && n !== before; }}", arg=before
-    )
-    page.wait_for_function(
-        "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status"
-        " === 'idle'"
-    )
-    return cell.locator(".jp-OutputArea-output").inner_text().strip()
-
-
 def test_a_stroke_by_mouse_colors_the_picture_and_reaches_python(cleared, lab):
     page = cleared
     page.get_by_role("radio", name="blue", exact=True).check(force=True)
@@ -138,7 +112,7 @@ def test_a_stroke_by_mouse_colors_the_picture_and_reaches_python(cleared, lab):
     red, _, blue = shown[31:35, 45:50].mean((0, 1))
     assert blue > red + 30, "blue where drawn"
     assert "solved in" in page.locator(".cl-status").inner_text()
-    count, *ab, colored = ask_python(page, lab).split()
+    count, *ab, colored = lab.run_last(page).split()
     assert (count, colored) == ("1", "True")
     assert float(ab[1].strip("[],")) < -20, "b is blue"
 
@@ -158,23 +132,16 @@ def test_keys_paint_and_undo_returns_to_gray(cleared, lab):
     page.keyboard.press("Enter")
     page.keyboard.press("b")  # to the notebook, this would mean a new cell
     assert page.evaluate(cells) == before
-    assert ask_python(page, lab).split()[0] == "2"
+    assert lab.run_last(page).split()[0] == "2"
     surface.focus()
     page.keyboard.press("Control+z")
     settle(page, colored=True)
     page.keyboard.press("Control+z")
     settle(page, colored=False)
-    assert ask_python(page, lab) == "0 None False"
+    assert lab.run_last(page) == "0 None False"
     surface.focus()
     page.keyboard.press("Control+y")
     settle(page, colored=True)
-
-
-def test_nothing_is_asked_from_elsewhere(cleared, lab):
-    draw(cleared, (20, 30), (50, 34))
-    settle(cleared, colored=True)
-    assert len(lab.requests) > 20, "the log works"
-    assert not lab.strangers()
 
 
 # ---- on a bare page

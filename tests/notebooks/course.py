@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
+import functools
+import importlib
 import json
 import re
 import sys
@@ -28,13 +29,12 @@ def tool(name: str) -> ModuleType:
     """A script of ``.ci``, which is no package; some import their neighbours."""
     if str(ROOT / ".ci") not in sys.path:
         sys.path.append(str(ROOT / ".ci"))
-    spec = importlib.util.spec_from_file_location(name, ROOT / ".ci" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module(name)
 
 
+@functools.cache
 def read(file: Path) -> dict:
+    """A notebook; whoever changes it takes a deep copy."""
     return json.loads(file.read_text("utf-8"))
 
 

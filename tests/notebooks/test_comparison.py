@@ -6,22 +6,17 @@ from __future__ import annotations
 import ast
 import json
 import re
-from pathlib import Path
 
 import pytest
+from course import FOLDER, ROOT, cells, source
 from IPython.core.inputtransformer2 import TransformerManager
 
 from colorlab.metrics.protocol import COLUMNS
 
-ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOK = ROOT / "notebooks" / "11_comparison.ipynb"
+NOTEBOOK = FOLDER / "11_comparison.ipynb"
+TEXTS, CODE = ([source(cell) for cell in cells(NOTEBOOK, kind)] for kind in ("markdown", "code"))
 RESULTS = sorted((ROOT / "data" / "results").glob("*.json"))
 NUMBER = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.])")
-
-
-def cells(kind: str) -> list[str]:
-    everything = json.loads(NOTEBOOK.read_text("utf-8"))["cells"]
-    return ["".join(cell["source"]) for cell in everything if cell["cell_type"] == kind]
 
 
 def measured() -> set[str]:
@@ -60,15 +55,9 @@ def test_strings_of_code_are_read_and_formats_are_not():
     assert not any("12.5" in text for text in written(code))
 
 
-@pytest.mark.parametrize("text", cells("markdown"), ids=lambda text: text[:40])
-def test_no_number_of_a_results_file_is_typed(text):
-    assert not typed(text, measured())
-
-
-def test_nor_in_what_the_code_writes():
-    numbers = measured()
-    found = {n for code in cells("code") for text in written(code) for n in typed(text, numbers)}
-    assert not found
+def test_no_number_of_a_results_file_is_typed_in_text_or_in_what_the_code_writes():
+    numbers, texts = measured(), [*TEXTS, *(text for code in CODE for text in written(code))]
+    assert not {number: text for text in texts for number in typed(text, numbers)}
 
 
 @pytest.mark.parametrize("file", RESULTS, ids=lambda file: file.stem)
@@ -96,5 +85,5 @@ def test_every_network_of_the_scenes_table_tells_how_it_was_trained():
 
 
 def test_its_widgets_and_figures_show_no_private_photographs():
-    shown = [text for text in cells("code") if re.search(r"photos\b.*\.rgb|kept.*\.rgb", text)]
+    shown = [text for text in CODE if re.search(r"photos\b.*\.rgb|kept.*\.rgb", text)]
     assert not shown, shown

@@ -14,30 +14,22 @@ GRADES = {"easy", "medium", "harder"}
 
 
 @every_notebook
-def test_each_exercise_has_a_number_a_grade_a_hint_and_a_check(file):
+def test_each_exercise_has_a_number_a_grade_a_hint_and_a_check_that_fails(file):
     text = prose(file)
     found = HEADING.findall(text)
     assert [number for number, _ in found] == [str(k + 1) for k in range(len(found))]
     assert len(found) >= 4 and {grade for _, grade in found} == GRADES
-    assert len(EXERCISES.pairs(read(file))) == len(found)
+    checks = [check for _, check in EXERCISES.pairs(read(file))]
+    assert len(checks) == len(found)
+    assert all(printed(check).startswith("Not yet: ") for check in checks)
     assert text.count("<summary>Hint</summary>") == len(found)
     solved = text.count(f"(solutions/{file.name})") + text.count("<summary>Solution</summary>")
     assert solved == len(found), "each exercise leads to its solution"
 
 
-@every_notebook
-def test_an_unsolved_exercise_says_what_is_missing(file):
-    for _, check in EXERCISES.pairs(read(file)):
-        assert printed(check).startswith("Not yet: ")
-
-
 @every_solution
-def test_the_lesson_is_its_solutions_without_what_they_add(file):
+def test_a_solution_passes_its_check_and_the_lesson_lacks_only_what_it_adds(file):
     assert EXERCISES.differences(read(FOLDER / file.name), read(file)) == []
-
-
-@every_solution
-def test_a_solution_passes_its_check(file):
     for solved, check in EXERCISES.pairs(read(file)):
         assert EXERCISES.ADDED in EXERCISES.source(solved), "a solution marks what it adds"
         assert printed(check) == "Correct.\n"
@@ -70,8 +62,7 @@ def test_an_exercise_is_its_solution_without_the_marked_lines(solution, exercise
 
 def test_a_changed_exercise_and_a_changed_check_are_found():
     solutions = read(FOLDER / "solutions" / "00_start_here.ipynb")
-    lesson = read(FOLDER / "00_start_here.ipynb")
-    changed = copy.deepcopy(lesson)
+    changed = copy.deepcopy(read(FOLDER / "00_start_here.ipynb"))
     (task, check), *_ = EXERCISES.pairs(changed)
     task["source"] = ["same_colour = 0\n"]
     check["source"] = [*check["source"], "\n# more"]

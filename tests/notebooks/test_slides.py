@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
-from course import every_notebook, read, tool
+from course import every_notebook, read, source, tool
 
 PLAN, SLIDES = tool("slide_plan"), tool("slides")
 
@@ -19,39 +19,31 @@ def test_slide_metadata_follow_the_rules(file):
 
 
 @every_notebook
-def test_the_title_comes_first_and_no_slide_holds_too_much(file):
-    deck = PLAN.slides(read(file))
-    assert PLAN.source(deck[0][0]).startswith("# ")
+def test_slides_hold_every_figure_not_too_much_and_no_answer_beside_its_question(file):
+    notebook = read(file)
+    deck = PLAN.slides(notebook)
+    assert source(deck[0][0]).startswith("# ")
+    shown = [cell["id"] for cells in deck for cell in cells]
+    for cell in notebook["cells"]:
+        assert cell["id"] in shown or not PLAN.has_figure(cell), source(cell)[:200]
     for cells in deck:
         lines = sum(map(PLAN.height, cells))
-        assert lines <= PLAN.LIMIT, f"{lines} lines from {PLAN.source(cells[0])[:60]!r}"
-
-
-@every_notebook
-def test_every_figure_is_on_a_slide(file):
-    notebook = read(file)
-    shown = [cell["id"] for cells in PLAN.slides(notebook) for cell in cells]
-    for cell in notebook["cells"]:
-        assert cell["id"] in shown or not PLAN.has_figure(cell), PLAN.source(cell)[:200]
-
-
-@every_notebook
-def test_no_slide_shows_the_answer_beside_the_question(file):
-    for cells in PLAN.slides(read(file)):
-        asked = [i for i, cell in enumerate(cells) if PLAN.GUESS.search(PLAN.source(cell))]
+        assert lines <= PLAN.LIMIT, f"{lines} lines from {source(cells[0])[:60]!r}"
+        asked = [i for i, cell in enumerate(cells) if PLAN.GUESS.search(source(cell))]
         if asked and cells[asked[-1]]["cell_type"] == "markdown":
             below = cells[asked[-1] + 1 :]
-            assert not any(
-                cell["cell_type"] == "markdown" or cell.get("outputs") for cell in below
-            ), PLAN.source(cells[asked[-1]])
+            answers = [c for c in below if c["cell_type"] == "markdown" or c.get("outputs")]
+            assert not answers, source(cells[asked[-1]])
 
 
-def test_a_text_after_a_question_begins_a_slide():
-    texts = ("# Title", "# About", "> **Before you go on:** which?", "The mean.")
+def test_a_text_after_a_question_begins_a_slide_and_what_is_tagged_is_left_out():
+    texts = ("# Title", "# About", "> **Before you go on:** which?", "The mean.", "# Aside")
     cells = [{"cell_type": "markdown", "source": [text], "metadata": {}} for text in texts]
+    cells[-1]["metadata"] = {"tags": [PLAN.NO_SLIDE]}
     PLAN.mark({"cells": cells})
     kinds = [cell["metadata"]["slideshow"]["slide_type"] for cell in cells]
-    assert kinds[2:] == ["-", "subslide"]
+    assert kinds[2:] == ["-", "subslide", "skip"]
+    assert cells[-1]["metadata"]["tags"] == [PLAN.NO_SLIDE]
 
 
 @pytest.mark.parametrize(
@@ -69,13 +61,6 @@ def test_a_deck_announces_and_links_only_what_is_there(text, shown):
     cell = {"cell_type": "markdown", "metadata": {}, "source": [text]}
     SLIDES.only_what_is_there({"cells": [cell, hidden]})
     assert cell["source"] == shown
-
-
-def test_what_is_tagged_is_left_out():
-    cells = [{"cell_type": "markdown", "source": ["# Title"], "metadata": {}} for _ in range(2)]
-    cells[1]["metadata"] = {"tags": [PLAN.NO_SLIDE]}
-    PLAN.mark({"cells": cells})
-    assert cells[1]["metadata"] == {"slideshow": {"slide_type": "skip"}, "tags": [PLAN.NO_SLIDE]}
 
 
 @pytest.mark.parametrize(("widget", "told"), [("FigureSlider(a)", 1), ("Studio(a)", 0)])
@@ -102,7 +87,6 @@ def test_marking_changes_neither_source_nor_outputs():
 @pytest.mark.parametrize(
     ("markdown", "lines"),
     [
-        ("one line", 1),
         ("# A title", 2),
         ("x" * 200, 3),
         ("a paragraph\nin two lines", 1),

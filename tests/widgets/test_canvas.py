@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import re
 
 import numpy as np
@@ -11,9 +9,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from skimage.color import rgb2lab
 from skimage.draw import disk
+from still import decode
 from traitlets import TraitError
 
 from colorlab.color import join, to_uint8
@@ -44,10 +42,6 @@ def lightness():
     return torch.linspace(20, 90, 60).expand(1, 1, *SHAPE).contiguous()
 
 
-def decode(data: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-
-
 # ---- strokes
 
 
@@ -58,7 +52,7 @@ def test_a_dab_is_the_disk_that_scikit_image_draws():
     assert (mask[0, 0].numpy() == wanted).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     st.lists(st.tuples(st.floats(-50, 110), st.floats(-50, 90)), min_size=1, max_size=6),
     st.floats(0.8, 90),
@@ -68,7 +62,7 @@ def test_a_brush_covers_what_is_near_its_line(points, radius):
     _, mask = paint([stroke(*points.tolist(), radius=radius)], SHAPE)
     centres = np.stack(np.meshgrid(np.arange(60) + 0.5, np.arange(40) + 0.5), axis=-1)
     # Against samples of the line, so close that they cannot miss by more than `slack`.
-    fine = np.linspace(0, 1, 400)[:, None]
+    fine = np.linspace(0, 1, 200)[:, None]
     line = [a + fine * (b - a) for a, b in zip(points[:-1], points[1:], strict=True)]
     samples = np.concatenate([points, *line])
     distance = np.sqrt(((centres[:, :, None] - samples) ** 2).sum(-1).min(-1))
@@ -93,8 +87,6 @@ def test_later_strokes_cover_earlier_ones_and_the_eraser_takes_them_away():
     ab, mask = paint([first, second, stroke((30, 20), radius=6, ab=None)], SHAPE)
     assert not mask[0, 0, 20, 30] and ab[0, :, 20, 30].tolist() == [0, 0]
     assert mask[0, 0, 20, 12] and mask[0, 0, 5, 30]
-    assert not paint([stroke((30, 20), ab=None)], SHAPE)[1].any()
-    assert not paint([], SHAPE)[1].any()
 
 
 def test_what_lies_outside_is_clipped_however_far():
@@ -113,9 +105,7 @@ def test_what_lies_outside_is_clipped_however_far():
         ({"points": [[1, float("nan")]]}, '"points".*nan'),
         ({"points": [[1, 10**400]]}, '"points".*1000'),
         ({"radius": 0}, '"radius".*0'),
-        ({"radius": "4"}, '"radius"'),
         ({"radius": True}, '"radius"'),
-        ({"ab": [1]}, '"ab"'),
         ({"ab": [0, 200]}, '"ab".*CIE units.*200'),
         ({"ab": "red"}, '"ab"'),
         ({"colour": "red"}, 'unknown field "colour"'),
@@ -132,8 +122,7 @@ def test_a_malformed_stroke_is_refused_by_the_name_of_its_field(change, named, L
 
 
 def test_strokes_that_are_no_list_of_dicts_are_refused():
-    lacking = stroke((1, 2))
-    del lacking["radius"]
+    lacking = {"points": [[1, 2]], "ab": None}
     for bad, words in (({}, "list of dicts"), ([3], "dict, got int"), ([lacking], '"radius"')):
         with pytest.raises(ValueError, match=words):
             check_strokes(bad)
@@ -149,9 +138,6 @@ def test_a_sketch_shows_strokes_on_the_gray_picture(L):
     assert not changed[:, 45:].any()
 
 
-# ---- files
-
-
 def test_strokes_are_written_and_read(tmp_path, L):
     strokes = [stroke((1, 2), (30.5, 20)), stroke((5, 5), ab=None)]
     canvas = Canvas(L, solver=Flood(), strokes=strokes)
@@ -161,14 +147,14 @@ def test_strokes_are_written_and_read(tmp_path, L):
     rgb = other.load(tmp_path / "mine.json")
     assert other.strokes == strokes
     assert torch.equal(rgb, canvas.rgb)
+    with pytest.raises(ValueError, match=r"end in \.json"):
+        write_strokes(tmp_path / "mine.npy", [], SHAPE)
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "mine.json does not hold strokes"),
-        ("[]", "mine.json does not hold strokes"),
-        ('{"picture_size": [40, 60]}', "strokes"),
+        ("[]", "does not hold strokes"),
         ('{"picture_size": [40, 60], "strokes": [{}]}', '"points"'),
         ('{"picture_size": [8, 8], "strokes": []}', r"\(8, 8\).*\(40, 60\)"),
     ],
@@ -176,18 +162,8 @@ def test_strokes_are_written_and_read(tmp_path, L):
 def test_a_file_that_holds_no_strokes_is_refused_by_name(tmp_path, text, words):
     path = tmp_path / "mine.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=f"mine.json.*{words}|{words}"):
+    with pytest.raises(ValueError, match=f"mine.json.*{words}"):
         read_strokes(path, SHAPE)
-
-
-def test_strokes_are_written_as_json_only(tmp_path):
-    with pytest.raises(ValueError, match=r"end in \.json"):
-        write_strokes(tmp_path / "mine.npy", [], SHAPE)
-
-
-def test_strokes_are_json(L):
-    canvas = Canvas(L, solver=Flood(), strokes=[stroke((1, 2), ab=None), stroke((3, 4))])
-    assert json.loads(json.dumps(canvas.strokes)) == canvas.strokes
 
 
 # ---- the widget
@@ -217,9 +193,8 @@ def test_a_picture_is_taken_as_tensor_or_array_and_only_its_lightness_kept(L):
     assert torch.equal(Canvas(L).L, L)
     assert Canvas(rgb).shape == (8, 12)
     for bad, words in (
-        (torch.rand(3, 8, 8), r"\(3, 8, 8\)"),
         (torch.rand(2, 1, 8, 8), r"\(2, 1, 8, 8\)"),
-        (torch.rand(1, 3, 8, 8) * 255, r"rgb in \[0, 1\]"),
+        (torch.rand(1, 3, 8, 8) * 255, r"sRGB in \[0, 1\]"),
         (torch.full((1, 1, 8, 8), 255.0), r"L in \[0, 100\].*255"),
     ):
         with pytest.raises(ValueError, match=words):
@@ -242,13 +217,11 @@ def test_a_solver_that_fails_is_reported_and_the_canvas_lives_on(L):
             return ab[..., :-1] if ab.max() > 40 else ab / ab if ab.max() > 20 else ab
 
     canvas = Canvas(L, solver=Wrong())
-    before, solves = canvas.result, canvas.solves
+    before = canvas.result
     for strength, words in ((70, "ZeroDivisionError: no colour"), (50, "gave"), (30, "not a num")):
-        canvas.strokes = [stroke((30, 20), ab=(strength, 0))]
-        assert canvas.failed and words in canvas.status
         with pytest.raises(RuntimeError, match=words):
-            canvas.replay([stroke((31, 20), ab=(strength, 0))])
-    assert canvas.result == before and canvas.solves == solves + 6
+            canvas.replay([stroke((30, 20), ab=(strength, 0))])
+        assert canvas.failed and words in canvas.status and canvas.result == before
     canvas.strokes = [stroke((30, 20), ab=(10, 0))]
     assert not canvas.failed and canvas.result != before
     with pytest.raises(TypeError, match="solve"):
@@ -272,12 +245,9 @@ def test_colours_are_suggested_for_the_pixel_under_the_pointer(L):
     assert asked == [(7, 59), (39, 0)], "clipped to the picture"
     canvas.pointer = []
     assert canvas.suggestions == {}
-
-
-def test_a_suggestion_that_fails_is_reported(L):
-    canvas = Canvas(L, suggest=lambda L, y, x: 1 / 0)
-    canvas.pointer = [3, 3]
-    assert canvas.failed and canvas.status.startswith("No suggestions: ZeroDivisionError")
+    failing = Canvas(L, suggest=lambda L, y, x: 1 / 0)
+    failing.pointer = [3, 3]
+    assert failing.failed and failing.status.startswith("No suggestions: ZeroDivisionError")
 
 
 def test_a_page_without_a_kernel_shows_a_still_picture(L):
@@ -287,6 +257,5 @@ def test_a_page_without_a_kernel_shows_a_still_picture(L):
     assert "application/vnd.jupyter.widget-view+json" in data
     still = decode(data["image/jpeg"])
     assert still.shape == (40, 120, 3)
-    difference = np.abs(still[:, 60:].astype(int) - decode(canvas.result))
-    assert difference.mean() < 3
+    assert np.abs(still[:, 60:].astype(int) - decode(canvas.result)).mean() < 3
     assert "purple" in metadata["image/jpeg"]["alt"] or "lavender" in metadata["image/jpeg"]["alt"]

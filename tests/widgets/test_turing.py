@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 
 import pytest
@@ -9,42 +10,33 @@ import torch
 
 from colorlab.widgets import TuringTest
 from colorlab.widgets.shared import picture_png
-from colorlab.widgets.turing import (
-    Fooled,
-    Vote,
-    append_vote,
-    fooled_rates,
-    plan,
-    read_votes,
-    wilson,
-)
+from colorlab.widgets.turing import Vote, append_vote, plan, wilson
 
-VOTE = Vote(3, 1, "unet", "a, b.jpg", True, 4, 9)
+NAME = "a, b.jpg"
+VOTE = Vote(3, 1, "unet", NAME, True, 4, 9)
 
 
-# ---- intervals
+def logged(path):
+    """The lines of a log, as dicts."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def test_wilson_is_that_of_the_published_example():
     # R. G. Newcombe, Statistics in Medicine 17, 1998, table I, method 3: 81 of 263, 15 of 148.
     assert wilson(81, 263)[1:] == pytest.approx((0.2553, 0.3662), abs=5e-5)
     assert wilson(15, 148)[1:] == pytest.approx((0.0624, 0.1605), abs=5e-5)
-    assert wilson(0, 20)[1:] == pytest.approx((0, 0.1611), abs=5e-5)
-    # No successes: the upper end is z^2 / (n + z^2), here with the z of 99 %.
-    assert wilson(0, 20, 0.99).high == pytest.approx(2.5758**2 / (20 + 2.5758**2), abs=5e-5)
+    # All of n: the lower end is n / (n + z^2).
     assert wilson(1, 1) == pytest.approx((1, 1 / (1 + 1.95996**2), 1), abs=5e-5)
-
-
-@pytest.mark.parametrize(("successes", "n", "level"), [(1, 0, 0.9), (3, 2, 0.9), (1, 2, 1.0)])
-def test_wilson_refuses_what_is_no_share(successes, n, level):
-    with pytest.raises(ValueError, match=r"want|level"):
-        wilson(successes, n, level)
+    for successes, n in ((1, 0), (0, 0), (3, 2), (-1, 2)):
+        with pytest.raises(ValueError, match="want"):
+            wilson(successes, n)
 
 
 # ---- the order of the trials
 
 
-@pytest.mark.parametrize(("models", "pictures"), [(3, 5), (2, 4), (4, 6), (1, 3), (5, 5), (4, 3)])
+@pytest.mark.parametrize(("models", "pictures"), [(3, 5), (2, 4), (4, 6), (1, 3), (4, 3)])
 def test_no_pair_comes_twice_and_models_take_turns(models, pictures):
     names = [f"m{i}" for i in range(models)]
     trials = plan(names, pictures, seed=1, count=models * pictures)
@@ -77,18 +69,11 @@ def test_what_cannot_be_planned_is_refused(models, pictures, count):
 
 def test_votes_survive_the_log(tmp_path):
     path = tmp_path / "deep" / "log.csv"
-    votes = [VOTE, Vote(3, 2, "gan", 'a "b"\nc', False, 0, 1)]
-    for vote in votes:
+    for vote in (VOTE, Vote(3, 2, "gan", 'a "b"\nc', False, 0, 1), VOTE):
         append_vote(path, vote)
-    assert read_votes(path) == votes
-    append_vote(path, votes[0])
-    assert len(read_votes(path)) == 3, "a later test adds to what is there"
-
-
-def test_fooled_counts_votes_for_the_models_picture():
-    votes = [VOTE, Vote(3, 2, "unet", "c", False, 5, 2), Vote(3, 3, "gan", "d", False, 0, 1)]
-    assert fooled_rates(votes) == [Fooled("unet", 14, 20), Fooled("gan", 0, 1)]
-    assert fooled_rates(votes)[0].rate == wilson(14, 20)
+    first, second, third = logged(path)
+    assert first == third and list(first.values()) == ["3", "1", "unet", NAME, "1", "4", "9"]
+    assert second["picture"] == 'a "b"\nc' and second["truth_first"] == "0"
 
 
 def test_another_file_is_left_alone(tmp_path):
@@ -97,17 +82,6 @@ def test_another_file_is_left_alone(tmp_path):
     with pytest.raises(ValueError, match=r"thesis.csv is no log"):
         append_vote(other, VOTE)
     assert other.read_text() == "precious,data\n1,2\n"
-    with pytest.raises(ValueError, match=r"thesis.csv is no log"):
-        read_votes(other)
-
-
-def test_a_damaged_line_is_named(tmp_path):
-    path = tmp_path / "log.csv"
-    append_vote(path, VOTE)
-    with path.open("a") as file:
-        file.write("3,2,unet\n")
-    with pytest.raises(ValueError, match="line 3"):
-        read_votes(path)
 
 
 # ---- the widget
@@ -134,13 +108,17 @@ def test_it_shows_the_planned_pictures_and_logs_the_answers(make, pictures, tmp_
         assert (test.first, test.second) == ((true, made) if trial.truth_first else (made, true))
         assert test.trial == number
         assert test.rates == [], "nobody learns before the end"
-        test.answer = {"trial": number, "first": 1, "second": 0}
+        test.answer = {"trial": number, "first": 2 * number, "second": 1}
     assert test.trial == test.total + 1 == 5
-    logged = read_votes(tmp_path / "log.csv")
-    assert logged == test.votes
-    assert [v.picture for v in logged] == ["abcd"[t.picture] for t in trials]
-    fooled = Counter(t.model for t in trials if not t.truth_first)
-    assert {row[0]: row[1] for row in test.rates} == {m: fooled[m] for m in answers}
+    lines = logged(tmp_path / "log.csv")
+    assert [(v["model"], v["picture"]) for v in lines] == [
+        (t.model, "abcd"[t.picture]) for t in trials
+    ]
+    # Who takes the first picture is fooled where it is the model's.
+    fooled = Counter()
+    for number, trial in enumerate(trials, start=1):
+        fooled[trial.model] += 1 if trial.truth_first else 2 * number
+    assert {row[0]: row[1] for row in test.rates} == fooled
     for _model, hits, asked, share, interval in test.rates:
         rate = wilson(hits, asked)
         assert share == f"{rate.mean:.0%}" and interval == f"{rate.low:.0%} to {rate.high:.0%}"
@@ -152,7 +130,6 @@ def test_it_shows_the_planned_pictures_and_logs_the_answers(make, pictures, tmp_
         {"trial": 2, "first": 1, "second": 0},
         {"trial": 1, "first": 0, "second": 0},
         {"trial": 1, "first": -1, "second": 3},
-        {"trial": 1, "first": 1.5, "second": 0},
         {"trial": 1, "first": True, "second": 0},
         {"trial": 1},
     ],

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import queue
 import re
-import threading
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from course import FOLDER, cells, source
 from jupyter_client.manager import start_new_kernel
 
-GROUP = "notebooks"
-LESSON = Path(__file__).resolve().parents[2] / "notebooks" / "00_start_here.ipynb"
+LESSON = [source(cell) for cell in cells(FOLDER / "00_start_here.ipynb", "code")]
 
 # The kernel speaks to its client through sockets that are not Python's, so this stops lessons only.
 NO_NETWORK = """
@@ -68,7 +66,7 @@ class Notebook:
     """A kernel of its own, in the lessons' folder."""
 
     def __init__(self) -> None:
-        self.manager, self.client = start_new_kernel(kernel_name="python3", cwd=str(LESSON.parent))
+        self.manager, self.client = start_new_kernel(kernel_name="python3", cwd=str(FOLDER))
 
     def __enter__(self) -> Notebook:
         return self
@@ -101,18 +99,13 @@ class Notebook:
                 return re.sub(r"0x[0-9a-f]+", "0x", "".join(printed)), error
 
 
-def cells() -> list[str]:
-    lesson = json.loads(LESSON.read_text("utf-8"))
-    return ["".join(c["source"]) for c in lesson["cells"] if c["cell_type"] == "code"]
-
-
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     """An empty one, as on the first day."""
     monkeypatch.setenv("COLORLAB_CACHE", str(tmp_path / "cache"))
 
 
-def test_a_stopped_training_cell_leaves_all_that_is_needed_to_go_on(fault, cache, tmp_path):
+def test_a_stopped_training_cell_leaves_all_that_is_needed_to_go_on(tmp_path):
     with Notebook() as notebook:
 
         def stopped(source: str) -> tuple[str, str]:
@@ -123,36 +116,21 @@ def test_a_stopped_training_cell_leaves_all_that_is_needed_to_go_on(fault, cache
 
         assert notebook.run(PREPARE) == ("", "")
         whole, _ = notebook.run(TRAIN.format(out=str(tmp_path / "whole"), wait=0))
-        with fault(GROUP, "a training cell is interrupted, and run again"):
-            out = str(tmp_path / "stopped")
-            assert stopped(TRAIN.format(out=out, wait=60))[1] == "KeyboardInterrupt"
-            rest, error = notebook.run(TRAIN.format(out=out, wait=0))
-            assert error == "" and whole.endswith(rest) and "step 5\n" not in rest
-        with fault(GROUP, "a training cell is interrupted, and its network used"):
-            printed, error = stopped(USE)
-            assert error == "KeyboardInterrupt" and printed.endswith("False True True\n")
+        out = str(tmp_path / "stopped")
+        assert stopped(TRAIN.format(out=out, wait=60))[1] == "KeyboardInterrupt"
+        rest, error = notebook.run(TRAIN.format(out=out, wait=0))
+        assert error == "" and whole.endswith(rest) and "step 5\n" not in rest
+        printed, error = stopped(USE)
+        assert error == "KeyboardInterrupt" and printed.endswith("False True True\n")
 
 
-def test_a_lesson_run_twice_says_the_same(fault, cache):
-    with Notebook() as notebook:
-        first = [notebook.run(source) for source in cells()]
-        assert not any(error for _, error in first)
-        with fault(GROUP, "every cell is run a second time"):
-            assert [notebook.run(source) for source in cells()] == first
-
-
-def test_two_kernels_on_the_first_day_without_a_network(fault, cache):
-    results: list[list] = [[], []]
-
-    def study(number: int) -> None:
+def test_two_kernels_on_the_first_day_without_a_network_and_a_lesson_run_twice():
+    def study(times: int) -> list[list[tuple[str, str]]]:
         with Notebook() as notebook:
-            results[number] = [notebook.run(source) for source in (NO_NETWORK, *cells())]
+            assert notebook.run(NO_NETWORK) == ("", "")
+            return [[notebook.run(cell) for cell in LESSON] for _ in range(times)]
 
-    with fault(GROUP, "two kernels fill one empty cache, offline"):
-        students = [threading.Thread(target=study, args=(i,)) for i in (0, 1)]
-        for student in students:
-            student.start()
-        for student in students:
-            student.join()
-        assert results[0] == results[1]
-        assert len(results[0]) == len(cells()) + 1 and not any(e for _, e in results[0])
+    with ThreadPoolExecutor() as students:
+        (first,), (second, again) = students.map(study, (1, 2))
+    assert not any(error for _, error in first)
+    assert first == second == again
