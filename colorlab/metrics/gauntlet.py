@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.stats import rankdata
 from torch import Tensor
 
 from colorlab.color import join, rgb_to_lab
@@ -61,16 +62,10 @@ def ranks(table: Evaluation) -> dict[str, np.ndarray]:
 
     Metrics without a better end (colourfulness), or that were not measured, are left out.
     """
-    measured = [
-        metric
-        for metric in table.metrics
-        if METRICS[metric].better and table.interval(table.models[0], metric) is not None
-    ]
-    sign = {metric: -1 if METRICS[metric].better == "higher" else 1 for metric in measured}
-    return {
-        metric: 1
-        + np.argsort(
-            np.argsort([sign[metric] * table.interval(row, metric).mean for row in table.models])
-        )
-        for metric in measured
-    }
+    found = {}
+    for metric in table.metrics:
+        cells = [table.interval(row, metric) for row in table.models]
+        if METRICS[metric].better and None not in cells:
+            sign = -1 if METRICS[metric].better == "higher" else 1
+            found[metric] = rankdata([sign * cell.mean for cell in cells], "ordinal")
+    return found

@@ -8,8 +8,8 @@ import time
 import numpy as np
 import torch
 
-from colorlab.costs import milliseconds
 from colorlab.data.pictures import Pictures
+from colorlab.metrics.costs import milliseconds
 from colorlab.models import build
 from colorlab.training import TrainConfig, Trainer
 from colorlab.training.encoder_maps import EncoderMaps

@@ -73,13 +73,6 @@ def test_values_are_those_of_the_metric_on_8_bit(pictures):
 def test_the_oracle_sees_the_truth_and_beats_gray(result):
     for metric, sign in (("ssim", 1), ("de76", -1), ("psnr", 1)):
         assert sign * result.paired(metric, "oracle64", "gray").low > 0
-    assert result.paired("de76", "gray", "gray") == (0, 0, 0)
-
-
-def test_truth_itself_is_perfect(pictures):
-    same = evaluate({"truth": Oracle(stride=1)}, pictures, metrics=QUICK, progress=False)
-    assert same.interval("truth", "de76").mean < 0.02
-    assert same.interval("truth", "ssim").mean > 0.9999
 
 
 def test_chance_is_seeded_and_the_callers_is_left_alone(pictures):
@@ -94,7 +87,6 @@ def test_chance_is_seeded_and_the_callers_is_left_alone(pictures):
     ("model", "words"),
     [
         (Constant(1.5), r"'m'.*\[1.5, 1.5\]"),
-        (Constant(float("nan")), "'m'.*NaN"),
         (
             type("Half", (), {"colorize": lambda self, gray: torch.zeros(len(gray), 3, 8, 8)})(),
             "8, 8",
@@ -141,26 +133,17 @@ def test_json_round_trip_keeps_rows_and_pairs(result, tmp_path):
     )
 
 
-def test_a_failed_write_leaves_the_old_file(result, tmp_path, monkeypatch):
-    path = tmp_path / "table.json"
-    path.write_text("old")
-    monkeypatch.setattr("os.replace", lambda *a: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match=r"disk full"):
-        result.to_json(path)
-    assert path.read_text() == "old"
-    assert len(list(tmp_path.iterdir())) == 1
-
-
 def test_infinite_psnr_survives_strict_json(pictures, tmp_path):
     black = Pictures(np.zeros_like(pictures.rgb), pictures.names, "0", "black:test")
     result = _evaluate(Gray(), black)
     result.to_json(tmp_path / "t.json")
     json.loads((tmp_path / "t.json").read_text(), parse_constant=pytest.fail)
-    assert Evaluation.read(tmp_path / "t.json").interval("m", "psnr").mean == float("inf")
+    again = Evaluation.read(tmp_path / "t.json")
+    assert again.interval("m", "psnr").mean == again.per_picture["m"]["psnr"][0] == float("inf")
     assert "∞" in result.table()
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"rows": 3}', '{"rows": [], "names": []}'])
+@pytest.mark.parametrize("text", ["", "[]", '{"rows": 3}', '{"rows": []}'])
 def test_read_names_a_file_of_another_kind(tmp_path, text):
     path = tmp_path / "other.json"
     path.write_text(text)
@@ -177,8 +160,7 @@ def test_without_lpips_the_column_says_so(pictures, tmp_path, monkeypatch):
     assert "absent" in result.table().splitlines()[-1]
     result.to_json(tmp_path / "t.json")
     again = Evaluation.read(tmp_path / "t.json")
-    assert again.rows[0]["lpips"] is None
-    assert again.notes == result.notes
+    assert (again.rows, again.notes) == (result.rows, result.notes)
     with pytest.raises(KeyError, match=r"lpips"):
         result.paired("lpips", "gray", "gray")
 
@@ -191,9 +173,5 @@ def test_every_printed_form_holds_every_row(result):
         assert "oracle64" in text
     assert METRICS["ssim"].heading == "SSIM ↑"
     assert METRICS["de00"].heading == "ΔE00 ↓"
-    head, gray, _ = result.to_csv().splitlines()
-    assert dict(zip(head.split(","), gray.split(","), strict=True))["psnr_mean"] == str(
-        result.rows[0]["psnr"]["mean"]
-    )
     with pytest.raises(KeyError, match=r"rows gray, oracle64"):
         result.interval("unet", "ssim")
