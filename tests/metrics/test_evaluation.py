@@ -1,4 +1,4 @@
-"""The protocol end to end on pictures small enough to work out by other means."""
+"""The protocol end to end: small pictures, and figures of 64 photographs measured elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from colorlab.classical import Gray, Oracle
-from colorlab.data import Pictures
+from colorlab.data import Pictures, load
 from colorlab.metrics import METRICS, Evaluation, bootstrap, delta_e76, evaluate, perceptual, psnr
 
 QUICK = ("ssim", "de76", "de00", "psnr", "colorfulness")
@@ -77,8 +77,10 @@ def test_the_oracle_sees_the_truth_and_beats_gray(result):
 
 def test_chance_is_seeded_and_the_callers_is_left_alone(pictures):
     before = torch.get_rng_state()
-    one, other = _evaluate(Noise(), pictures), _evaluate(Noise(), pictures)
-    assert one.rows == other.rows
+    one = _evaluate(Noise(), pictures)
+    options = {"metrics": ["psnr"], "progress": False, "batch_size": 16}
+    two = evaluate({"first": Noise(), "m": Noise()}, pictures, **options)
+    assert one.rows[0] == two.rows[1], "a row sees the same random numbers as if it were alone"
     assert torch.equal(before, torch.get_rng_state())
     assert _evaluate(Noise(), pictures, seed=1).rows != one.rows
 
@@ -175,3 +177,22 @@ def test_every_printed_form_holds_every_row(result):
     assert METRICS["de00"].heading == "ΔE00 ↓"
     with pytest.raises(KeyError, match=r"rows gray, oracle64"):
         result.interval("unet", "ssim")
+
+
+# Measured in floating point; rounding to 8 bit moves them by less than the tolerances.
+FIGURES = {
+    "gray": {"ssim": 0.913, "lpips": 0.263, "de76": 19.9, "de00": 12.9, "psnr": 20.2},
+    "half": {"ssim": 0.962, "lpips": 0.068, "de76": 9.9, "de00": 5.4, "psnr": 25.9},
+    "oracle64": {"ssim": 0.972, "lpips": 0.019, "de76": 2.6, "de00": 1.8, "psnr": 36.3},
+}
+TOLERANCES = {"ssim": 0.003, "lpips": 0.003, "de76": 0.1, "de00": 0.1, "psnr": 0.15}
+
+
+def test_rows_that_need_no_training_have_the_known_figures(photos_dir, lpips_backbone, monkeypatch):
+    monkeypatch.setenv(perceptual.BACKBONE_VARIABLE, str(lpips_backbone))
+    rows = {"gray": Gray(), "half": Oracle(stride=1, strength=0.5), "oracle64": Oracle()}
+    result = evaluate(rows, load(photos_dir, "test"), metrics=TOLERANCES, progress=False)
+    for name, figures in FIGURES.items():
+        for metric, figure in figures.items():
+            mean = result.interval(name, metric).mean
+            assert mean == pytest.approx(figure, abs=TOLERANCES[metric]), (name, metric)

@@ -8,15 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from colorlab.metrics import METRICS, Evaluation, bootstrap, paired_difference
 from colorlab.metrics.report import standing
 
 # --- intervals
-
-values = st.lists(st.floats(-100, 100), min_size=1, max_size=30)
 
 
 def test_the_interval_is_that_of_the_normal_theory():
@@ -26,15 +22,7 @@ def test_the_interval_is_that_of_the_normal_theory():
     assert mean == pytest.approx(x.mean())
     assert (high - low) / 2 == pytest.approx(1.96 * x.std() / 20, rel=0.06)
     assert bootstrap(x) == (mean, low, high) != bootstrap(x, seed=1)
-
-
-@settings(max_examples=60, deadline=None)
-@given(values, st.floats(-50, 50))
-def test_interval_contains_the_mean_and_moves_with_the_values(x, shift):
-    mean, low, high = bootstrap(x, n_resamples=500)
-    assert low - 1e-9 <= mean <= high + 1e-9
-    moved = bootstrap(np.add(x, shift), n_resamples=500)
-    np.testing.assert_allclose(moved, np.add((mean, low, high), shift), atol=1e-9)
+    np.testing.assert_allclose(bootstrap(x - 7), (mean - 7, low - 7, high - 7))
 
 
 def test_pairing_sees_what_two_intervals_cannot():
