@@ -173,13 +173,10 @@ class Evaluation:
         for model in (a, b):
             if metric not in self.per_picture.get(model, {}):
                 raise KeyError(f"no per-picture {metric!r} of {model!r}")
-        settings = self.provenance.get("bootstrap", {})
-        return paired_difference(
-            self.per_picture[a][metric],
-            self.per_picture[b][metric],
-            n_resamples=settings.get("n_resamples", N_RESAMPLES),
-            seed=settings.get("seed", SEED),
-        )
+        first, second = (self.per_picture[model][metric] for model in (a, b))
+        settings = {"n_resamples": N_RESAMPLES, "seed": SEED}
+        settings |= self.provenance.get("bootstrap", {})
+        return paired_difference(first, second, settings["n_resamples"], settings["seed"])
 
     def table(self) -> str:
         """The table as aligned text: mean and half the width of the 95 % interval."""

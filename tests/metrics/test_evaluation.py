@@ -91,7 +91,7 @@ def test_chance_is_seeded_and_the_callers_is_left_alone(pictures):
         (Constant(1.5), r"'m'.*\[1.5, 1.5\]"),
         (
             type("Half", (), {"colorize": lambda self, gray: torch.zeros(len(gray), 3, 8, 8)})(),
-            "8, 8",
+            r"'m' has shape .*8, 8",
         ),
     ],
 )

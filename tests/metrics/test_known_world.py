@@ -83,6 +83,8 @@ def test_true_pictures_hold_palette_colours_as_often_as_they_were_drawn(many, tr
         np.testing.assert_allclose(row["frequency"], shares)
         assert row["between"] == 0
         assert row["differ"] is None
+    things, noise = (np.array([row[key] for row in rows]) for key in ("things", "noise"))
+    assert mean_over_things(rows, "noise") == pytest.approx((things @ noise) / things.sum())
     # The sampling noise explains the distance from the stated probabilities.
     distance, noise = (np.mean([row[k] for row in rows]) for k in ("total_variation", "noise"))
     assert distance < 1.6 * noise
@@ -147,11 +149,6 @@ def test_noise_equals_the_expectation_in_closed_form(p, m):
     v = np.floor(m * np.array(p)) + 1
     want = (v * stats.binom.pmf(v, m, p) * (1 - np.array(p)) / m).sum()
     assert module._expected_variation(np.array(p), m) == pytest.approx(want, rel=1e-9)
-
-
-def test_the_mean_over_things_counts_each_thing_once():
-    rows = [{"things": 3, "differ": 0.5}, {"things": 1, "differ": 0.1}]
-    assert mean_over_things(rows, "differ") == pytest.approx(0.4)
 
 
 def test_scores_know_the_exact_floor():
@@ -250,18 +247,6 @@ def test_the_energy_distance_of_two_points_is_known_by_hand():
     assert energy_distance(palette[:1], palette, half) == pytest.approx(5)
     # Both, once each: 2 * 5 - 10 - 5, below 0 as the pair without repetition is too varied.
     assert energy_distance(palette, palette, half) == pytest.approx(-5)
-
-
-def test_painted_colours_are_means_over_the_inside(scenes, best):
-    answers = torch.cat((best, best + 5))
-    painted = list(painted_objects(answers, scenes))
-    assert len(painted) > COUNT
-    for thing in painted:
-        palette = PALETTES[thing.kind]
-        mean = torch.as_tensor(palette.prob @ palette.at(scenes.hours[thing.scene])).float()
-        # A basket's ropes or a sill may cross what counts as inside.
-        colours = thing.pixels.mean(dim=-1)
-        torch.testing.assert_close(colours, torch.stack((mean, mean + 5)), atol=1, rtol=0)
 
 
 def test_answers_of_another_shape_are_refused(scenes):
@@ -425,19 +410,14 @@ def test_truths_like_the_draws_are_covered_as_stated(n, level):
 
 
 def test_draws_that_miss_a_colour_cover_too_little_and_wide_ones_too_much():
-    truth = palette(1, seed=1)[0]
+    truth, draws = palette(1, seed=1)[0], palette(29, noise=1.0)
+    middle = draws.mean(dim=0)  # a set may be islands: the mean of three colours is none of them
+    assert in_prediction_set(draws, middle).float().mean() < 0.02
     assert not in_prediction_set(palette(1).expand(9, -1, -1, -1, -1), truth).any(), "no variety"
     missing = in_prediction_set(palette(19, prob=(0.375, 0.625, 0.0)), truth)
     assert missing.float().mean().item() == pytest.approx(0.8 * 0.9, abs=0.05)
     assert in_prediction_set(palette(19, noise=0.5), truth).float().mean() < 0.4
     assert in_prediction_set(palette(19, noise=8.0), truth).float().mean() > 0.95
-
-
-def test_a_set_may_be_islands():
-    draws = palette(29, noise=1.0)
-    middle = draws.mean(dim=0)  # the mean of three colours is no colour of them
-    assert in_prediction_set(draws, middle).float().mean() < 0.02
-    assert in_prediction_set(draws[1:], draws[0]).float().mean() > 0.85
 
 
 def test_bad_arguments_of_a_set_are_told():
