@@ -62,6 +62,8 @@ def test_bars_are_the_shares_and_say_their_colours_in_words():
     widths = [[bar.get_width() for bar in container] for container in ax.containers]
     flat = np.concatenate(widths)
     np.testing.assert_allclose(flat, [0.3, 0.5, 0.2, 0, 0, 0, 1, 0.25, 0.5, 0.15, 0.1])
+    starts = [container[0].get_x() for container in ax.containers]
+    np.testing.assert_allclose(starts, [0, 0.3, 0.8, 0, 0, 0, 0, 0, 0.25, 0.75, 0.9])
     assert _texts(ax)[:4] == ["red 30", "blue 50", "green 20", "between 100"]
     assert "blue 50" in _texts(ax)[4:]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["stated", "unet", "unet_vae"]

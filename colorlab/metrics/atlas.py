@@ -19,7 +19,6 @@ from colorlab.color import rgb_to_lab
 from colorlab.metrics.pairs import check_pair
 
 BANDS = (0.0, 20.0, 40.0, 60.0, 80.0, 100.0)  # edges in L
-_ROUNDING = 1e-3  # white may come out a little over 100
 
 
 class Share(NamedTuple):
@@ -120,7 +119,7 @@ def atlas(truth: Tensor, generated: Tensor) -> dict[str, Share]:
     light = true[:, 0]
     places = {"all": torch.ones_like(light, dtype=torch.bool)}
     for low, high in pairwise(BANDS):
-        top = high + (_ROUNDING if high == BANDS[-1] else 0)
+        top = math.inf if high == BANDS[-1] else high  # white may come out a little over 100
         places[f"L {low:g}-{high:g}"] = (light >= low) & (light < top)
     places |= {name: region.mask(true) for name, region in REGIONS.items()}
     return {name: _share(true, made, where) for name, where in places.items()}

@@ -371,15 +371,15 @@ def test_a_panel_a_model_and_a_thing_in_its_scene(table, few):
 
 
 def test_a_filled_thing_has_the_colour_and_the_scene_its_own(table, few):
-    i, index = table.details["things"][0]
     colours = [[20.0, 30.0], [-20.0, 10.0]]
-    cut = filled(few, i, index, colours)
-    assert cut.shape[0] == 2 and cut.shape[2] == cut.shape[3]
-    changed = (cut[0] - cut[1]).abs().amax(dim=0) > 0.01
-    mask = np.asarray(few.regions[i]) == index
-    assert 0.9 * mask.sum() <= changed.sum() <= mask.sum()
-    ab = rgb_to_lab(cut)[:, 1:, changed].median(dim=-1).values
-    torch.testing.assert_close(ab, torch.tensor(colours), atol=1, rtol=0)
+    for i, index in table.details["things"]:
+        cut = filled(few, i, index, colours)
+        assert cut.shape[0] == 2 and cut.shape[2] == cut.shape[3]
+        changed = (cut[0] - cut[1]).abs().amax(dim=0) > 0.01
+        mask = np.asarray(few.regions[i]) == index
+        assert 0.9 * mask.sum() <= changed.sum() <= mask.sum()
+        ab = rgb_to_lab(cut)[:, 1:, changed].median(dim=-1).values
+        torch.testing.assert_close(ab, torch.tensor(colours), atol=1, rtol=0)
 
 
 # --- calibration
