@@ -32,13 +32,12 @@ def check(*claims: tuple[Condition, str]) -> bool:
     """
     for condition, wrong in claims:
         try:
-            holds = condition() if callable(condition) else condition
+            if condition() if callable(condition) else condition:
+                continue
         except Exception as error:
             wrong = _advice(error) or f"{wrong} ({type(error).__name__}: {error})"
-            holds = False
-        if not bool(holds):
-            print(f"Not yet: {wrong}.")
-            return False
+        print(f"Not yet: {wrong}.")
+        return False
     print("Correct.")
     return True
 
@@ -64,7 +63,6 @@ def _advice(error: Exception) -> str:
 
 
 def _with_advice(shell: Any, kind: type, error: NameError, trace: Any, tb_offset: Any = None):
-    """Show the traceback as ever, with one sentence below it."""
     if advice := _advice(error):
         error.add_note(f"{advice}.")
     shell.showtraceback((kind, error, trace), tb_offset=tb_offset)

@@ -30,7 +30,7 @@ _BAR_LIGHTNESS = 68.0  # of the palette colours in bars: black text is readable 
 _LETTER = 0.022  # width of a letter, as a fraction of a bar's length
 
 
-def distortion_diversity(evaluation: Evaluation, width: float = 9.0) -> Figure:
+def distortion_diversity(evaluation: Evaluation) -> Figure:
     """Colour error against the spread of the samples; a lower error is better.
 
     Filled markers show single samples, open markers the mean of n samples; a line connects the
@@ -39,12 +39,8 @@ def distortion_diversity(evaluation: Evaluation, width: float = 9.0) -> Figure:
 
     Args:
         evaluation: of :func:`colorlab.metrics.evaluate_diversity`.
-        width: of the figure, in inches.
-
-    Raises:
-        KeyError: the result of another evaluation.
     """
-    figure, axes = new_figure(width, 4.4)
+    figure, axes = new_figure(9.0, 4.4)
     ax = axes[0, 0]
     n = evaluation.provenance["draws"]
     places = []  # (x, y, model) of the filled markers
@@ -89,9 +85,7 @@ def distortion_diversity(evaluation: Evaluation, width: float = 9.0) -> Figure:
     return figure
 
 
-def palette_bars(
-    models: Mapping[str, Sequence[dict]], kinds: Sequence[str] | None = None, width: float = 9.0
-) -> Figure:
+def palette_bars(models: Mapping[str, Sequence[dict]], kinds: Sequence[str]) -> Figure:
     """Sampled and true frequencies of palette colours: one panel a class, one bar a model.
 
     Each bar is divided into the palette's colours, in the palette's order and in their own
@@ -99,26 +93,17 @@ def palette_bars(
     top bar is the true distribution.
 
     Args:
-        models: name -> rows of :func:`colorlab.data.scenes.palette_frequencies`.
-        kinds: classes of objects in this order; None means all that were counted for every model.
-        width: of the figure, in inches.
-
-    Raises:
-        ValueError: no class was counted for every model, or one of ``kinds`` was not.
+        models: name -> rows of :func:`colorlab.metrics.known_world.palette_frequencies`.
+        kinds: classes of objects, in this order.
     """
-    tables = {
-        name: {row["kind"]: row for row in rows if row["things"]} for name, rows in models.items()
-    }
-    first = next(iter(tables.values()), {})
-    counted = [kind for kind in first if all(kind in table for table in tables.values())]
-    kinds = counted if kinds is None else kinds
-    missing = [kind for kind in kinds if kind not in counted]
+    tables = {name: {row["kind"]: row for row in rows} for name, rows in models.items()}
+    missing = [kind for kind in kinds if not all(kind in table for table in tables.values())]
     if missing or not kinds:
         raise ValueError(f"no frequencies of {', '.join(missing) or 'any kind'} for every model")
     columns = min(2, len(kinds))
     lines = ceil(len(kinds) / columns)
     height = lines * (0.32 * (len(tables) + 1) + 0.45) + 0.3
-    figure, axes = new_figure(width, height, nrows=lines, ncols=columns, sharey=True)
+    figure, axes = new_figure(9.0, height, nrows=lines, ncols=columns, sharey=True)
     for ax in axes.flat[len(kinds) :]:
         ax.set_axis_off()
     for ax, kind in zip(axes.flat, kinds, strict=False):
@@ -175,7 +160,6 @@ def painted_colours(
     scenes: SceneSet,
     captions: Mapping[str, str],
     thing: int = 0,
-    width: float = 10.0,
 ) -> Figure:
     """The colours that each model gave to objects of one class, over their true palette.
 
@@ -189,10 +173,6 @@ def painted_colours(
         scenes: the evaluated set, or its first scenes.
         captions: model -> a line or two below its name, in the order of the panels.
         thing: index, among the objects in ``details``, of the one shown in its scene.
-        width: of the figure, in inches.
-
-    Raises:
-        ValueError: ``captions`` is empty.
     """
     if not captions:
         raise ValueError("want a caption for at least one row")
@@ -202,8 +182,8 @@ def painted_colours(
     columns = min(len(captions), 5)
     lines = ceil(len(captions) / columns)
     figure, axes = new_figure(
-        width,
-        lines * (1.12 * width / columns + 0.43) + 0.35,
+        10.0,
+        lines * (11.2 / columns + 0.43) + 0.35,
         nrows=2 * lines,
         ncols=columns,
         height_ratios=(_ANSWERS * _SHARE, 1) * lines,
@@ -271,7 +251,7 @@ _PARTS = {"lightness": ("#000000", ""), "chroma": ("#56B4E9", "///"), "hue": ("#
 _LEAST = 0.01  # regions with a smaller share of the pixels are left out
 
 
-def error_atlas(atlases: Mapping[str, Mapping[str, Share]], width: float = 9.0) -> Figure:
+def error_atlas(atlases: Mapping[str, Mapping[str, Share]]) -> Figure:
     """Mean squared Delta-E 76 as lightness, chroma and hue, and the chroma bias by region.
 
     Left, one bar a model over all pixels; it shows the *squared* error because only its parts add
@@ -281,16 +261,11 @@ def error_atlas(atlases: Mapping[str, Mapping[str, Share]], width: float = 9.0) 
     Args:
         atlases: model -> result of :func:`colorlab.metrics.atlas.atlas`. Regions with less than
             1 % of the pixels are left out.
-        width: of the figure, in inches.
-
-    Raises:
-        ValueError: no models.
     """
     if not atlases:
         raise ValueError("an atlas needs at least one model")
-    figure, axes = new_figure(
-        width, 0.32 * len(atlases) + 2.4, nrows=1, ncols=2, width_ratios=(1, 1.45)
-    )
+    height = 0.32 * len(atlases) + 2.4
+    figure, axes = new_figure(9.0, height, nrows=1, ncols=2, width_ratios=(1, 1.45))
     left, right = axes[0]
     models = list(atlases)
     start = np.zeros(len(models))
@@ -330,24 +305,18 @@ def error_atlas(atlases: Mapping[str, Mapping[str, Share]], width: float = 9.0) 
 # ---- agreement of metrics
 
 
-def agreement(
-    panels: Mapping[str, np.ndarray], labels: Sequence[str], width: float = 9.0
-) -> Figure:
+def agreement(panels: Mapping[str, np.ndarray], labels: Sequence[str]) -> Figure:
     """Matrices of rank correlations side by side, with the number in each cell.
 
     Args:
         panels: title -> a (K, K) matrix of correlations in [-1, 1].
         labels: names of the K metrics.
-        width: of the figure, in inches.
-
-    Raises:
-        ValueError: a matrix whose shape does not match the labels.
     """
     for title, matrix in panels.items():
         if np.shape(matrix) != (len(labels), len(labels)):
             raise ValueError(f"{title}: {np.shape(matrix)} does not fit {len(labels)} labels")
     lowest = min(0.0, *(float(np.min(matrix)) for matrix in panels.values()))
-    figure, axes = new_figure(width, width / len(panels) * 0.86, nrows=1, ncols=len(panels))
+    figure, axes = new_figure(9.0, 9.0 / len(panels) * 0.86, nrows=1, ncols=len(panels))
     for ax, (title, matrix) in zip(axes[0], panels.items(), strict=True):
         image = ax.imshow(matrix, cmap="cividis", vmin=lowest, vmax=1)
         ax.set_xticks(range(len(labels)), labels, rotation=30)
@@ -360,23 +329,17 @@ def agreement(
     return figure
 
 
-def rank_grid(
-    ranks: Mapping[str, Sequence[int]], rows: Sequence[str], width: float = 7.0
-) -> Figure:
+def rank_grid(ranks: Mapping[str, Sequence[int]], rows: Sequence[str]) -> Figure:
     """A grid of the rank that each metric gives each model; 1 is the best.
 
     Args:
         ranks: metric -> rank of each model.
         rows: names of the models from top to bottom.
-        width: of the figure, in inches.
-
-    Raises:
-        ValueError: a metric whose number of ranks differs from the number of models.
     """
     grid = np.array([list(column) for column in ranks.values()]).T  # (rows, metrics)
     if grid.shape != (len(rows), len(ranks)):
         raise ValueError(f"want {len(rows)} ranks a metric, got {grid.shape[:1]}")
-    figure, axes = new_figure(width, 0.3 * len(rows) + 0.7)
+    figure, axes = new_figure(7.0, 0.3 * len(rows) + 0.7)
     ax = axes[0, 0]
     ax.imshow(grid, cmap="cividis_r", aspect="auto", vmin=1, vmax=len(rows))
     for (row, column), value in np.ndenumerate(grid):

@@ -40,9 +40,6 @@ def show(figure: Figure, alt: str) -> None:
 
     Line plots become a PNG. Figures of photographs become a JPEG without chroma subsampling,
     which takes half the bytes.
-
-    Raises:
-        ValueError: ``alt`` is empty.
     """
     if not alt.strip():
         raise ValueError("a figure needs alt text: say what a reader sees in it")
@@ -87,9 +84,6 @@ def pictures(columns: Mapping[str, Tensor | np.ndarray], width: float = 9.0) -> 
         columns: title -> sRGB images (N, 3, H, W) in [0, 1], or scalar maps (N, H, W), which are
             drawn in a perceptually uniform colour map with a colour bar.
         width: of the figure, in inches.
-
-    Raises:
-        ValueError: no columns, or columns with different numbers of images.
     """
     counts = {title: len(batch) for title, batch in columns.items()}
     if len(set(counts.values())) != 1:
@@ -114,11 +108,7 @@ def pictures(columns: Mapping[str, Tensor | np.ndarray], width: float = 9.0) -> 
 
 
 def gallery(pictures: Tensor, titles: Sequence[str], columns: int, width: float = 9.0) -> Figure:
-    """Images (N, 3, H, W), sRGB in [0, 1], in rows of ``columns``, each with its title.
-
-    Raises:
-        ValueError: the numbers of titles and images differ.
-    """
+    """Images (N, 3, H, W), sRGB in [0, 1], in rows of ``columns``, each with its title."""
     if len(titles) != len(pictures):
         raise ValueError(f"want a title for each of {len(pictures)} pictures, got {len(titles)}")
     rows, cell = -(-len(pictures) // columns), width / columns
@@ -157,7 +147,6 @@ def intervals(
     rows: Sequence[str],
     values: Mapping[str, Sequence[tuple[float, float, float]]],
     better: Mapping[str, str] | None = None,
-    width: float = 9.0,
 ) -> Figure:
     """Means with 95 % intervals, one panel a metric, one line a row.
 
@@ -165,11 +154,8 @@ def intervals(
         rows: names from top to bottom.
         values: metric -> (mean, low, high) of each row.
         better: metric -> "lower" or "higher", shown in the panel's title.
-        width: of the figure, in inches.
     """
-    figure, axes = new_figure(
-        width, 0.32 * len(rows) + 1.0, nrows=1, ncols=len(values), sharey=True
-    )
+    figure, axes = new_figure(9.0, 0.32 * len(rows) + 1.0, nrows=1, ncols=len(values), sharey=True)
     places = np.arange(len(rows))
     for i, (metric, triples) in enumerate(values.items()):
         mean, low, high = np.asarray(triples, dtype=float).T

@@ -161,6 +161,6 @@ def test_the_colours_of_things_carry_their_names():
         "things": 9,
         "frequency": np.array(palette.prob),
     }
-    figure = figures.palette_bars({"model": [row]})
+    figure = figures.palette_bars({"model": [row]}, ["balloon"])
     written = " ".join(text.get_text() for text in figure.axes[0].texts)
     assert all(name in written for name in palette.names)

@@ -12,9 +12,9 @@ from pathlib import Path
 from colorlab import checkpoints, data
 from colorlab.ablation import BASE, CHANGES, FLIPPED, FLIPPED_ABOUT, RECIPE, Change, FlipAveraged
 from colorlab.commands import train
-from colorlab.costs import stages
 from colorlab.layers import count_parameters
 from colorlab.metrics import Evaluation, evaluate
+from colorlab.metrics.costs import stages
 
 METRICS = ("ssim", "de76", "de00", "psnr", "colorfulness")  # LPIPS wants 256 pixels
 

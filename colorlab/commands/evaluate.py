@@ -11,11 +11,11 @@ import torch
 from colorlab import checkpoints
 from colorlab.classical import FITTED
 from colorlab.commands.rows import make_rows, row_names, training_facts
-from colorlab.costs import released_costs
 from colorlab.data import load
 from colorlab.data.scenes import scene_set
 from colorlab.files import write_text
 from colorlab.metrics import evaluate, evaluate_diversity, evaluate_known
+from colorlab.metrics.costs import released_costs
 from colorlab.metrics.rows import BASELINES
 from colorlab.training.loop import pick_device
 

@@ -10,9 +10,9 @@ import torch
 from colorlab import checkpoints
 from colorlab.checkpoints import SAFEST
 from colorlab.classical import FITTED, TABLES, Gray, LevinHints, Oracle, count_colors
-from colorlab.costs import checkpoint_file, stages
 from colorlab.data import Pictures, load
 from colorlab.metrics import BestOf, Boosted, MeanOf
+from colorlab.metrics.costs import checkpoint_file, stages
 from colorlab.metrics.rows import BASELINES, RowName, parse
 from colorlab.models import MODELS
 

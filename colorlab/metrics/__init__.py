@@ -8,7 +8,6 @@ stated. Taught in notebook 03.
 
 from colorlab.metrics.diversity import (
     ab_distance,
-    best_of,
     energy_score,
     evaluate_diversity,
     pairwise,
@@ -19,7 +18,6 @@ from colorlab.metrics.pairs import (
     cie76,
     ciede2000,
     colorfulness,
-    delta_e,
     delta_e00,
     delta_e76,
     delta_e_map,
@@ -42,12 +40,10 @@ __all__ = [
     "Row",
     "Sampled",
     "ab_distance",
-    "best_of",
     "bootstrap",
     "cie76",
     "ciede2000",
     "colorfulness",
-    "delta_e",
     "delta_e00",
     "delta_e76",
     "delta_e_map",

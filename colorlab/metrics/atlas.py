@@ -8,7 +8,6 @@ of a model that samples mostly in hue (another colour). Taught in notebook 11.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -20,15 +19,6 @@ from colorlab.color import rgb_to_lab
 from colorlab.metrics.pairs import check_pair
 
 BANDS = (0.0, 20.0, 40.0, 60.0, 80.0, 100.0)  # edges in L
-_ROUNDING = 1e-3  # white may come out a little over 100
-
-
-class Parts(NamedTuple):
-    """Differences of two colours in lightness, chroma and hue, CIE units, signed."""
-
-    lightness: Tensor
-    chroma: Tensor
-    hue: Tensor
 
 
 class Share(NamedTuple):
@@ -67,14 +57,11 @@ class Region:
     def mask(self, lab: Tensor) -> Tensor:
         """Which pixels of lab (..., 3, H, W) are in it: (..., H, W) bool."""
         L, a, b = lab.unbind(-3)
-        chroma = torch.hypot(a, b)
         turn = torch.rad2deg(torch.atan2(b, a)) - self.hue
-        apart = (torch.remainder(turn + 180, 360) - 180).abs()  # the short way round
-        between = [
-            (low <= value) & (value <= high)
-            for value, (low, high) in ((chroma, self.chroma), (L, self.lightness))
-        ]
-        return (apart <= self.width) & between[0] & between[1]
+        inside = (torch.remainder(turn + 180, 360) - 180).abs() <= self.width  # the short way round
+        for value, (low, high) in ((torch.hypot(a, b), self.chroma), (L, self.lightness)):
+            inside &= (low <= value) & (value <= high)
+        return inside
 
 
 # Hues and chromas around the patches of the ColorChecker that are named after these objects:
@@ -89,7 +76,7 @@ REGIONS: dict[str, Region] = {
 }
 
 
-def difference_parts(lab1: Tensor, lab2: Tensor) -> Parts:
+def difference_parts(lab1: Tensor, lab2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Split the difference of two colours: lab (..., 3, H, W) twice to three (..., H, W).
 
     ``lab2 - lab1`` in lightness and in chroma, and the hue difference dH = 2 sqrt(C1 C2) sin(dh/2)
@@ -103,18 +90,11 @@ def difference_parts(lab1: Tensor, lab2: Tensor) -> Parts:
     C1, C2 = torch.hypot(a1, b1), torch.hypot(a2, b2)
     turn = torch.atan2(b2, a2) - torch.atan2(b1, a1)
     turn = torch.remainder(turn + math.pi, 2 * math.pi) - math.pi  # the short way round
-    return Parts(L2 - L1, C2 - C1, 2 * torch.sqrt(C1 * C2) * torch.sin(turn / 2))
+    return L2 - L1, C2 - C1, 2 * torch.sqrt(C1 * C2) * torch.sin(turn / 2)
 
 
-def error_share(truth: Tensor, generated: Tensor, mask: Tensor | None = None) -> Share:
-    """The parts of the errors of some pixels.
-
-    Args:
-        truth: lab (N, 3, H, W).
-        generated: lab of the same shape.
-        mask: (N, H, W) bool, the pixels that count; None for all.
-    """
-    where = torch.ones_like(truth[:, 0], dtype=torch.bool) if mask is None else mask
+def _share(truth: Tensor, generated: Tensor, where: Tensor) -> Share:
+    """The parts of the errors of some pixels: lab (N, 3, H, W) twice, and (N, H, W) bool."""
     parts = [part[where].double() for part in difference_parts(truth, generated)]
     squares = [part.square().mean() for part in parts]  # NaN for no pixels
     true_chroma = torch.hypot(truth[:, 1], truth[:, 2])[where].double().mean()
@@ -122,28 +102,24 @@ def error_share(truth: Tensor, generated: Tensor, mask: Tensor | None = None) ->
     return Share(*(float(value) for value in values), int(where.sum()))
 
 
-def atlas(truth: Tensor, generated: Tensor, bands: Sequence[float] = BANDS) -> dict[str, Share]:
+def atlas(truth: Tensor, generated: Tensor) -> dict[str, Share]:
     """Errors of generated images as a whole, by lightness band, and by region.
 
-    Bands and regions are those of the *true* colours.
+    Bands and regions are those of the *true* colours; the last band includes its upper edge.
 
     Args:
         truth: sRGB (N, 3, H, W) in [0, 1].
         generated: the same shape.
-        bands: edges of the lightness bands, rising; the last band includes its upper edge.
 
     Returns:
         ``"all"``, then ``"L 0-20"`` and so on, then each name of :data:`REGIONS`.
     """
     check_pair(generated, truth)
-    if len(bands) < 2 or any(low >= high for low, high in pairwise(bands)):
-        raise ValueError(f"want edges of bands that rise, got {tuple(bands)}")
     true, made = rgb_to_lab(truth), rgb_to_lab(generated)
     light = true[:, 0]
-    shares = {"all": error_share(true, made)}
-    for low, high in pairwise(bands):
-        top = high + (_ROUNDING if high == bands[-1] else 0)
-        shares[f"L {low:g}-{high:g}"] = error_share(true, made, (light >= low) & (light < top))
-    for name, region in REGIONS.items():
-        shares[name] = error_share(true, made, region.mask(true))
-    return shares
+    places = {"all": torch.ones_like(light, dtype=torch.bool)}
+    for low, high in pairwise(BANDS):
+        top = math.inf if high == BANDS[-1] else high  # white may come out a little over 100
+        places[f"L {low:g}-{high:g}"] = (light >= low) & (light < top)
+    places |= {name: region.mask(true) for name, region in REGIONS.items()}
+    return {name: _share(true, made, where) for name, where in places.items()}

@@ -24,11 +24,11 @@ import torch
 from torch import Tensor
 
 from colorlab.color import rgb_to_lab
-from colorlab.metrics.evaluation import Batch, measure_rows, summarize
+from colorlab.metrics.evaluation import Batch, measure_table
 from colorlab.metrics.pairs import check_batch, colorfulness, delta_e76, length
-from colorlab.metrics.perceptual import lpips, missing_lpips
-from colorlab.metrics.protocol import round_to_8_bit
-from colorlab.metrics.report import N_RESAMPLES, SEED, Evaluation
+from colorlab.metrics.perceptual import lpips
+from colorlab.metrics.protocol import DIVERSITY, round_to_8_bit
+from colorlab.metrics.report import Evaluation
 from colorlab.metrics.rows import MeanOf, Row, picture_generator
 
 if TYPE_CHECKING:
@@ -46,23 +46,6 @@ def ab_distance(x: Tensor, y: Tensor) -> Tensor:
     return length(_ab(x) - _ab(y)).mean(dim=(-2, -1))
 
 
-def best_of(samples: Tensor, truth: Tensor, distance: Distance = delta_e76) -> Tensor:
-    """Distance of the best sample of each image to the truth, which picks it.
-
-    It never grows when samples are added, however bad they are: compare it at equal n only.
-
-    Args:
-        samples: (n, N, 3, H, W) sRGB in [0, 1].
-        truth: (N, 3, H, W) sRGB in [0, 1].
-        distance: of two batches, for example :func:`delta_e76` or :func:`lpips`.
-
-    Returns:
-        (N,), in the units of ``distance``.
-    """
-    _check(samples, truth)
-    return torch.stack([distance(draw, truth) for draw in samples]).amin(dim=0)
-
-
 def pairwise(samples: Tensor, distance: Distance | None = None) -> Tensor:
     """Mean distance between two different samples of the same image.
 
@@ -77,7 +60,7 @@ def pairwise(samples: Tensor, distance: Distance | None = None) -> Tensor:
     Source: J.-Y. Zhu et al., "Toward multimodal image-to-image translation", NeurIPS 2017,
     section 5 (there with LPIPS).
     """
-    _check(samples, least=2)
+    _check(samples)
     pairs = list(combinations(range(len(samples)), 2))
     if distance is None:
         ab = _ab(samples)  # converted once, not once a pair
@@ -108,7 +91,7 @@ def energy_score(samples: Tensor, truth: Tensor) -> Tensor:
     estimation", JASA 102, 2007, equation 22 with beta = 1; without i = j: C. Ferro, "Fair
     scores for ensemble forecasts", Q. J. R. Meteorol. Soc. 140, 2014.
     """
-    _check(samples, truth, least=2)
+    _check(samples, truth)
     n, pixels = len(samples), truth.shape[-2] * truth.shape[-1]
     # Divided by the root of the number of pixels, the plain norm is the root mean square.
     x = _ab(samples).flatten(2).transpose(0, 1) / pixels**0.5  # (N, n, 2 H W)
@@ -125,12 +108,12 @@ def _ab(rgb: Tensor) -> Tensor:
     return rgb_to_lab(rgb)[..., 1:, :, :]
 
 
-def _check(samples: Tensor, truth: Tensor | None = None, least: int = 1) -> None:
+def _check(samples: Tensor, truth: Tensor | None = None) -> None:
     if not isinstance(samples, Tensor) or samples.ndim != 5:
         got = tuple(samples.shape) if isinstance(samples, Tensor) else type(samples).__name__
         raise ValueError(f"samples must be a tensor of shape (n, N, 3, H, W), got {got}")
-    if len(samples) < least:
-        raise ValueError(f"want at least {least} samples of each picture, got {len(samples)}")
+    if len(samples) < 2:
+        raise ValueError(f"want at least 2 samples of each picture, got {len(samples)}")
     check_batch(samples.flatten(0, 1), "samples")
     if truth is not None:
         check_batch(truth, "truth")
@@ -146,11 +129,7 @@ def evaluate_diversity(
     n: int = 8,
     *,
     pairwise_lpips: bool = False,
-    device: torch.device | str = "cpu",
-    n_resamples: int = N_RESAMPLES,
-    seed: int = SEED,
-    progress: bool = True,
-    provenance: Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> Evaluation:
     """Sample n colourings of every image from every model, and measure them.
 
@@ -169,11 +148,8 @@ def evaluate_diversity(
         pictures: the set.
         n: samples of each image, at least 2.
         pairwise_lpips: measure that column too.
-        device: where the models are.
-        n_resamples: of the bootstrap over images.
-        seed: of the bootstrap and of the samples, whose generators do not depend on n.
-        progress: show a bar over images times rows.
-        provenance: more to record, such as the command.
+        options: as of :func:`colorlab.metrics.evaluate`. The random generators of the samples,
+            which ``seed`` decides, do not depend on n.
 
     Returns:
         A table like :func:`colorlab.metrics.evaluate`'s, with intervals, pairs and JSON.
@@ -182,24 +158,16 @@ def evaluate_diversity(
         ValueError: nothing to measure, n below 2, or a row that is no model by itself (an
             oracle, or one sample of a model).
     """
-    if not models or not len(pictures):
-        raise ValueError(f"nothing to evaluate: {len(models)} models, {len(pictures)} pictures")
     if n < 2:
         raise ValueError(f"diversity needs at least 2 draws a picture, got n={n}")
     for name, model in models.items():
         if isinstance(model, MeanOf) or not hasattr(model, "colorize"):
             raise ValueError(f"{name!r} is no model by itself; give the model that draws")
-    device = torch.device(device)
-    columns = ["de76_one", "de76_mean", "de76_best", "energy", "pairwise_ab"]
-    notes = [f"{n} draws a picture; the best of them is an oracle's, and falls with n by chance"]
-    columns += ["pairwise_lpips"] * pairwise_lpips + ["colorfulness"]
-    if pairwise_lpips and (reason := missing_lpips(device)):
-        pairwise_lpips = False
-        notes.append(reason)
+    columns = [name for name in DIVERSITY if pairwise_lpips or name != "pairwise_lpips"]
 
     def measure(_: str, model: Row, batch: Batch) -> dict[str, np.ndarray]:
         """Every column of one image."""
-        draws, mean = draw_pictures(model, batch.L, n)
+        draws, mean = _draw_pictures(model, batch.L, n)
         errors = delta_e76(draws, batch.truth.expand_as(draws))  # (n,)
         samples = draws[:, None]  # (n, 1, 3, H, W)
         values = {
@@ -210,36 +178,26 @@ def evaluate_diversity(
             "pairwise_ab": pairwise(samples),
             "colorfulness": colorfulness(draws).mean(),
         }
-        if pairwise_lpips:
+        if "pairwise_lpips" in batch.columns:
             values["pairwise_lpips"] = pairwise(samples, lpips)
         return {column: np.array([float(value)]) for column, value in values.items()}
 
-    per_picture = measure_rows(
-        models, pictures, 1, measure, device=device, seed=seed, progress=progress
-    )
-    return summarize(
-        per_picture,
-        columns,
+    return measure_table(
+        models,
         pictures,
-        device=device,
-        n_resamples=n_resamples,
-        seed=seed,
-        notes=notes,
-        provenance={"draws": n, **(provenance or {})},
+        [*columns, "colorfulness"],
+        measure,
+        batch_size=1,
+        notes=[f"{n} draws a picture; the best of them is an oracle's, and falls with n by chance"],
+        recorded={"draws": n},
+        **options,
     )
 
 
-def draw_pictures(model: Row, L: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """Sample n colourings of one image and take their mean, all rounded to 8 bit.
+def _draw_pictures(model: Row, L: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Samples (n, 3, H, W) of one image and their mean (1, 3, H, W), rounded to 8 bit.
 
-    Args:
-        model: a :class:`Colorizer`, or a row with ``colorize`` alone, whose one prediction
-            stands for every sample.
-        L: (1, 1, H, W) lightness in [0, 100].
-        n: how many samples.
-
-    Returns:
-        The samples (n, 3, H, W) and their mean (1, 3, H, W), sRGB in [0, 1].
+    The one prediction of a row with ``colorize`` alone stands for every sample.
     """
     with torch.inference_mode():
         if hasattr(model, "answers"):

@@ -34,44 +34,30 @@ def load_classifier() -> nn.Module:
     Raises:
         ClassifierUnavailable: neither holds the classifier.
     """
+    from safetensors.torch import load_file
     from torchvision.models import AlexNet_Weights, alexnet
 
     weights = AlexNet_Weights.IMAGENET1K_V1
     stored = Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
     named = Path(os.environ.get(BACKBONE_VARIABLE, ""))
-    if named.is_file() and _has_classifier(named):
-        from safetensors.torch import load_file
-
-        state = load_file(named)
-    elif stored.is_file():
+    state = load_file(named) if named.is_file() else {}
+    if not any(key.startswith("classifier.") for key in state):
+        if not stored.is_file():
+            raise ClassifierUnavailable(
+                f"no AlexNet classifier: torchvision has not downloaded {stored.name}, and "
+                f"{BACKBONE_VARIABLE} names no file with classifier.* keys"
+            )
         state = weights.get_state_dict(progress=False, check_hash=True)
-    else:
-        raise ClassifierUnavailable(
-            f"no AlexNet classifier: torchvision has not downloaded {stored.name}, and "
-            f"{BACKBONE_VARIABLE} names no file with classifier.* keys"
-        )
     network = alexnet()
     network.load_state_dict(state)
     return network.eval()
 
 
-def _has_classifier(file: Path) -> bool:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(file, framework="pt") as tensors:
-            return any(key.startswith("classifier.") for key in tensors.keys())  # noqa: SIM118
-    except SafetensorError:
-        return False
-
-
 def same_name(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Whether a classifier's most likely class is the same for both images of each pair: (N,) bool.
 
-    Args:
-        network: images (N, 3, 224, 224), standardized as ImageNet's, to logits (N, K).
-        x: (N, 3, H, W) sRGB in [0, 1].
-        y: as x.
+    x and y are (N, 3, H, W) sRGB in [0, 1]; ``network`` takes (N, 3, 224, 224), standardized as
+    ImageNet's, to logits (N, K).
     """
     check_pair(x, y)
     with torch.inference_mode():

@@ -4,10 +4,16 @@ A scene states the probability of every colour. So a single prediction can be co
 best one under its loss, and the samples of a model with the stated distribution: whether they use
 the colours as often as stated, and whether the truth lies among them as often as it should.
 
-:func:`known_world` measures one model scene by scene, :func:`in_prediction_set` its calibration,
-:func:`evaluate_known` makes the table of several models, and of samples of the world itself. How
-often the stated colours are used can only be counted over all scenes. Every column has a bootstrap
-interval over scenes. Taught in notebooks 10 and 11.
+:func:`score_by_kind` measures single predictions class by class, :func:`palette_frequencies`
+counts colours, :func:`known_world` measures one model scene by scene, :func:`in_prediction_set` its
+calibration. :func:`evaluate_known` makes the table of several models, and of samples of the world
+itself (:func:`exact_samples`), which no model can beat. Every column has a bootstrap interval over
+scenes. Taught in notebooks 04 to 11.
+
+Three ways to seem right are told apart. A colour between two palette colours counts for neither, so
+brown is not a balloon colour. Each object counts by itself, so two balloons of an image are two.
+And two samples of one object are compared, so a model that always paints this balloon red and that
+one blue is seen not to vary.
 """
 
 from __future__ import annotations
@@ -16,37 +22,304 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from colorlab.color import downsample_chroma, rgb_to_lab, upsample_chroma
+from colorlab.color import downsample_chroma, join, rgb_to_lab, upsample_chroma
 from colorlab.data.scenes import (
     PALETTES,
     SEVERAL_COLOURED,
     SceneSet,
     ab_fields,
-    exact_samples,
     interior,
-    palette_frequencies,
+    render,
 )
-from colorlab.data.scenes.scores import COVERED, SMALLEST
-from colorlab.metrics.evaluation import Batch, measure_rows, summarize
+from colorlab.metrics.evaluation import Batch, measure_table
 from colorlab.metrics.pairs import length
 from colorlab.metrics.protocol import KNOWN
-from colorlab.metrics.report import N_RESAMPLES, SEED, Evaluation, Interval
+from colorlab.metrics.report import SEED, Evaluation, Interval
 from colorlab.metrics.rows import WORLD
 
 LEVEL = 0.9  # of the prediction sets
 SHOWN = ("balloon", "noon", 24)  # objects whose painted colours are kept: class, hour, how many
 CHUNK = 8  # scenes at a time; each chunk has a generator of its own
+SMALLEST = 16  # inner pixels of an object whose mean colour is taken
+NEAR = 1 / 3  # of the way to the palette's next colour; L2 predictions lie beyond it, but for sails
+COVERED = 0.25  # of its stated probability: below this, a colour counts as dropped
+SAME = 1e-3  # units of L in [0, 100]: the lightness of one scene, read twice
 _FRAME = 2  # pixels: the frame of an image is no border between objects
 _COUNTED = ("total_variation", "coverage")  # over all scenes
 _KEPT = ("to_best", "energy_distance", "near_borders", "held")  # scene by scene
 _DIGITS = 3  # of what is kept
 _COLOURS = max(len(PALETTES[kind]) for kind in SEVERAL_COLOURED)
+
+
+# ---- objects and their colours
+
+
+class PaintedObject(NamedTuple):
+    """An object that can have several colours, in n samples of its scene.
+
+    Attributes:
+        scene: index of its scene in the set.
+        index: of the object in the scene.
+        kind: its class.
+        pixels: (n, 2, P) ab of its P inner pixels, whose 5x5 neighbourhood is this object.
+    """
+
+    scene: int
+    index: int
+    kind: str
+    pixels: Tensor
+
+
+def painted_objects(
+    answers: Tensor, scenes: SceneSet, indices: Sequence[int] | None = None
+) -> Iterator[PaintedObject]:
+    """Each object that can have several colours. Those of fewer than 16 inner pixels are left out.
+
+    Args:
+        answers: (n, N, 2, h, w) ab in CIE units, n samples of each of N scenes; smaller ab is
+            upsampled as in an image.
+        scenes: the set.
+        indices: which N scenes of it; None means the first N.
+    """
+    for draws, i in zip(answers.unbind(dim=1), _chosen(answers, scenes, indices), strict=True):
+        region = np.asarray(scenes.regions[i])
+        inner = interior(region)
+        full = upsample_chroma(draws, region.shape)
+        for index, kind in enumerate(scenes.kinds[i]):
+            mask = torch.from_numpy(inner & (region == index))
+            if kind in SEVERAL_COLOURED and mask.sum() >= SMALLEST:
+                yield PaintedObject(i, index, kind, full[:, :, mask])
+
+
+def _chosen(answers: Tensor, scenes: SceneSet, indices: Sequence[int] | None) -> Sequence[int]:
+    size = scenes.pictures.size
+    if (
+        answers.ndim != 5
+        or answers.shape[2] != 2
+        or max(answers.shape[3:]) > size
+        or not 1 <= answers.shape[1] <= len(scenes)
+    ):
+        raise ValueError(
+            f"want ab of shape (n, N, 2, h, w) for at most {len(scenes)} scenes of {size}x{size} "
+            f"pixels, got {tuple(answers.shape)}"
+        )
+    chosen = range(answers.shape[1]) if indices is None else indices
+    if len(chosen) != answers.shape[1]:
+        raise ValueError(f"answers to {answers.shape[1]} scenes, but {len(chosen)} indices")
+    return chosen
+
+
+def _nearest_colours(thing: PaintedObject, hour: str) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest palette colour in each sample (n,), and whether it is near enough to count."""
+    colours = thing.pixels.double().numpy().mean(axis=-1)
+    palette = PALETTES[thing.kind].at(hour)
+    distance = np.linalg.norm(colours[:, None] - palette, axis=-1)  # (n, K)
+    gaps = np.linalg.norm(palette[:, None] - palette, axis=-1)  # (K, K)
+    reach = NEAR * np.where(gaps > 0, gaps, np.inf).min(axis=1)  # (K,)
+    nearest = distance.argmin(axis=1)
+    return nearest, distance.min(axis=1) <= reach[nearest]
+
+
+def _variation_and_coverage(
+    frequency: np.ndarray, between: np.ndarray | float, prob: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of frequencies (..., K): total variation from ``prob`` (K,), share of colours covered."""
+    variation = (np.abs(frequency - prob).sum(axis=-1) + between) / 2
+    return variation, (frequency >= COVERED * prob).mean(axis=-1)
+
+
+# ---- class by class
+
+
+def score_by_kind(
+    ab: np.ndarray, scenes: SceneSet, indices: Sequence[int] | None = None
+) -> list[dict]:
+    """Score predicted colours class by class, against the truth and the exact L2 prediction.
+
+    The distance is Delta-E 1976 at the true L, that is the Euclidean distance in ab. Only
+    pixels whose 5x5 neighbourhood is one region count, so soft borders play no part.
+
+    Args:
+        ab: (N, 2, S, S) predictions in CIE units, at the full size of the images.
+        scenes: the set.
+        indices: which N scenes of the set; None means the first N.
+
+    Returns:
+        A row for each class present, in the order of `PALETTES`: `kind`, `colours` (K),
+        `pixels`, and the means over pixels `to_truth`, `to_best` and `best_to_truth`. For a
+        class of one colour the exact L2 prediction is the truth.
+    """
+    chosen = list(range(len(ab)) if indices is None else indices)
+    size = scenes.pictures.size
+    if ab.shape != (len(chosen), 2, size, size):
+        raise ValueError(f"want ab of shape {(len(chosen), 2, size, size)}, got {ab.shape}")
+    kinds = list(PALETTES)
+    totals = np.zeros((4, len(kinds)))  # pixels, to truth, to best, best to truth
+    for predicted, i in zip(ab, chosen, strict=True):
+        truth, best = ab_fields(scenes.seeds[i], size, ("truth", "l2"))
+        region = np.asarray(scenes.regions[i])
+        inner = interior(region)
+        kind = np.array([kinds.index(name) for name in scenes.kinds[i]])[region[inner]]
+        totals[0] += np.bincount(kind, minlength=len(kinds))
+        errors = (predicted - truth, predicted - best, best - truth)
+        for total, error in zip(totals[1:], errors, strict=True):
+            total += np.bincount(kind, np.hypot(*error[:, inner]), minlength=len(kinds))
+    names = ("to_truth", "to_best", "best_to_truth")
+    return [
+        {"kind": kind, "colours": len(PALETTES[kind]), "pixels": int(pixels)}
+        | dict(zip(names, (sums / pixels).tolist(), strict=True))
+        for kind, pixels, sums in zip(kinds, totals[0], totals[1:].T, strict=True)
+        if pixels
+    ]
+
+
+def palette_frequencies(
+    ab_samples: np.ndarray | Tensor, scenes: SceneSet, indices: Sequence[int] | None = None
+) -> list[dict]:
+    """Count which palette colour each sample gave each object of several colours.
+
+    An object's colour is the mean ab over its inner pixels. It counts for the nearest palette
+    colour (at the scene's hour), if it lies within a third of the distance from that colour to the
+    palette's next one; else it is *between*. ab at a quarter of the size bleeds at borders, and
+    still true colours pass this test.
+
+    Args:
+        ab_samples: (n, N, 2, h, w) in CIE units, n samples of N scenes; smaller ab is upsampled as
+            in an image. n = 1 for a single prediction.
+        scenes: the set.
+        indices: which N scenes of the set; None means the first N.
+
+    Returns:
+        A row for each class counted, in the order of `SEVERAL_COLOURED`:
+        `kind`, `names` (K colours), `prob` (K,), as stated; `things`, how many objects;
+        `frequency` (K,) and `between`, shares of all n * things samples, which sum to 1;
+        `total_variation`, in [0, 1]: half the summed distance of `frequency` to `prob`, plus
+        half of `between`, whose stated probability is 0;
+        `nearest_variation`: the same where every sample counts for its nearest colour. Gray with a
+        little noise has a good one: never report it alone;
+        `noise`, the expected `total_variation` of as many independent exact samples;
+        `coverage`, share of the K colours with at least a quarter of their stated probability: one
+        stray sample in a thousand is not enough, and not all is needed, since frequencies scatter;
+        `differ`, share of pairs of samples of one object which have two different palette
+        colours, none of them between (None for n = 1), and `stated_differ`, 1 - sum prob^2.
+    """
+    ab = torch.as_tensor(ab_samples).detach().cpu()
+    counted: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    for thing in painted_objects(ab, scenes, indices):
+        entry = _nearest_colours(thing, scenes.hours[thing.scene])
+        counted.setdefault(thing.kind, []).append(entry)
+    return [_frequencies(kind, counted[kind]) for kind in SEVERAL_COLOURED if kind in counted]
+
+
+def _frequencies(kind: str, things: list[tuple[np.ndarray, np.ndarray]]) -> dict:
+    """A row of :func:`palette_frequencies`."""
+    prob = PALETTES[kind].prob
+    nearest, hit = (np.stack(part) for part in zip(*things, strict=True))  # (things, n) each
+    n = hit.shape[1]
+    frequency = np.bincount(nearest[hit], minlength=len(prob)) / hit.size
+    every = np.bincount(nearest.ravel(), minlength=len(prob)) / hit.size
+    between = float(1 - hit.mean())
+    variation, coverage = _variation_and_coverage(frequency, between, prob)
+    both = hit[:, :, None] & hit[:, None]
+    unlike = both & (nearest[:, :, None] != nearest[:, None])  # (things, n, n)
+    return {
+        "kind": kind,
+        "names": PALETTES[kind].names,
+        "prob": prob,
+        "things": len(things),
+        "frequency": frequency,
+        "between": between,
+        "total_variation": float(variation),
+        "nearest_variation": float(_variation_and_coverage(every, 0, prob)[0]),
+        "noise": _expected_variation(prob, hit.size),
+        "coverage": float(coverage),
+        "differ": float(unlike.sum() / (len(things) * n * (n - 1))) if n > 1 else None,
+        "stated_differ": float(1 - (prob**2).sum()),
+    }
+
+
+def _expected_variation(prob: np.ndarray, m: int) -> float:
+    """Expected total variation of the frequencies of m independent samples from ``prob``."""
+    from scipy.stats import binom
+
+    count = np.arange(m + 1)
+    p = prob[:, None]
+    return float((binom.pmf(count, m, p) * np.abs(count / m - p)).sum() / 2)
+
+
+def mean_over_things(rows: Sequence[dict], key: str) -> float:
+    """A column of :func:`palette_frequencies` over all classes, each object counted once."""
+    return float(np.average([row[key] for row in rows], weights=[row["things"] for row in rows]))
+
+
+# ---- the exact sampler
+
+
+def exact_samples(
+    scenes: SceneSet, n: int, indices: Sequence[int] | None = None, seed: int = 0
+) -> np.ndarray:
+    """Sample from the true distribution of ab given gray: what no sampler can beat.
+
+    Each object of several colours is sampled anew from its palette, independently; lightness
+    stays the same bit for bit. Each sample costs one rendering.
+
+    Args:
+        scenes: the set.
+        n: samples of each scene.
+        indices: which N scenes; None means all.
+        seed: of the samples.
+
+    Returns:
+        (n, N, 2, S, S) float32, CIE units.
+    """
+    chosen = range(len(scenes)) if indices is None else indices
+    size = scenes.pictures.size
+    random = np.random.default_rng(seed)
+    out = np.empty((n, len(chosen), 2, size, size), dtype=np.float32)
+    for column, i in enumerate(chosen):
+        several = [(t, PALETTES[kind].prob) for t, kind in enumerate(scenes.kinds[i])]
+        for sample in range(n):
+            choices = {t: int(random.choice(len(p), p=p)) for t, p in several if len(p) > 1}
+            out[sample, column] = render(scenes.seeds[i], size, choices).lab[1:]
+    return out
+
+
+class ExactDraws:
+    """Samples made beforehand, as a row of a table: it recognises a scene by its gray image.
+
+    Args:
+        L: (N, 1, S, S) in [0, 100], of the scenes.
+        samples: (n, N, 2, s, s) in CIE units, of :func:`exact_samples` or smaller.
+    """
+
+    def __init__(self, L: Tensor, samples: np.ndarray | Tensor) -> None:
+        self.L, self.samples = L, torch.as_tensor(samples)
+
+    def answers(self, L: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """The first ``n`` samples (n, M, 2, s, s) of the scenes with lightness L (M, 1, S, S)."""
+        if n > len(self.samples):
+            raise ValueError(f"{len(self.samples)} draws of each scene were made, got n = {n}")
+        apart = torch.stack([(self.L - one).abs().amax(dim=(1, 2, 3)) for one in L])  # (M, N)
+        if apart.amin(dim=1).max() > SAME:
+            raise ValueError("a gray picture is none of the scenes that were drawn beforehand")
+        return self.samples[:n, apart.argmin(dim=1)]
+
+    def finish(self, L: Tensor, ab: Tensor) -> Tensor:
+        """Lightness and ab as sRGB (M, 3, S, S)."""
+        return join(L, ab)
+
+    def colorize(self, L: Tensor) -> Tensor:
+        """The first sample as sRGB (M, 3, S, S)."""
+        return self.finish(L, self.answers(L, 1)[0])
+
+
+# ---- calibration
 
 
 def in_prediction_set(draws: Tensor, truth: Tensor, level: float = 0.9) -> Tensor:
@@ -104,6 +377,9 @@ def _rank(n: int, level: float) -> int:
     return math.ceil(level * (n + 1) - 1e-9)
 
 
+# ---- scene by scene
+
+
 def exact_answer(model: Any) -> str:
     """Which exact answer a model's prediction should equal: a loss of `data.scenes.best_ab`.
 
@@ -141,14 +417,69 @@ def known_world(
         an object of several colours costs even exact samples a few tenths;
         ``held``, where n > 1: share of the pixels inside objects of several colours whose truth
         lies in the 90 % set of the samples (0.9 is calibrated).
-        A scene without such pixels gives NaN; the lessons' test scenes all have some.
+
+    Raises:
+        ValueError: a scene so small that no object of several colours has inner pixels.
     """
-    chosen = _check(answers, scenes, indices)
+    chosen = _chosen(answers, scenes, indices)
     rows = [
         _measure_scene(draws.float(), scenes, i, best)
         for draws, i in zip(answers.unbind(dim=1), chosen, strict=True)
     ]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def _measure_scene(draws: Tensor, scenes: SceneSet, i: int, best: str) -> dict[str, float]:
+    """Every measure of one scene; draws are (n, 2, h, w)."""
+    region, kinds = np.asarray(scenes.regions[i]), scenes.kinds[i]
+    exact = _exact(scenes.seeds[i], region.shape[0])
+    truth, mean, own = exact["truth"], exact["l2"], exact[best]
+    full = upsample_chroma(draws, region.shape)
+    inner = torch.from_numpy(interior(region))
+    edge = ~inner
+    for side in (slice(None, _FRAME), slice(-_FRAME, None)):
+        edge[side] = edge[:, side] = False
+    several, plain = (
+        torch.from_numpy(np.array(fits)[region])
+        for fits in (
+            [kind in SEVERAL_COLOURED for kind in kinds],
+            [len(PALETTES[kind]) == 1 for kind in kinds],
+        )
+    )
+    to_palettes = [
+        _to_palette(thing, scenes.hours[i]) for thing in painted_objects(full[:, None], scenes, [i])
+    ]
+    if not to_palettes:
+        name, size = scenes.pictures.names[i], scenes.pictures.size
+        raise ValueError(f"{name} at {size} pixels is too small to measure inside")
+    middle = full.mean(dim=0)
+    # Of an object of one colour, the exact answer is the truth.
+    to_plain = length(full[0] - mean)
+    measures = {
+        "to_best": length(middle - own)[several & inner].mean().item(),
+        "to_mean": length(middle - mean)[several & inner].mean().item(),
+        "energy_distance": float(np.mean(to_palettes)),
+        "near_borders": to_plain[plain & edge].mean().item(),
+        "inside": to_plain[plain & inner].mean().item(),
+    }
+    if len(draws) > 1:
+        # Not the image's own truth: rounding to 8 bit would distinguish it from exact samples.
+        held = in_prediction_set(full[:, None], truth[None], LEVEL)[0]
+        measures["held"] = held[several & inner].float().mean().item()
+    return measures
+
+
+@lru_cache(maxsize=16)  # one model after another asks for the same scenes
+def _exact(seed: int, size: int) -> dict[str, Tensor]:
+    """Exact ab (2, S, S) of a scene under each rule."""
+    rules = ("truth", "l2", "l1", "l1-vector")
+    return dict(zip(rules, torch.from_numpy(ab_fields(seed, size, rules)).float(), strict=True))
+
+
+def _to_palette(thing: PaintedObject, hour: str) -> float:
+    palette = PALETTES[thing.kind]
+    stated, prob = (torch.as_tensor(part).double() for part in (palette.at(hour), palette.prob))
+    return energy_distance(thing.pixels.mean(dim=-1).double(), stated, prob)
 
 
 def energy_distance(colours: Tensor, palette: Tensor, prob: Tensor) -> float:
@@ -173,123 +504,26 @@ def energy_distance(colours: Tensor, palette: Tensor, prob: Tensor) -> float:
     return float(2 * across - among - prob @ torch.cdist(palette, palette) @ prob)
 
 
-def painted_things(
-    answers: Tensor, scenes: SceneSet, indices: Sequence[int] | None = None
-) -> Iterator[tuple[int, int, Tensor]]:
-    """Each object that can have several colours, and its mean ab in each answer.
-
-    Args:
-        answers: as of :func:`known_world`.
-        scenes: the set.
-        indices: which N scenes of it; None means the first N.
-
-    Yields:
-        The scene's index, the object's index in it, and (n, 2) ab. Objects with fewer than 16
-        inner pixels are left out.
-    """
-    chosen = _check(answers, scenes, indices)
-    for draws, i in zip(answers.unbind(dim=1), chosen, strict=True):
-        region = np.asarray(scenes.regions[i])
-        inner = interior(region)
-        full = upsample_chroma(draws.float(), region.shape)
-        for index, kind in enumerate(scenes.kinds[i]):
-            mask = torch.from_numpy(inner & (region == index))
-            if kind in SEVERAL_COLOURED and mask.sum() >= SMALLEST:
-                yield i, index, full[:, :, mask].mean(dim=-1)
-
-
-def _check(answers: Tensor, scenes: SceneSet, indices: Sequence[int] | None) -> Sequence[int]:
-    if answers.ndim != 5 or answers.shape[2] != 2 or not 1 <= answers.shape[1] <= len(scenes):
-        raise ValueError(
-            f"want answers (n, N, 2, h, w) to at most {len(scenes)} scenes, got "
-            f"{tuple(answers.shape)}"
-        )
-    chosen = range(answers.shape[1]) if indices is None else indices
-    if len(chosen) != answers.shape[1]:
-        raise ValueError(f"answers to {answers.shape[1]} scenes, but {len(chosen)} indices")
-    return chosen
-
-
-def _measure_scene(draws: Tensor, scenes: SceneSet, i: int, best: str) -> dict[str, float]:
-    """Every measure of one scene; draws are (n, 2, h, w)."""
-    region, kinds = np.asarray(scenes.regions[i]), scenes.kinds[i]
-    exact = _exact(scenes.seeds[i], region.shape[0])
-    truth, mean, own = exact["truth"], exact["l2"], exact[best]
-    full = upsample_chroma(draws, region.shape)
-    inner = torch.from_numpy(interior(region))
-    edge = ~inner
-    for side in (slice(None, _FRAME), slice(-_FRAME, None)):
-        edge[side] = edge[:, side] = False
-    several, plain = (
-        torch.from_numpy(np.array(fits)[region])
-        for fits in (
-            [kind in SEVERAL_COLOURED for kind in kinds],
-            [len(PALETTES[kind]) == 1 for kind in kinds],
-        )
-    )
-    middle = full.mean(dim=0)
-    # Of an object of one colour, the exact answer is the truth.
-    to_plain = length(full[0] - mean)
-    measures = {
-        "to_best": length(middle - own)[several & inner].mean().item(),
-        "to_mean": length(middle - mean)[several & inner].mean().item(),
-        "energy_distance": _to_palettes(draws, scenes, i),
-        "near_borders": to_plain[plain & edge].mean().item(),
-        "inside": to_plain[plain & inner].mean().item(),
-    }
-    if len(draws) > 1:
-        # Not the image's own truth: rounding to 8 bit would distinguish it from exact samples.
-        held = in_prediction_set(full[:, None], truth[None], LEVEL)[0]
-        measures["held"] = held[several & inner].float().mean().item()
-    return measures
-
-
-@lru_cache(maxsize=16)  # one model after another asks for the same scenes
-def _exact(seed: int, size: int) -> dict[str, Tensor]:
-    """Exact ab (2, S, S) of a scene under each rule."""
-    rules = ("truth", "l2", "l1", "l1-vector")
-    return dict(zip(rules, torch.from_numpy(ab_fields(seed, size, rules)).float(), strict=True))
-
-
-def _to_palettes(draws: Tensor, scenes: SceneSet, i: int) -> float:
-    """Mean energy distance of a scene's objects to their palettes."""
-    distances = []
-    for _, index, colours in painted_things(draws[:, None], scenes, [i]):
-        palette = PALETTES[scenes.kinds[i][index]]
-        stated = torch.as_tensor(palette.at(scenes.hours[i])).double()
-        prob = torch.as_tensor(palette.prob).double()
-        distances.append(energy_distance(colours.double(), stated, prob))
-    return float(np.mean(distances)) if distances else float("nan")
+# ---- the table
 
 
 def evaluate_known(
-    models: Mapping[str, Any],
-    scenes: SceneSet,
-    n: int = 9,
-    *,
-    device: torch.device | str = "cpu",
-    n_resamples: int = N_RESAMPLES,
-    seed: int = SEED,
-    progress: bool = True,
-    provenance: Mapping[str, Any] | None = None,
+    models: Mapping[str, Any], scenes: SceneSet, n: int = 9, *, seed: int = SEED, **options: Any
 ) -> Evaluation:
     """Measure every model on every scene, beside n samples of the world itself.
 
     Columns: those of :func:`known_world`, and ``total_variation`` and ``coverage`` of
-    :func:`colorlab.data.scenes.palette_frequencies`, over all objects.
+    :func:`palette_frequencies`, over all objects. These can only be counted over all scenes.
 
     Args:
-        models: row name -> model, already on ``device``. One with ``answers`` gives n samples of a
+        models: row name -> model, already on the device. One with ``answers`` gives n samples of a
             scene, or one prediction if it is deterministic; of any other row the ab of its image
             counts.
         scenes: a set that no model has seen.
         n: samples of each scene, at least 2; 9 make the 90 % sets exact.
-        device: where the models are.
-        n_resamples: of the bootstrap over scenes.
         seed: of the bootstrap and the samples. Every 8 scenes have a generator of their own, so a
             shorter set has the same first values.
-        progress: show a bar over scenes times rows.
-        provenance: more to record, such as the command.
+        options: as of :func:`colorlab.metrics.evaluate`.
 
     Returns:
         A table like :func:`colorlab.metrics.evaluate`'s. ``per_picture`` holds four of the columns
@@ -300,56 +534,43 @@ def evaluate_known(
         ValueError: no models or scenes, n below 2, a row that sees the truth, or a scene so small
             that no object of several colours has inner pixels.
     """
-    if not models or not len(scenes):
-        raise ValueError(f"nothing to evaluate: {len(models)} models, {len(scenes)} scenes")
     if n < 2:
         raise ValueError(f"the known world needs at least 2 draws a scene, got n={n}")
     for name, model in models.items():
         if name == WORLD or not hasattr(model, "colorize"):
             raise ValueError(f"{name!r} is no model by itself; give the model that draws")
-    device = torch.device(device)
-    rows = {**models, WORLD: None}
+    rows = {**models, WORLD: None} if models else {}
     best = {name: exact_answer(model) for name, model in rows.items()}
     kind, hour, count = SHOWN
     shown: dict[str, list[tuple[int, int, list]]] = {name: [] for name in rows}
 
     def measure(name: str, model: Any, batch: Batch) -> dict[str, np.ndarray]:
         answers = _answers(model, scenes, batch, n, seed + batch.indices.start)
+        things = list(painted_objects(answers.float(), scenes, batch.indices))
         shown[name] += [
-            (i, index, np.round(colours.tolist(), 1).tolist())
-            for i, index, colours in painted_things(answers, scenes, batch.indices)
-            if scenes.hours[i] == hour and scenes.kinds[i][index] == kind
+            (i, index, np.round(pixels.mean(dim=-1).tolist(), 1).tolist())
+            for i, index, own, pixels in things
+            if scenes.hours[i] == hour and own == kind
         ]
-        counts = _count(answers, scenes, batch.indices)
+        counts = _count(things, scenes, batch.indices)
         return known_world(answers, scenes, batch.indices, best[name]) | counts
 
-    measured = measure_rows(
+    table = measure_table(
         rows,
         scenes.pictures,
-        CHUNK,
+        [column for column in KNOWN if column not in _COUNTED],
         measure,
-        device=device,
-        seed=seed,
-        progress=progress,
-        unit="scene",
-    )
-    counts = {name: (own.pop("things"), own.pop("hits")) for name, own in measured.items()}
-    lacking = np.isnan(np.stack(list(measured[WORLD].values()))).any(axis=0)
-    if lacking.any():
-        name = scenes.pictures.names[int(lacking.argmax())]
-        raise ValueError(f"{name} at {scenes.pictures.size} pixels is too small to measure inside")
-    columns = [column for column in KNOWN if column not in _COUNTED]
-    table = summarize(
-        measured,
-        columns,
-        scenes.pictures,
-        device=device,
-        n_resamples=n_resamples,
-        seed=seed,
+        batch_size=CHUNK,
         notes=[f"{n} draws a scene of a model that draws; {WORLD}: draws of the world itself"],
-        provenance={"draws": n, "exact_answer": best, **(provenance or {})},
+        recorded={"draws": n, "exact_answer": best},
+        seed=seed,
+        **options,
     )
-    counted = {name: _counted_cells(*own, n_resamples, seed) for name, own in counts.items()}
+    n_resamples = table.provenance["bootstrap"]["n_resamples"]
+    counted = {
+        name: _counted_cells(values["things"], values["hits"], n_resamples, seed)
+        for name, values in table.per_picture.items()
+    }
     return replace(
         table,
         rows=[
@@ -358,7 +579,7 @@ def evaluate_known(
         ],
         per_picture={
             name: {c: np.round(values[c], _DIGITS) for c in _KEPT if c in values}
-            for name, values in measured.items()
+            for name, values in table.per_picture.items()
         },
         details={
             "kind": kind,
@@ -382,21 +603,22 @@ def _answers(model: Any, scenes: SceneSet, batch: Batch, n: int, seed: int) -> T
         return (rgb_to_lab(ab)[:, :, 1:] if ab.shape[2] == 3 else ab).cpu()
 
 
-def _count(answers: Tensor, scenes: SceneSet, chosen: range) -> dict[str, np.ndarray]:
+def _count(
+    things: Sequence[PaintedObject], scenes: SceneSet, chosen: range
+) -> dict[str, np.ndarray]:
     """How many ``things`` (N, kinds) there are, and how many have each stated colour, ``hits``.
 
     (N, kinds, K); an object counts once, each of its n samples as 1 / n.
     """
     kinds = list(SEVERAL_COLOURED)
-    things = np.zeros((len(chosen), len(kinds)))
-    hits = np.zeros((*things.shape, _COLOURS))
-    for column, i in enumerate(chosen):
-        for row in palette_frequencies(answers[:, column : column + 1], scenes, [i]):
-            if row["things"]:
-                position = column, kinds.index(row["kind"])
-                things[position] = row["things"]
-                hits[position][: len(row["prob"])] = row["things"] * row["frequency"]
-    return {"things": things, "hits": hits}
+    total = np.zeros((len(chosen), len(kinds)))
+    hits = np.zeros((*total.shape, _COLOURS))
+    for thing in things:
+        position = chosen.index(thing.scene), kinds.index(thing.kind)
+        nearest, hit = _nearest_colours(thing, scenes.hours[thing.scene])
+        total[position] += 1
+        hits[position] += np.bincount(nearest[hit], minlength=_COLOURS) / hit.size
+    return {"things": total, "hits": hits}
 
 
 def _counted_cells(
@@ -413,21 +635,19 @@ def _counted_cells(
     again = np.einsum("rs,sk->rk", weights, things), np.tensordot(weights, hits, axes=1)
     cells = {}
     for i, column in enumerate(_COUNTED):
-        low, high = np.quantile(_shares(*again)[i], (0.025, 0.975), method="nearest")
-        whole = _shares(things.sum(axis=0), hits.sum(axis=0))[i]
+        low, high = np.quantile(_over_things(*again)[i], (0.025, 0.975), method="nearest")
+        whole = _over_things(things.sum(axis=0), hits.sum(axis=0))[i]
         cells[column] = Interval(float(whole), float(low), float(high))._asdict()
     return cells
 
 
-def _shares(things: np.ndarray, hits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Total variation and coverage from counts (..., kinds) and (..., kinds, K), over things."""
-    prob = np.zeros((things.shape[-1], _COLOURS))
+def _over_things(things: np.ndarray, hits: np.ndarray) -> np.ndarray:
+    """Total variation and coverage (2, ...) from counts (..., kinds) and (..., kinds, K)."""
+    sums = 0.0
     for k, kind in enumerate(SEVERAL_COLOURED):
-        prob[k, : len(PALETTES[kind])] = PALETTES[kind].prob
-    present = things > 0
-    frequency = hits / np.where(present, things, 1)[..., None]
-    between = 1 - frequency.sum(axis=-1)
-    variation = (np.abs(frequency - prob).sum(axis=-1) + between) / 2
-    covered = ((frequency >= COVERED * prob) & (prob > 0)).sum(axis=-1) / (prob > 0).sum(axis=-1)
-    total = things.sum(axis=-1)
-    return (variation * things).sum(axis=-1) / total, (covered * things).sum(axis=-1) / total
+        prob = PALETTES[kind].prob
+        weight = things[..., k]
+        frequency = hits[..., k, : len(prob)] / np.maximum(weight, 1)[..., None]
+        scores = _variation_and_coverage(frequency, 1 - frequency.sum(axis=-1), prob)
+        sums += weight * np.stack(scores)
+    return sums / things.sum(axis=-1)

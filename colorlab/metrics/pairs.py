@@ -170,21 +170,13 @@ def delta_e_map(x: Tensor, y: Tensor, formula: str = "00") -> Tensor:
     return _map(to_lab(x), to_lab(y), formula)
 
 
-def delta_e(x: Tensor, y: Tensor, formula: str = "00") -> Tensor:
-    """Mean of :func:`delta_e_map` over the pixels of each image: (N,).
-
-    0 for equal images; 100 for black against white.
-    """
-    return delta_e_map(x, y, formula).mean(dim=(-2, -1))
-
-
 def to_lab(x: Tensor) -> Tensor:
     """Lab (N, 3, H, W) of sRGB (N, 3, H, W), from which every formula starts."""
     return torch.stack([rgb_to_lab(image) for image in x])
 
 
 def between_labs(lab1: Tensor, lab2: Tensor, formula: str) -> Tensor:
-    """:func:`delta_e` of images that are Lab already, (N, 3, H, W) twice to (N,)."""
+    """Mean difference of images that are Lab already, (N, 3, H, W) twice to (N,)."""
     return _map(lab1, lab2, formula).mean(dim=(-2, -1))
 
 
@@ -195,13 +187,16 @@ def _map(lab1: Tensor, lab2: Tensor, formula: str) -> Tensor:
 
 
 def delta_e76(x: Tensor, y: Tensor) -> Tensor:
-    """Mean CIE76 difference of each image, as in the reference course: see :func:`delta_e`."""
-    return delta_e(x, y, "76")
+    """Mean CIE76 difference over the pixels of each image, as in the reference course: (N,).
+
+    0 for equal images; 100 for black against white.
+    """
+    return delta_e_map(x, y, "76").mean(dim=(-2, -1))
 
 
 def delta_e00(x: Tensor, y: Tensor) -> Tensor:
-    """Mean CIEDE2000 difference of each image: see :func:`delta_e`."""
-    return delta_e(x, y, "00")
+    """Mean CIEDE2000 difference over the pixels of each image: (N,)."""
+    return delta_e_map(x, y, "00").mean(dim=(-2, -1))
 
 
 def ssim(x: Tensor, y: Tensor) -> Tensor:

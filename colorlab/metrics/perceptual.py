@@ -13,6 +13,7 @@ import socket
 import threading
 import urllib.request
 import warnings
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -32,15 +33,10 @@ class LPIPSUnavailable(RuntimeError):  # noqa: N818 - a state of the machine, no
 
 
 def lpips(x: Tensor, y: Tensor) -> Tensor:
-    """LPIPS distance of each image (AlexNet, v0.1), without gradient.
+    """LPIPS distance (AlexNet, v0.1) of each image to the other, without gradient.
 
-    Args:
-        x: (N, 3, H, W) sRGB in [0, 1], at least 31x31. The network needs [-1, 1]; the conversion
-            (``normalize=True``) happens here, and is often forgotten.
-        y: as x.
-
-    Returns:
-        (N,) non-negative, 0 for equal images.
+    (N, 3, H, W) sRGB in [0, 1] twice, at least 31x31, to (N,), 0 for equal images. The network
+    needs [-1, 1]; the conversion (``normalize=True``) happens here, and is often forgotten.
 
     Raises:
         LPIPSUnavailable: AlexNet's features are available neither from the file that
@@ -108,8 +104,9 @@ def load_lpips(device: torch.device | str = "cpu") -> nn.Module:
 
 @lru_cache(maxsize=2)
 def _cached(backbone: str, device: torch.device) -> nn.Module:
-    features = _features_from_file(Path(backbone)) if backbone else _features_from_torchvision()
-    return _build(features, backbone or "torchvision's AlexNet").to(device)
+    if backbone:
+        return _build(_features_from_file(Path(backbone)), backbone).to(device)
+    return _build(_features_from_torchvision(), "torchvision's AlexNet").to(device)
 
 
 def _features_from_file(path: Path) -> dict[str, Tensor]:
@@ -153,20 +150,15 @@ def _features_from_torchvision() -> dict[str, Tensor]:
 
 def _answers(url: str) -> bool:
     """Whether ``url`` responds soon. In a thread, since name resolution has no timeout."""
-    answered: list[bool] = []
+    answered = threading.Event()
 
     def ask() -> None:
         request = urllib.request.Request(url, method="HEAD")
-        try:
-            with urllib.request.urlopen(request, timeout=_PATIENCE):
-                answered.append(True)
-        except (OSError, ValueError):  # URLError and timeouts are OSErrors
-            return
+        with suppress(OSError, ValueError), urllib.request.urlopen(request, timeout=_PATIENCE):
+            answered.set()
 
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(_PATIENCE)
-    return bool(answered)
+    threading.Thread(target=ask, daemon=True).start()
+    return answered.wait(_PATIENCE)
 
 
 def _build(features: dict[str, Tensor], source: str) -> nn.Module:
@@ -180,17 +172,16 @@ def _build(features: dict[str, Tensor], source: str) -> nn.Module:
     # lpips cuts AlexNet in slices but keeps its numbers: slice2.3.weight is features.3.weight.
     own = {f"features.{name.split('.', 1)[1]}": p for name, p in network.net.state_dict().items()}
     given = {name: t for name, t in features.items() if not name.startswith("classifier.")}
-    if given.keys() != own.keys():
-        wrong = sorted(given.keys() ^ own.keys())
+    wrong = [
+        name
+        for name in sorted(given.keys() | own.keys())
+        if name not in given or name not in own or given[name].shape != own[name].shape
+    ]
+    if wrong:
         raise ValueError(
-            f"{source} does not hold AlexNet's features: {len(wrong)} keys missing or unknown, "
-            f"such as {wrong[0]}"
+            f"{source} does not hold AlexNet's features: {len(wrong)} missing, unknown or of "
+            f"another shape, such as {wrong[0]}"
         )
     for name, parameter in own.items():
-        if given[name].shape != parameter.shape:
-            raise ValueError(
-                f"{source}: {name} has shape {tuple(given[name].shape)}, "
-                f"AlexNet's is {tuple(parameter.shape)}"
-            )
         parameter.copy_(given[name])
     return network.eval().requires_grad_(False)

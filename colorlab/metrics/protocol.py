@@ -7,21 +7,15 @@ numbers compare between models, days and machines.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib import metadata
 from typing import Any
 
 from torch import Tensor
 
 from colorlab.metrics.pairs import between_labs, colorfulness, psnr, ssim, to_lab
 from colorlab.metrics.perceptual import distance, features
-
-
-def as_it_is(rgb: Tensor) -> Tensor:
-    """What a metric without preparation compares: the images."""
-    return rgb
 
 
 @dataclass(frozen=True)
@@ -38,19 +32,19 @@ class Column:
         return self.label + {"higher": " ↑", "lower": " ↓", "": ""}[self.better]
 
 
+def _as_it_is(rgb: Tensor) -> Tensor:
+    return rgb
+
+
 @dataclass(frozen=True)
 class Metric(Column):
-    """A column that compares one generated image with the truth.
+    """A column that compares generated images (N, 3, H, W), sRGB in [0, 1], with the truth.
 
     In two steps, so that the truth is prepared once for all models that are measured against it.
     """
 
     compare: Callable[[Any, Any], Tensor]  # (generated, truth), both prepared -> (N,)
-    prepare: Callable[[Tensor], Any] = as_it_is
-
-    def measure(self, generated: Tensor, truth: Tensor) -> Tensor:
-        """Two batches (N, 3, H, W), sRGB in [0, 1], to (N,)."""
-        return self.compare(self.prepare(generated), self.prepare(truth))
+    prepare: Callable[[Tensor], Any] = _as_it_is
 
 
 METRICS: dict[str, Metric] = {
@@ -90,22 +84,3 @@ COLUMNS: dict[str, Column] = DIVERSITY | KNOWN | METRICS  # every column that a 
 def round_to_8_bit(rgb: Tensor) -> Tensor:
     """Round sRGB (N, 3, H, W) in [0, 1] to the 256 values that a file can hold, still in [0, 1]."""
     return (rgb.clamp(0, 1) * 255).round() / 255
-
-
-def choose(names: Iterable[str] | None) -> tuple[str, ...]:
-    """Check metric names; None stands for all.
-
-    Raises:
-        ValueError: an unknown name, or none at all.
-    """
-    chosen = tuple(METRICS) if names is None else tuple(names)
-    unknown = [name for name in chosen if name not in METRICS]
-    if unknown or not chosen:
-        what = f"unknown metric {unknown[0]!r}" if unknown else "no metric chosen"
-        raise ValueError(f"{what}; known: {', '.join(METRICS)}")
-    return chosen
-
-
-def versions() -> dict[str, str]:
-    """Versions of the packages that decide the digits."""
-    return {name: metadata.version(name) for name in ("torch", "scikit-image", "lpips")}

@@ -18,7 +18,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -60,10 +60,8 @@ class Interval(NamedTuple):
     high: float
 
 
-def bootstrap(
-    values: ArrayLike, n_resamples: int = N_RESAMPLES, seed: int = SEED, level: float = 0.95
-) -> Interval:
-    """Mean of ``values`` with its percentile bootstrap interval.
+def bootstrap(values: ArrayLike, n_resamples: int = N_RESAMPLES, seed: int = SEED) -> Interval:
+    """Mean of ``values`` with its 95 % percentile bootstrap interval.
 
     Resamples the N values with replacement ``n_resamples`` times; the interval's ends are
     quantiles of the resampled means. The same arguments give the same digits.
@@ -72,7 +70,6 @@ def bootstrap(
         values: (N,) one number an image; infinities are allowed (PSNR of equal images), NaN not.
         n_resamples: how often to resample.
         seed: of the resampling.
-        level: share of the resampled means inside the interval, in (0, 1).
 
     Source: B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3.
     """
@@ -81,8 +78,8 @@ def bootstrap(
         raise ValueError(f"want a non-empty list of numbers, got shape {x.shape}")
     if np.isnan(x).any():
         raise ValueError(f"{int(np.isnan(x).sum())} of {x.size} values are NaN")
-    if n_resamples < 1 or not 0 < level < 1:
-        raise ValueError(f"want n_resamples >= 1 and 0 < level < 1, got {n_resamples} and {level}")
+    if n_resamples < 1:
+        raise ValueError(f"n_resamples must be at least 1, got {n_resamples}")
     rng = np.random.default_rng(seed)
     at_once = max(1, _CHUNK // x.size)
     means = np.concatenate(
@@ -92,16 +89,12 @@ def bootstrap(
         ]
     )
     # "nearest" takes a mean that occurred, so an infinite one cannot turn into NaN.
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], method="nearest")
+    low, high = np.quantile(means, [0.025, 0.975], method="nearest")
     return Interval(float(x.mean()), float(low), float(high))
 
 
 def paired_difference(
-    a: ArrayLike,
-    b: ArrayLike,
-    n_resamples: int = N_RESAMPLES,
-    seed: int = SEED,
-    level: float = 0.95,
+    a: ArrayLike, b: ArrayLike, n_resamples: int = N_RESAMPLES, seed: int = SEED
 ) -> Interval:
     """Mean of ``a - b`` over the same images, with its bootstrap interval.
 
@@ -110,16 +103,15 @@ def paired_difference(
     Args:
         a: (N,) values of one model.
         b: (N,) values of another on the same images, in the same order.
-        n_resamples: as of :func:`bootstrap`.
-        seed: as of :func:`bootstrap`.
-        level: as of :func:`bootstrap`.
+        n_resamples: as of :func:`bootstrap`, as is ``seed``.
+        seed: of the resampling.
     """
     first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if first.shape != second.shape:
         raise ValueError(f"pairs need equal lengths, got {first.shape} and {second.shape}")
     with np.errstate(invalid="ignore"):
         difference = np.where(first == second, 0.0, first - second)  # inf - inf is no difference
-    return bootstrap(difference, n_resamples, seed, level)
+    return bootstrap(difference, n_resamples, seed)
 
 
 class Standing(NamedTuple):
@@ -181,13 +173,10 @@ class Evaluation:
         for model in (a, b):
             if metric not in self.per_picture.get(model, {}):
                 raise KeyError(f"no per-picture {metric!r} of {model!r}")
-        settings = self.provenance.get("bootstrap", {})
-        return paired_difference(
-            self.per_picture[a][metric],
-            self.per_picture[b][metric],
-            n_resamples=settings.get("n_resamples", N_RESAMPLES),
-            seed=settings.get("seed", SEED),
-        )
+        first, second = (self.per_picture[model][metric] for model in (a, b))
+        settings = {"n_resamples": N_RESAMPLES, "seed": SEED}
+        settings |= self.provenance.get("bootstrap", {})
+        return paired_difference(first, second, settings["n_resamples"], settings["seed"])
 
     def table(self) -> str:
         """The table as aligned text: mean and half the width of the 95 % interval."""
@@ -213,13 +202,11 @@ class Evaluation:
             ties: mark the best row of each column and those that tie with it; this needs
                 per-picture values.
         """
-        marks = self._marks() if ties else {}
-        cells = self._cells(facts, marks)
-        for row, line in zip(self.models, cells[1:], strict=True):
-            for i, metric in enumerate(self.metrics, start=1):
-                if marks.get((row, metric)) == BEST:
-                    line[i] = f"**{line[i]}**"
-        lines = ["| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in cells]
+        cells = [
+            [f"**{cell}**" if cell.startswith(BEST) else cell.replace("|", "\\|") for cell in row]
+            for row in self._cells(facts, ties)
+        ]
+        lines = ["| " + " | ".join(row) + " |" for row in cells]
         lines.insert(1, "| --- |" + " ---: |" * (len(cells[0]) - 1))
         return "\n".join([*lines, "", *self._footer(ties)])
 
@@ -234,23 +221,19 @@ class Evaluation:
             writer.writerow([row["model"], *cells, *_fact_cells(row["model"], facts)])
         return text.getvalue()
 
-    def to_html(self, facts: Facts | None = None, ties: bool = False) -> str:
-        """The table in HTML for a notebook; all text is escaped. Arguments as of Markdown.
+    def to_html(self, ties: bool = False) -> str:
+        """The table in HTML for a notebook; all text is escaped.
 
-        With ``ties``, the best of a column is bold and rows that see the truth are in italics, by
-        elements: a notebook that is not trusted loses its styles.
+        With ``ties``, marked as in Markdown, the best of a column is bold and rows that see the
+        truth are in italics, by elements: a notebook that is not trusted loses its styles.
         """
-        marks = self._marks() if ties else {}
-        head, *body = self._cells(facts, marks)
+        head, *body = self._cells(ties=ties)
         rows = ["<tr>" + "".join(f"<th>{escape(cell)}</th>" for cell in head) + "</tr>"]
-        keys = [*self.metrics, *_headings(facts)]
         for name, line in zip(self.models, body, strict=True):
-            row = escape(line[0])
-            parts = [f"<th><em>{row}</em></th>" if ties and sees_truth(name) else f"<th>{row}</th>"]
-            for key, cell in zip(keys, map(escape, line[1:]), strict=True):
-                best = marks.get((name, key)) == BEST
-                parts.append(f"<td><b>{cell}</b></td>" if best else f"<td>{cell}</td>")
-            rows.append(f"<tr>{''.join(parts)}</tr>")
+            row, *cells = map(escape, line)
+            row = f"<em>{row}</em>" if ties and sees_truth(name) else row
+            cells = [f"<b>{cell}</b>" if cell.startswith(BEST) else cell for cell in cells]
+            rows.append(f"<tr><th>{row}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
         footer = "<br>".join(map(escape, self._footer(ties)))
         opening = f'{_STYLE}<table class="colorlab-table">' if ties else "<table>"
         return f"{opening}{''.join(rows)}</table><p>{footer}</p>"
@@ -304,12 +287,7 @@ class Evaluation:
             return cls(
                 rows=[{k: _infinite(v) for k, v in row.items()} for row in content["rows"]],
                 per_picture={
-                    model: {
-                        metric: np.array(
-                            [math.inf if v is None else v for v in values], dtype=float
-                        )
-                        for metric, values in metrics.items()
-                    }
+                    model: {m: np.array(_infinite(values), float) for m, values in metrics.items()}
                     for model, metrics in content.get("per_picture", {}).items()
                 },
                 names=tuple(content.get("names", ())),
@@ -317,26 +295,19 @@ class Evaluation:
                 notes=tuple(content.get("notes", ())),
                 details=content.get("details", {}),
             )
-        except (
-            KeyError,
-            TypeError,
-            AttributeError,
-            UnicodeDecodeError,
-            json.JSONDecodeError,
-        ) as error:
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(
                 f"{path} is not an evaluation's JSON ({type(error).__name__}: {error})"
             ) from error
 
-    def _cells(
-        self, facts: Facts | None = None, marks: Mapping[tuple[str, str], str] | None = None
-    ) -> list[list[str]]:
-        """Heading and rows as text; ``marks`` are put before the number of their cell."""
+    def _cells(self, facts: Facts | None = None, ties: bool = False) -> list[list[str]]:
+        """Heading and rows as text; a mark stands before the number of its cell."""
+        marks = self._marks() if ties else {}
         cells = [["row", *(COLUMNS[m].heading for m in self.metrics), *_headings(facts)]]
         for row in self.rows:
             name = row["model"]
             line = [
-                f"{(marks or {}).get((name, m), '')} {_cell(row[m], COLUMNS[m].digits)}".strip()
+                f"{marks.get((name, m), '')} {_cell(row[m], COLUMNS[m].digits)}".strip()
                 for m in self.metrics
             ]
             cells.append([name, *line, *map(str, _fact_cells(name, facts))])
@@ -344,11 +315,10 @@ class Evaluation:
 
     def _marks(self) -> dict[tuple[str, str], str]:
         marks = {}
-        own = [set(self.per_picture.get(model, ())) for model in self.models]
-        paired = set.intersection(*own)  # no pairs, no ties: then no mark
         for metric in self.metrics:
-            stands = standing(self, metric) if metric in paired else None
-            if stands is not None:
+            if not all(metric in self.per_picture.get(model, ()) for model in self.models):
+                continue  # no pairs, no ties: then no mark
+            if (stands := standing(self, metric)) is not None:
                 marks |= dict.fromkeys(((row, metric) for row in stands.tied), TIED)
                 marks[stands.best, metric] = BEST
         return marks
@@ -361,32 +331,19 @@ class Evaluation:
         return [line, *self.notes, *([MARKS] if ties else [])]
 
 
-def standing(
-    evaluation: Evaluation, metric: str, among: Iterable[str] | None = None
-) -> Standing | None:
-    """The leader of one column and its ties.
+def standing(evaluation: Evaluation, metric: str) -> Standing | None:
+    """The leader of one column among the rows that do not see the truth, and its ties.
 
-    Args:
-        evaluation: the table, with per-picture values.
-        metric: a column.
-        among: rows that take part; None for all that do not see the truth.
-
-    Returns:
-        None for a metric without a better end (colourfulness), one that was not measured, or if
-        no row takes part.
-
-    Raises:
-        KeyError: an unknown row or column, or no per-picture values.
+    None for a metric without a better end (colourfulness), one that was not measured, or if all
+    rows see the truth. A column without per-picture values is a KeyError.
     """
-    rows = [m for m in evaluation.models if not sees_truth(m)] if among is None else list(among)
-    means = {row: evaluation.interval(row, metric) for row in rows}
-    means = {row: cell.mean for row, cell in means.items() if cell is not None}
+    rows = [model for model in evaluation.models if not sees_truth(model)]
+    means = {row: cell.mean for row in rows if (cell := evaluation.interval(row, metric))}
     better = COLUMNS[metric].better
     if not means or not better:
         return None
     best = (max if better == "higher" else min)(means, key=means.get)
-    others = [row for row in means if row != best]
-    pairs = {row: evaluation.paired(metric, row, best) for row in others}
+    pairs = {row: evaluation.paired(metric, row, best) for row in means if row != best}
     return Standing(best, tuple(row for row, (_, low, high) in pairs.items() if low <= 0 <= high))
 
 
@@ -417,7 +374,9 @@ def _finite(value: Any) -> Any:
 
 
 def _infinite(value: Any) -> Any:
-    """Undo :func:`_finite` in one cell; a cell that is None altogether was never measured."""
+    """Undo :func:`_finite` in one cell or list; a cell that is None itself was never measured."""
     if isinstance(value, dict):
         return {key: math.inf if v is None else v for key, v in value.items()}
+    if isinstance(value, list):
+        return [math.inf if v is None else v for v in value]
     return value

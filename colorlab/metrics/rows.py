@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
 BASELINES = ("gray", "mean", "lut", "oracle64")  # stand beside every table
 WORLD = "world"  # samples of the drawn world itself, see colorlab/metrics/known_world.py
 _HINTED = re.compile(r"(levin|guided)([1-9]\d*)")
+MOST = 8.0  # of a boost: a larger factor turns noise up, not colour
 _MADE = re.compile(r"(.+):(?:(sample)|(mean|best)([1-9]\d*)|(boost)(\d+(?:\.\d+)?)?)")
-_SEEDS = 1 << 62
 
 
 class RowName(NamedTuple):
@@ -84,25 +83,21 @@ class Row(Protocol):
 
 def picture_generator(device: torch.device | str) -> torch.Generator:
     """A generator on ``device`` for one image, seeded by torch's own on the CPU."""
-    return torch.Generator(device).manual_seed(int(torch.randint(_SEEDS, (1,))))
+    return torch.Generator(device).manual_seed(int(torch.randint(1 << 62, (1,))))
 
 
-class _OfSamples:
-    """A row made of n samples of each image, n at least 1."""
+class MeanOf:
+    """The mean *ab* of n samples: the model's estimate of the mean colours.
+
+    Args:
+        model: has ``mean_of(L, n, generator)``, as every :class:`Colorizer`.
+        n: samples of each image, at least 1.
+    """
 
     def __init__(self, model: Colorizer, n: int) -> None:
         if n < 1:
             raise ValueError(f"want at least one draw a picture, got n={n}")
         self.model, self.n = model, n
-
-
-class MeanOf(_OfSamples):
-    """The mean *ab* of n samples: the model's estimate of the mean colours.
-
-    Args:
-        model: has ``mean_of(L, n, generator)``, as every :class:`Colorizer`.
-        n: samples of each image.
-    """
 
     def colorize(self, L: Tensor) -> Tensor:
         """L (N, 1, H, W) in [0, 100] to sRGB (N, 3, H, W)."""
@@ -116,9 +111,6 @@ class Sampled(MeanOf):
 
     def __init__(self, model: Colorizer) -> None:
         super().__init__(model, 1)
-
-
-MOST = 8.0  # a larger factor turns noise up, not colour
 
 
 class Boosted:
@@ -146,22 +138,20 @@ class Boosted:
         return self.model.finish(L, self.factor * self.model.answers(L, 1)[0])
 
 
-def matching_factor(model: Colorizer, pictures: Pictures, wanted: float | None = None) -> float:
-    """The factor of :class:`Boosted` at which mean colourfulness is the truth's, to 1 in 1,000.
+def matching_factor(model: Colorizer, pictures: Pictures, wanted: float) -> float:
+    """The factor of :class:`Boosted` at which mean colourfulness is ``wanted``, to 1 in 1,000.
 
     Args:
         model: predicts *ab*; deterministic.
         pictures: to choose it on, validation pictures.
-        wanted: colourfulness to reach; that of the pictures unless told.
+        wanted: mean colourfulness to reach, such as the truth's.
 
     Raises:
         ValueError: a factor of 8 does not reach it.
     """
-    if wanted is None:
-        wanted = float(colorfulness(from_uint8(torch.from_numpy(np.array(pictures.rgb)))).mean())
     known = []
     for start in range(0, len(pictures), 16):
-        L = lightness(from_uint8(torch.from_numpy(np.array(pictures.rgb[start : start + 16]))))
+        L = lightness(from_uint8(pictures.rgb[start : start + 16]))
         known.append((L, model.answers(L, 1)[0]))
     low, high = 0.0, MOST
     while high - low > 0.001 * high:
@@ -176,7 +166,7 @@ def matching_factor(model: Colorizer, pictures: Pictures, wanted: float | None =
     return (low + high) / 2
 
 
-class BestOf(_OfSamples):
+class BestOf:
     """The sample nearest to the truth in Delta-E 76. It sees the truth, as an oracle does.
 
     It therefore has no ``colorize``; :func:`colorlab.metrics.evaluate` calls
@@ -184,15 +174,13 @@ class BestOf(_OfSamples):
 
     Args:
         model: has ``sample(L, n, generator)``, as every :class:`Colorizer`.
-        n: samples of each image.
+        n: samples of each image, at least 1.
     """
 
-    @property
-    def note(self) -> str:
-        """Printed below every table with this row."""
-        return (
-            f"of {self.n} draws the nearest to the truth in ΔE76; "
-            "it sees the truth, as an oracle does"
+    def __init__(self, model: Colorizer, n: int) -> None:
+        self.model, self.n = model, n
+        self.note = (
+            f"of {n} draws the nearest to the truth in ΔE76; it sees the truth, as an oracle does"
         )
 
     def colorize_known(self, L: Tensor, rgb: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The protocol end to end on pictures small enough to work out by other means."""
+"""The protocol end to end: small pictures, and figures of 64 photographs measured elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from colorlab.classical import Gray, Oracle
-from colorlab.data import Pictures
+from colorlab.data import Pictures, load
 from colorlab.metrics import METRICS, Evaluation, bootstrap, delta_e76, evaluate, perceptual, psnr
 
 QUICK = ("ssim", "de76", "de00", "psnr", "colorfulness")
@@ -73,19 +73,14 @@ def test_values_are_those_of_the_metric_on_8_bit(pictures):
 def test_the_oracle_sees_the_truth_and_beats_gray(result):
     for metric, sign in (("ssim", 1), ("de76", -1), ("psnr", 1)):
         assert sign * result.paired(metric, "oracle64", "gray").low > 0
-    assert result.paired("de76", "gray", "gray") == (0, 0, 0)
-
-
-def test_truth_itself_is_perfect(pictures):
-    same = evaluate({"truth": Oracle(stride=1)}, pictures, metrics=QUICK, progress=False)
-    assert same.interval("truth", "de76").mean < 0.02
-    assert same.interval("truth", "ssim").mean > 0.9999
 
 
 def test_chance_is_seeded_and_the_callers_is_left_alone(pictures):
     before = torch.get_rng_state()
-    one, other = _evaluate(Noise(), pictures), _evaluate(Noise(), pictures)
-    assert one.rows == other.rows
+    one = _evaluate(Noise(), pictures)
+    options = {"metrics": ["psnr"], "progress": False, "batch_size": 16}
+    two = evaluate({"first": Noise(), "m": Noise()}, pictures, **options)
+    assert one.rows[0] == two.rows[1], "a row sees the same random numbers as if it were alone"
     assert torch.equal(before, torch.get_rng_state())
     assert _evaluate(Noise(), pictures, seed=1).rows != one.rows
 
@@ -94,10 +89,9 @@ def test_chance_is_seeded_and_the_callers_is_left_alone(pictures):
     ("model", "words"),
     [
         (Constant(1.5), r"'m'.*\[1.5, 1.5\]"),
-        (Constant(float("nan")), "'m'.*NaN"),
         (
             type("Half", (), {"colorize": lambda self, gray: torch.zeros(len(gray), 3, 8, 8)})(),
-            "8, 8",
+            r"'m' has shape .*8, 8",
         ),
     ],
 )
@@ -141,26 +135,17 @@ def test_json_round_trip_keeps_rows_and_pairs(result, tmp_path):
     )
 
 
-def test_a_failed_write_leaves_the_old_file(result, tmp_path, monkeypatch):
-    path = tmp_path / "table.json"
-    path.write_text("old")
-    monkeypatch.setattr("os.replace", lambda *a: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match=r"disk full"):
-        result.to_json(path)
-    assert path.read_text() == "old"
-    assert len(list(tmp_path.iterdir())) == 1
-
-
 def test_infinite_psnr_survives_strict_json(pictures, tmp_path):
     black = Pictures(np.zeros_like(pictures.rgb), pictures.names, "0", "black:test")
     result = _evaluate(Gray(), black)
     result.to_json(tmp_path / "t.json")
     json.loads((tmp_path / "t.json").read_text(), parse_constant=pytest.fail)
-    assert Evaluation.read(tmp_path / "t.json").interval("m", "psnr").mean == float("inf")
+    again = Evaluation.read(tmp_path / "t.json")
+    assert again.interval("m", "psnr").mean == again.per_picture["m"]["psnr"][0] == float("inf")
     assert "∞" in result.table()
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"rows": 3}', '{"rows": [], "names": []}'])
+@pytest.mark.parametrize("text", ["", "[]", '{"rows": 3}', '{"rows": []}'])
 def test_read_names_a_file_of_another_kind(tmp_path, text):
     path = tmp_path / "other.json"
     path.write_text(text)
@@ -177,8 +162,7 @@ def test_without_lpips_the_column_says_so(pictures, tmp_path, monkeypatch):
     assert "absent" in result.table().splitlines()[-1]
     result.to_json(tmp_path / "t.json")
     again = Evaluation.read(tmp_path / "t.json")
-    assert again.rows[0]["lpips"] is None
-    assert again.notes == result.notes
+    assert (again.rows, again.notes) == (result.rows, result.notes)
     with pytest.raises(KeyError, match=r"lpips"):
         result.paired("lpips", "gray", "gray")
 
@@ -191,9 +175,24 @@ def test_every_printed_form_holds_every_row(result):
         assert "oracle64" in text
     assert METRICS["ssim"].heading == "SSIM ↑"
     assert METRICS["de00"].heading == "ΔE00 ↓"
-    head, gray, _ = result.to_csv().splitlines()
-    assert dict(zip(head.split(","), gray.split(","), strict=True))["psnr_mean"] == str(
-        result.rows[0]["psnr"]["mean"]
-    )
     with pytest.raises(KeyError, match=r"rows gray, oracle64"):
         result.interval("unet", "ssim")
+
+
+# Measured in floating point; rounding to 8 bit moves them by less than the tolerances.
+FIGURES = {
+    "gray": {"ssim": 0.913, "lpips": 0.263, "de76": 19.9, "de00": 12.9, "psnr": 20.2},
+    "half": {"ssim": 0.962, "lpips": 0.068, "de76": 9.9, "de00": 5.4, "psnr": 25.9},
+    "oracle64": {"ssim": 0.972, "lpips": 0.019, "de76": 2.6, "de00": 1.8, "psnr": 36.3},
+}
+TOLERANCES = {"ssim": 0.003, "lpips": 0.003, "de76": 0.1, "de00": 0.1, "psnr": 0.15}
+
+
+def test_rows_that_need_no_training_have_the_known_figures(photos_dir, lpips_backbone, monkeypatch):
+    monkeypatch.setenv(perceptual.BACKBONE_VARIABLE, str(lpips_backbone))
+    rows = {"gray": Gray(), "half": Oracle(stride=1, strength=0.5), "oracle64": Oracle()}
+    result = evaluate(rows, load(photos_dir, "test"), metrics=TOLERANCES, progress=False)
+    for name, figures in FIGURES.items():
+        for metric, figure in figures.items():
+            mean = result.interval(name, metric).mean
+            assert mean == pytest.approx(figure, abs=TOLERANCES[metric]), (name, metric)

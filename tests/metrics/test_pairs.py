@@ -16,7 +16,6 @@ from colorlab.metrics import (
     cie76,
     ciede2000,
     colorfulness,
-    delta_e,
     delta_e00,
     delta_e76,
     delta_e_map,
@@ -58,19 +57,11 @@ def test_bad_batches_are_refused(metric, bad, error, words):
         metric(GOOD, bad)
 
 
-def test_colorfulness_refuses_0_to_255():
-    with pytest.raises(ValueError, match=r"divide 0..255"):
-        colorfulness(GOOD * 255)
-
-
 @pytest.mark.parametrize("metric", [ssim, psnr, delta_e76, delta_e00], ids=lambda f: f.__name__)
 def test_one_number_for_each_picture(metric):
-    x = torch.rand(3, 3, 16, 20, generator=torch.Generator().manual_seed(0))
-    y = torch.rand(3, 3, 16, 20, generator=torch.Generator().manual_seed(1))
-    together = metric(x, y)
-    assert together.shape == (3,)
+    x, y = torch.rand(2, 3, 3, 16, 20, generator=torch.Generator().manual_seed(0))
     apart = torch.cat([metric(x[i : i + 1], y[i : i + 1]) for i in range(3)])
-    torch.testing.assert_close(together, apart)
+    torch.testing.assert_close(metric(x, y), apart)
 
 
 # --- colour difference
@@ -125,40 +116,31 @@ def _pixels(lab: torch.Tensor) -> torch.Tensor:
 
 def test_ciede2000_equals_the_published_table():
     assert len(TABLE) == 34
-    got = ciede2000(_pixels(TABLE[:, :3]), _pixels(TABLE[:, 3:6])).flatten()
-    torch.testing.assert_close(got, TABLE[:, 6], atol=5.1e-5, rtol=0)
-
-
-def test_ciede2000_does_not_depend_on_the_order():
     one, other = _pixels(TABLE[:, :3]), _pixels(TABLE[:, 3:6])
-    torch.testing.assert_close(ciede2000(one, other), ciede2000(other, one), atol=1e-9, rtol=0)
-
-
-def _random_rgb(seed: int) -> torch.Tensor:
-    g = torch.Generator().manual_seed(seed)
-    return torch.rand(2, 3, 40, 30, generator=g, dtype=torch.float64)
+    got = ciede2000(one, other)
+    torch.testing.assert_close(got.flatten(), TABLE[:, 6], atol=5.1e-5, rtol=0)
+    torch.testing.assert_close(ciede2000(other, one), got, atol=1e-9, rtol=0)
 
 
 @pytest.mark.parametrize(
-    ("formula", "reference", "ours"),
-    [("76", deltaE_cie76, cie76), ("00", deltaE_ciede2000, ciede2000)],
+    ("formula", "reference", "ours", "mean"),
+    [
+        ("76", deltaE_cie76, cie76, delta_e76),
+        ("00", deltaE_ciede2000, ciede2000, delta_e00),
+    ],
 )
-def test_random_colours_equal_scikit_image(formula, reference, ours):
-    x, y = _random_rgb(1), _random_rgb(2)
+def test_random_colours_equal_scikit_image(formula, reference, ours, mean):
+    g = torch.Generator().manual_seed(1)
+    x, y = torch.rand(2, 2, 3, 40, 30, generator=g, dtype=torch.float64)
     lab1, lab2 = (rgb2lab(v.movedim(1, -1).numpy()) for v in (x, y))
     expected = reference(lab1, lab2)
     got = ours(torch.from_numpy(lab1).movedim(-1, 1), torch.from_numpy(lab2).movedim(-1, 1))
     np.testing.assert_allclose(got, expected, atol=1e-9)
     # From sRGB on, and in the pictures' own precision.
     np.testing.assert_allclose(delta_e_map(x, y, formula), expected, atol=1e-3)
-    mean = delta_e(x.float(), y.float(), formula)
-    np.testing.assert_allclose(mean, expected.mean((1, 2)), rtol=1e-4)
-
-
-def test_black_to_white_is_100_in_both():
-    black, white = torch.zeros(1, 3, 2, 2), torch.ones(1, 3, 2, 2)
-    assert delta_e76(black, white).item() == pytest.approx(100, abs=1e-3)
-    assert delta_e00(black, white).item() == pytest.approx(100, abs=1e-3)
+    np.testing.assert_allclose(mean(x.float(), y.float()), expected.mean((1, 2)), rtol=1e-4)
+    with pytest.raises(ValueError, match=r"'94'.*76, 00"):
+        delta_e_map(x, y, "94")
 
 
 def test_the_slope_at_equal_colours_is_zero_and_nan_stays_nan():
@@ -180,11 +162,6 @@ def test_difference_is_zero_only_for_equal_colours(one, other):
     for measure in (delta_e76, delta_e00):
         assert measure(x, x).item() == 0
         assert (measure(x, y).item() > 0) == (one != other)
-
-
-def test_unknown_formula_is_named():
-    with pytest.raises(ValueError, match=r"'94'.*76, 00"):
-        delta_e(torch.zeros(1, 3, 2, 2), torch.zeros(1, 3, 2, 2), "94")
 
 
 # --- structure and signal
@@ -212,13 +189,7 @@ def test_ssim_is_scikit_images_with_the_protocols_arguments(pair):
         for a, b in zip(x, y, strict=True)
     ]
     np.testing.assert_allclose(ssim(x, y), expected, atol=1e-7)
-
-
-def test_ssim_of_two_flat_pictures_is_the_luminance_term():
-    # No structure is left: (2 m1 m2 + c1) / (m1^2 + m2^2 + c1), with c1 = 0.01^2.
-    x, y = torch.full((1, 3, 16, 16), 0.2), torch.full((1, 3, 16, 16), 0.6)
-    expected = (2 * 0.2 * 0.6 + 1e-4) / (0.2**2 + 0.6**2 + 1e-4)
-    assert ssim(x, y).item() == pytest.approx(expected, abs=1e-4)
+    assert (ssim(x, x) == 1).all()
 
 
 def test_psnr_is_scikit_images_for_each_picture(pair):
@@ -228,16 +199,7 @@ def test_psnr_is_scikit_images_for_each_picture(pair):
         for a, b in zip(x, y, strict=True)
     ]
     np.testing.assert_allclose(psnr(x, y), expected, atol=1e-4)
-
-
-def test_psnr_of_a_tenth_off_is_20_db():
-    x = torch.full((1, 3, 4, 4), 0.5, dtype=torch.float64)
-    assert psnr(x, x + 0.1).item() == pytest.approx(20, abs=1e-9)
-    assert psnr(x, x).item() == float("inf")
-
-
-def test_equal_pictures_have_ssim_one(pair):
-    torch.testing.assert_close(ssim(pair[0], pair[0]), torch.ones(3, dtype=torch.float64))
+    assert psnr(x, x).isinf().all()
 
 
 def test_ssim_refuses_pictures_below_its_window():
@@ -246,10 +208,6 @@ def test_ssim_refuses_pictures_below_its_window():
 
 
 # --- colourfulness
-
-
-def _picture(*pixels: tuple[float, float, float]) -> torch.Tensor:
-    return torch.tensor(pixels, dtype=torch.float64).T.reshape(1, 3, 1, -1)
 
 
 @pytest.mark.parametrize(
@@ -268,13 +226,7 @@ def _picture(*pixels: tuple[float, float, float]) -> torch.Tensor:
     ],
 )
 def test_hand_worked_values(pixels, expected):
-    assert colorfulness(_picture(*pixels)).item() == pytest.approx(expected, abs=1e-9)
-
-
-def test_batch_equals_the_formula_in_numpy():
-    x = torch.rand(2, 3, 9, 7, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    for picture, got in zip(x.numpy() * 255, colorfulness(x), strict=True):
-        rg, yb = picture[0] - picture[1], 0.5 * (picture[0] + picture[1]) - picture[2]
-        spread = np.sqrt(rg.std() ** 2 + yb.std() ** 2)
-        offset = np.sqrt(rg.mean() ** 2 + yb.mean() ** 2)
-        assert got.item() == pytest.approx(spread + 0.3 * offset)
+    picture = torch.tensor(pixels, dtype=torch.float64).T.reshape(1, 3, 1, -1)
+    assert colorfulness(picture).item() == pytest.approx(expected, abs=1e-9)
+    with pytest.raises(ValueError, match=r"divide 0..255"):
+        colorfulness(255 * picture + 255)

@@ -44,27 +44,20 @@ def _pair(n: int = 3, size: int = 64):
     return torch.rand(n, 3, size, size, generator=g), torch.rand(n, 3, size, size, generator=g)
 
 
-def _assert_equals_package(path):
+def test_equals_the_package(random_backbone):
     x, y = _pair()
     with torch.no_grad():
-        expected = _reference(path)(2 * x - 1, 2 * y - 1).flatten()
+        expected = _reference(random_backbone)(2 * x - 1, 2 * y - 1).flatten()
     torch.testing.assert_close(lpips(x, y), expected, atol=1e-5, rtol=0)
     assert expected.min() > 1e-3  # far above the tolerance
-
-
-def test_equals_the_package_with_random_features(random_backbone):
-    _assert_equals_package(random_backbone)
-
-
-def test_equals_the_package_with_alexnets_features(lpips_backbone, monkeypatch):
-    monkeypatch.setenv(perceptual.BACKBONE_VARIABLE, str(lpips_backbone))
-    _assert_equals_package(lpips_backbone)
 
 
 def test_equal_pictures_are_at_distance_zero_and_batches_do_not_matter(random_backbone):
     x, y = _pair(n=18, size=32)  # more than one chunk
     assert lpips(x, x).abs().max() == 0
     torch.testing.assert_close(lpips(x, y)[17:], lpips(x[17:], y[17:]), atol=1e-6, rtol=0)
+    with pytest.raises(ValueError, match=r"31x31"):
+        lpips(*_pair(1, size=30))
 
 
 def test_neither_random_state_nor_warnings_escape(random_backbone):
@@ -80,7 +73,7 @@ def test_neither_random_state_nor_warnings_escape(random_backbone):
     [
         (lambda t: t.pop("features.8.bias"), "features.8.bias"),
         (lambda t: t.update({"features.12.weight": torch.zeros(1)}), "features.12.weight"),
-        (lambda t: t.update({"features.0.bias": torch.zeros(65)}), r"features.0.bias.*\(65,\)"),
+        (lambda t: t.update({"features.0.bias": torch.zeros(65)}), "features.0.bias"),
     ],
     ids=["missing", "unknown", "shape"],
 )
@@ -93,14 +86,9 @@ def test_a_wrong_file_is_named(random_backbone, change, words):
         patch.setenv(perceptual.BACKBONE_VARIABLE, str(wrong))
         with pytest.raises(ValueError, match=rf"wrong.safetensors.*{words}"):
             lpips(*_pair(1))
-
-
-def test_a_file_of_another_kind_is_named(tmp_path, monkeypatch):
-    text = tmp_path / "readme.safetensors"
-    text.write_text("not tensors")
-    monkeypatch.setenv(perceptual.BACKBONE_VARIABLE, str(text))
-    with pytest.raises(ValueError, match=r"readme.safetensors.*not a safetensors file"):
-        lpips(*_pair(1))
+        wrong.write_text("not tensors")
+        with pytest.raises(ValueError, match=r"wrong.safetensors.*not a safetensors file"):
+            lpips(*_pair(1))
 
 
 def test_without_file_and_network_it_says_why(tmp_path, monkeypatch):
@@ -112,9 +100,3 @@ def test_without_file_and_network_it_says_why(tmp_path, monkeypatch):
     monkeypatch.setattr(perceptual, "_answers", lambda url: False)
     with pytest.raises(LPIPSUnavailable, match=rf"alexnet.*{perceptual.BACKBONE_VARIABLE}"):
         lpips(*_pair(1))
-
-
-def test_a_small_picture_is_refused(random_backbone):
-    with pytest.raises(ValueError, match=r"31x31"):
-        lpips(*_pair(1, size=30))
-    assert lpips(*_pair(1, size=31)).isfinite().all()

@@ -8,21 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from colorlab.metrics import METRICS, Evaluation, bootstrap, paired_difference
 from colorlab.metrics.report import standing
 
 # --- intervals
-
-values = st.lists(st.floats(-100, 100), min_size=1, max_size=30)
-
-
-def test_same_arguments_give_the_same_digits():
-    x = np.random.default_rng(5).normal(size=64)
-    assert bootstrap(x) == bootstrap(x)
-    assert bootstrap(x, seed=1) != bootstrap(x, seed=2)
 
 
 def test_the_interval_is_that_of_the_normal_theory():
@@ -31,22 +21,8 @@ def test_the_interval_is_that_of_the_normal_theory():
     mean, low, high = bootstrap(x)
     assert mean == pytest.approx(x.mean())
     assert (high - low) / 2 == pytest.approx(1.96 * x.std() / 20, rel=0.06)
-
-
-def test_about_95_of_100_intervals_cover_the_truth():
-    rng = np.random.default_rng(1)
-    intervals = [bootstrap(rng.normal(0, 1, size=64), n_resamples=400) for _ in range(300)]
-    share = np.mean([i.low <= 0 <= i.high for i in intervals])
-    assert 0.90 <= share <= 0.985  # three standard errors around 0.945
-
-
-@settings(max_examples=60, deadline=None)
-@given(values, st.floats(-50, 50))
-def test_interval_contains_the_mean_and_moves_with_the_values(x, shift):
-    mean, low, high = bootstrap(x, n_resamples=500)
-    assert low - 1e-9 <= mean <= high + 1e-9
-    moved = bootstrap(np.add(x, shift), n_resamples=500)
-    np.testing.assert_allclose(moved, np.add((mean, low, high), shift), atol=1e-9)
+    assert bootstrap(x) == (mean, low, high) != bootstrap(x, seed=1)
+    np.testing.assert_allclose(bootstrap(x - 7), (mean - 7, low - 7, high - 7))
 
 
 def test_pairing_sees_what_two_intervals_cannot():
@@ -62,11 +38,7 @@ def test_pairing_sees_what_two_intervals_cannot():
 def test_identical_models_differ_by_nothing():
     x = [1.0, 5.0, float("inf")]
     assert paired_difference(x, x) == (0, 0, 0)
-
-
-def test_an_infinite_value_stays_infinite():
-    mean, _, high = bootstrap([20.0, 30.0, float("inf")])
-    assert mean == high == float("inf")
+    assert bootstrap(x).mean == bootstrap(x).high == float("inf")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +48,6 @@ def test_an_infinite_value_stays_infinite():
         (lambda: bootstrap([[1.0]]), r"\(1, 1\)"),
         (lambda: bootstrap([1.0, float("nan")]), "1 of 2 values are NaN"),
         (lambda: bootstrap([1.0], n_resamples=0), "n_resamples"),
-        (lambda: bootstrap([1.0], level=1.0), "level"),
         (lambda: paired_difference([1.0], [1.0, 2.0]), "equal lengths"),
     ],
 )
@@ -121,16 +92,11 @@ def test_a_tie_is_read_off_the_pairs_and_not_off_the_bars(table):
     assert (best, tied) in [("a", ("c",)), ("c", ("a",))], "and still b is behind on every picture"
 
 
-def test_rows_that_see_the_truth_lead_only_when_asked(table):
-    assert standing(table, "de76", among=table.models).best == "oracle64"
-
-
 def test_what_has_no_better_end_has_no_leader(table):
     assert standing(table, "colorfulness") is None
     assert standing(table, "ssim") is None, "not measured"
-    assert standing(table, "de76", among=()) is None
     with pytest.raises(KeyError, match="nonsense"):
-        standing(table, "de76", among=["nonsense"])
+        standing(table, "nonsense")
 
 
 def test_higher_is_better_where_the_metric_says_so(table):
@@ -175,8 +141,9 @@ def test_csv_holds_every_digit_and_the_facts(table):
 
 
 def test_html_escapes_what_it_is_given_and_marks_one_best(table):
-    html = table.to_html({"a": {"<script>": "<b>&"}}, ties=True)
-    assert "<script>" not in html and "&lt;b&gt;&amp;" in html
+    table = replace(table, notes=("<script>&",))
+    html = table.to_html(ties=True)
+    assert "<script>" not in html and "&lt;script&gt;&amp;" in html
     assert html.count("<td><b>▲") == html.count("<b>") == 1
     assert html.count("<th><em>") == html.count("<em>") == 2
     assert "class" not in table._repr_html_(), "the plain form has no marks"

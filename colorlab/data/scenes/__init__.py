@@ -12,7 +12,7 @@ prediction under each loss is known exactly, which no set of photographs can giv
 
 To read in this order: `palettes` (colours and best predictions), `layout` (what is where),
 `canvas` (textures, Lab to sRGB), `painters` (one function an object), `rendering` (one picture),
-`sets` (many pictures, cached), `scores` (predictions and samples against the known colours).
+`sets` (many pictures, cached). Predictions are measured in :mod:`colorlab.metrics.known_world`.
 """
 
 from __future__ import annotations
@@ -27,20 +27,12 @@ from colorlab.data.scenes.palettes import (
     distribution,
 )
 from colorlab.data.scenes.rendering import Scene, ab_fields, interior, optimal, render
-from colorlab.data.scenes.scores import (
-    ExactDraws,
-    exact_samples,
-    mean_over_things,
-    palette_frequencies,
-    score_by_kind,
-)
 from colorlab.data.scenes.sets import SceneSet, scene_set, split_seeds
 
 __all__ = [
     "HOURS",
     "PALETTES",
     "SEVERAL_COLOURED",
-    "ExactDraws",
     "Layout",
     "Palette",
     "Scene",
@@ -50,13 +42,9 @@ __all__ = [
     "best_ab",
     "distribution",
     "draw_layout",
-    "exact_samples",
     "interior",
-    "mean_over_things",
     "optimal",
-    "palette_frequencies",
     "render",
     "scene_set",
-    "score_by_kind",
     "split_seeds",
 ]

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 import colorlab
-from colorlab import checkpoints, costs
+from colorlab import checkpoints
 from colorlab.layers import count_parameters
+from colorlab.metrics import costs
 from colorlab.models import build, encoders
 
 

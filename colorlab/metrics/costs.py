@@ -1,7 +1,7 @@
-"""What a released model costs: weights, training time, and the time for one picture.
+"""What a released model costs: weights, training time, and the time for one image.
 
-Weights and training stand on the checkpoint's card. A network that was trained in stages, each
-from the weights of the one before, counts with all of them.
+Weights and training stand on the model card. A network that was trained in stages, each from the
+weights of the one before, counts with all of them. Used in notebook 11.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -41,30 +42,19 @@ def training_cost(
 ) -> dict[str, object]:
     """Heading -> value of a released model: what it weighs, and how it was trained.
 
-    Args:
-        name: as :func:`colorlab.load` takes it, such as ``"unet"``, ``"unet-rgb"`` or a path.
-        world: ``"photos"`` or ``"scenes"``, unless the name tells.
-        folder: of the checkpoints; the released ones unless told.
-
-    Returns:
-        ``parameters``: numbers that colorize, in the file and in the released networks it stands
-        on, the pretrained encoder included; for a network also ``steps``, ``training minutes``
-        (the encoder's not) and ``trained on``, the device. A fitted table was counted, not
-        trained: it has parameters alone.
-
-    Raises:
-        FileNotFoundError, ValueError: as :func:`checkpoint_file`.
+    ``parameters``: numbers that colorize, in the file and in the released networks it stands on,
+    the pretrained encoder included; for a network also ``steps``, ``training minutes`` (the
+    encoder's not) and ``trained on``, the device. A fitted table has parameters alone: it was
+    counted, not trained. Arguments and errors as of :func:`checkpoint_file`.
     """
     file = checkpoint_file(name, world, folder)
     card = checkpoints.read_card(file)
     runs = stages(card)
-    stems = [base["checkpoint"] for base in card.get("stands_on", {}).values()]
-    bases = [
-        checkpoints.find(
-            stem, folder=next(f for f in (file.parent, None) if stem in checkpoints.released(f))
-        )
-        for stem in stems
-    ]
+    bases = []
+    for base in card.get("stands_on", {}).values():
+        stem = base["checkpoint"]
+        beside = stem in checkpoints.released(file.parent)
+        bases.append(checkpoints.find(stem, folder=file.parent if beside else None))
     if card["config"].get("encoder") == encoders.IMAGENET:
         bases.append(encoders.FOLDER / encoders.FILE.format(encoders.IMAGENET))
     cost: dict[str, object] = {"parameters": sum(map(_numbers, (file, *bases)))}
@@ -72,15 +62,16 @@ def training_cost(
         cost |= {
             "steps": sum(run["steps"] for run in runs),
             "training minutes": round(sum(run["seconds"] for run in runs) / 60),
-            "trained on": ", then ".join(dict.fromkeys(map(_device, reversed(runs)))),
+            "trained on": ", then ".join(dict.fromkeys(run["device"] for run in reversed(runs))),
         }
+        cost["trained on"] = cost["trained on"].replace("1 threads", "1 thread")  # as some say
     return cost
 
 
 def released_costs(
     rows: Iterable[str], world: str = "photos", folder: Path | None = None
 ) -> dict[str, dict[str, object]]:
-    """:func:`training_cost` of each row that is a released model; draws cost what their model does.
+    """:func:`training_cost` of each row; samples cost what their model does.
 
     Rows without a checkpoint (gray, an oracle) are left out.
     """
@@ -102,11 +93,7 @@ def milliseconds(model: Row, size: int = 256, repeats: int = 5) -> float:
         start = time.perf_counter()
         model.colorize(L)
         times.append(time.perf_counter() - start)
-    return 1000 * sorted(times)[repeats // 2]
-
-
-def _device(card: dict[str, Any]) -> str:
-    return card["device"].replace("1 threads", "1 thread")  # as some cards say
+    return 1000 * median(times)
 
 
 def _numbers(file: Path) -> int:
