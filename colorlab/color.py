@@ -62,7 +62,7 @@ def mix_channels(matrix: Tensor, x: Tensor) -> Tensor:
 
 
 def _in_cache(convert: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Convert a batch image by image: one of 256x256 fits a core's cache, which is twice as fast."""
+    """Convert a batch image by image: one of 256x256 fits a core's cache, so twice as fast."""
     # Under autograd or on a GPU the whole batch goes at once.
     if x.ndim != 4 or len(x) < 2 or x.is_cuda or (x.requires_grad and torch.is_grad_enabled()):
         return convert(x)
