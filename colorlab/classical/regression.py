@@ -5,6 +5,8 @@ a quadratic objective over local features. This is a smaller version: the featur
 :mod:`colorlab.classical.features`, random ramps of them, which make the model nonlinear (after
 Rahimi and Recht 2008, "Random Features for Large-Scale Kernel Machines"), and one linear system.
 Taught in notebook 02.
+
+The released ``ridge`` holds weights for the features and ramps in this order.
 """
 
 from __future__ import annotations
@@ -29,18 +31,11 @@ _EXTREME = 5.0  # standard deviations; features are clipped here to limit extrap
 
 
 def solve_ridge(gram: Tensor, moment: Tensor, penalty: float) -> Tensor:
-    """Least squares with a penalty on the weights, in closed form.
+    """Weights (D, k) of least squares with a penalty on the weights, in closed form.
 
-    Minimises |X w - y|^2 + penalty |w|^2 by w = (X^T X + penalty I)^-1 X^T y; the weight of the
-    first column, the intercept, has no penalty.
-
-    Args:
-        gram: X^T X, (D, D) float64; the first column of X is 1.
-        moment: X^T y, (D, k) float64.
-        penalty: at least 0.
-
-    Returns:
-        (D, k) float64.
+    Minimises |X w - y|^2 + penalty |w|^2 by w = (X^T X + penalty I)^-1 X^T y, from X^T X (D, D)
+    and X^T y (D, k), both float64. The first column of X is 1: its weight, the intercept, has no
+    penalty.
     """
     ridge = torch.full((len(gram),), float(penalty), dtype=gram.dtype)
     ridge[0] = 0.0
@@ -57,11 +52,9 @@ class RidgeColorizer:
     """
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        self.center = tensors["center"].float()
-        self.scale = tensors["scale"].float()
-        self.directions = tensors["directions"].float()
-        self.offsets = tensors["offsets"].float()
-        self.weights = tensors["weights"].float()
+        self.center, self.scale, self.directions, self.offsets, self.weights = (
+            tensors[name].float() for name in _NAMES
+        )
         self.size = int(tensors["size"])
 
     @classmethod
@@ -85,9 +78,6 @@ class RidgeColorizer:
                 squares and gives the mean colour, gray where colours disagree; further rounds
                 approach the median, which Delta-E rewards.
             seed: of the cells and the ramps.
-
-        Raises:
-            ValueError: no pictures, or a side that is under 16 or no multiple of 4.
         """
         sample = sample_cells(pictures, cells, seed)
         generator = torch.Generator().manual_seed(seed)
@@ -149,6 +139,6 @@ class RidgeColorizer:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> RidgeColorizer:
-        """Undo :meth:`tensors`. Raises ValueError if they belong to another method."""
+        """Undo :meth:`tensors`; ValueError if they belong to another method."""
         check_names(tensors, {*_NAMES, "size"})
         return cls(tensors)
