@@ -95,12 +95,9 @@ def levin_guided(
     Hints are kept exactly. On all other pixels the hint is ``guess`` (N, 2, H, W), such as a
     network's prediction, or :func:`krige`, with ``trust`` in (0, 1] as confidence.
     """
-    check_hints(L, ab, mask)
     guess = krige(L, ab, mask) if guess is None else guess
-    everywhere = torch.ones_like(mask)
-    check_hints(L, guess, everywhere, trust)
     confidence = torch.where(mask, 1.0, trust)
-    return levin(L, torch.where(mask, ab, guess), everywhere, confidence)
+    return levin(L, torch.where(mask, ab, guess), torch.ones_like(mask), confidence)
 
 
 class LevinHints:

@@ -30,18 +30,6 @@ _NAMES = ("center", "scale", "directions", "offsets", "weights")  # tensors, bes
 _EXTREME = 5.0  # standard deviations; features are clipped here to limit extrapolation
 
 
-def solve_ridge(gram: Tensor, moment: Tensor, penalty: float) -> Tensor:
-    """Weights (D, k) of least squares with a penalty on the weights, in closed form.
-
-    Minimises |X w - y|^2 + penalty |w|^2 by w = (X^T X + penalty I)^-1 X^T y, from X^T X (D, D)
-    and X^T y (D, k), both float64. The first column of X is 1: its weight, the intercept, has no
-    penalty.
-    """
-    ridge = torch.full((len(gram),), float(penalty), dtype=gram.dtype)
-    ridge[0] = 0.0
-    return torch.linalg.solve(gram + torch.diag(ridge), moment)
-
-
 class RidgeColorizer:
     """Chroma as a linear function of random ramps of local features.
 
@@ -99,7 +87,10 @@ class RidgeColorizer:
         return model
 
     def _refit(self, features: Tensor, ab: Tensor, weight: Tensor, penalty: float) -> Tensor:
-        """Solve for the weights, with ``weight`` (M,) on the cells; return their errors (M,)."""
+        """Solve for the weights, with ``weight`` (M,) on the cells; return their errors (M,).
+
+        |X w - y|^2 + penalty |w|^2 is least at w = (X^T X + penalty I)^-1 X^T y.
+        """
         width = len(self.weights)
         gram = torch.zeros(width, width, dtype=torch.float64)
         moment = torch.zeros(width, 2, dtype=torch.float64)
@@ -110,7 +101,9 @@ class RidgeColorizer:
             weighted = (expanded * w[:, None]).T
             gram += weighted @ expanded
             moment += weighted @ y
-        self.weights = solve_ridge(gram, moment, penalty * weight.sum().item()).float()
+        ridge = torch.full((width,), penalty * weight.sum().item(), dtype=torch.float64)
+        ridge[0] = 0  # the first column of X is 1: the intercept has no penalty
+        self.weights = torch.linalg.solve(gram + torch.diag(ridge), moment).float()
         predicted = torch.cat([self._expand(x) @ self.weights for x in features.split(_ROWS)])
         return (predicted - ab).norm(dim=1)
 

@@ -99,8 +99,8 @@ def test_a_guess_steers_far_pixels_and_leaves_hints(rgb):
     assert (half - guess).abs().mean() < 0.7 * (plain - guess).abs().mean()
     slight = levin_guided(L, ab, mask, guess, trust=1e-9)
     torch.testing.assert_close(slight, plain, atol=0.01, rtol=0)
-    with pytest.raises(ValueError, match="ab must have shape"):
-        levin_guided(L, ab, mask, guess[:1])
+    with pytest.raises(ValueError, match="confidence must be above 0"):
+        levin_guided(L, ab, mask, guess, trust=0.0)
 
 
 def test_more_hints_come_closer_and_guidance_closer_still(rgb):
