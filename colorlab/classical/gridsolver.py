@@ -88,9 +88,9 @@ class Child(NamedTuple):
 class Group:
     """The pieces of one level that have the same shape, B of them.
 
-    A piece has e pixels of its own, those of the line that cuts it or all if it is not cut, and
-    around it a ring of r pixels that belong to larger pieces. Its pixels are counted in this
-    order. Offsets count in the flattened image from the first pixel of the piece's frame.
+    A piece has e pixels of its own, those of the line that cuts it or all if it is not cut, then
+    a ring of r pixels that belong to larger pieces. Offsets count in the flattened image from the
+    first pixel of the piece's frame.
     """
 
     shape: Shape
@@ -148,13 +148,9 @@ def plan(height: int, width: int, device: torch.device) -> list[list[Group]]:
 
 
 def _indices(shape: Shape, height: int, width: int) -> tuple[np.ndarray, ...]:
-    """Number a piece's pixels, and find its part of the system.
+    """Number the pixels of the frame, -1 for none; then own, ring, source, target of a `Group`.
 
     Each coefficient belongs to the piece that eliminates the first of the two pixels it couples.
-
-    Returns:
-        The number of each pixel of the frame, -1 for none; then own, ring, source and target of
-        :class:`Group`.
     """
     y, x = np.nonzero(shape.cut()[0])
     ring_y, ring_x = shape.ring()

@@ -101,11 +101,8 @@ def mean_field(
         probabilities: (N, K, h, w), summing to 1 over K.
         L: (N, 1, h, w) in [0, 100], of the same cells.
         centers: (K, 2) colours of the bins, CIE units.
-        strength: of the pair term against the unary one, at least 0; 0 changes nothing.
+        strength: of the pair term, at least 0; 0 changes nothing.
         iterations: parallel updates.
-
-    Returns:
-        (N, K, h, w), summing to 1 over K.
     """
     if strength < 0:
         raise ValueError(f"strength must be at least 0, got {strength}")

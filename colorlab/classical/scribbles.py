@@ -11,7 +11,7 @@ eleven orders of magnitude, so a small residual of an iterative solver does not 
 BiCGSTAB with incomplete LU left a residual of 8e-4 and chroma 17 units off.
 
 The solution is that of a random walk: from r, step to s with probability w_rs until a hint is
-reached; x_r is the expected colour of that hint. So chroma never leaves the range of the hints.
+reached; x_r is the expected colour of that hint, so chroma stays in the range of the hints.
 
 Source: A. Levin, D. Lischinski, Y. Weiss, "Colorization using optimization", SIGGRAPH 2004. As in
 the authors' published program, the variance is scaled and floored (the constants below), and rows
@@ -66,9 +66,8 @@ def levin(L: Tensor, ab: Tensor, mask: Tensor, confidence: float | Tensor = 1.0)
         L: (N, 1, H, W) in [0, 100].
         ab: (N, 2, H, W), CIE units, read where ``mask`` is true only.
         mask: (N, 1, H, W) bool, true where there is a hint; at least one per image.
-        confidence: c in (0, 1], a number or (N, 1, H, W), read where ``mask`` is true. A hint
-            pixel takes the share c of its colour from its hint and the rest from its neighbours:
-            x = c * hint + (1 - c) * sum(w * x). 1 keeps hints exactly. A prediction for every
+        confidence: c in (0, 1], a number or (N, 1, H, W), read where ``mask`` is true. There,
+            x = c * hint + (1 - c) * sum(w * x): 1 keeps hints exactly, and a prediction for every
             pixel enters as a hint everywhere with a low c.
 
     Returns:
@@ -88,14 +87,11 @@ def levin(L: Tensor, ab: Tensor, mask: Tensor, confidence: float | Tensor = 1.0)
 
 
 class Scribbles:
-    """One image with changing hints: what an interactive canvas calls after each stroke.
+    """One image L (1, 1, H, W) with changing hints, for an interactive canvas.
 
-    Weights are computed once, and each :meth:`solve` redoes only the part of the elimination
-    that changed hints touch. The solution equals that of :func:`levin`, to rounding, whatever the
-    hints were before. An image of 256x256 keeps 50 MB, one of 1024x1024 1.5 GB.
-
-    Args:
-        L: (1, 1, H, W) in [0, 100].
+    Each :meth:`solve` redoes only the part of the elimination that changed hints touch. The
+    solution equals that of :func:`levin`, to rounding, whatever the hints were before. An image of
+    256x256 keeps 50 MB, one of 1024x1024 1.5 GB.
     """
 
     def __init__(self, L: Tensor) -> None:

@@ -101,8 +101,7 @@ def welsh(L: Tensor, reference_rgb: Tensor, samples: int = SAMPLES, seed: int = 
 
     The reference's lightness is shifted and scaled to the target's mean and deviation; then
     each pixel takes the chroma of the sample with the least 0.5 |L difference| + 0.5
-    |deviation difference|, the deviation being that of L over 5x5 pixels. A KD-tree finds the
-    same sample as the paper's exhaustive search.
+    |deviation difference|, the deviation being that of L over 5x5 pixels.
 
     Args:
         L: (N, 1, H, W) in [0, 100].
@@ -130,21 +129,12 @@ def welsh_swatches(
     samples: int = SWATCH_SAMPLES,
     seed: int = 0,
 ) -> Tensor:
-    """Colour one gray image by pairs of swatches, section 3.2 of the paper.
+    """Colour one gray image (1, 1, H, W) by pairs of swatches, section 3.2 of the paper.
 
-    Each target swatch is coloured from its reference swatch as in :func:`welsh`. Every other
-    pixel then takes the chroma of the swatch pixel of the same gray image whose 5x5 patch of
-    lightness is nearest (squared differences), as in texture synthesis.
-
-    Args:
-        L: (1, 1, H, W) in [0, 100].
-        reference_rgb: (3, h, w) or (1, 3, h, w) sRGB in [0, 1].
-        pairs: at least one pair of rectangles; where targets overlap, the later one wins.
-        samples: about how many pixels of each reference swatch to choose from.
-        seed: of the samples.
-
-    Returns:
-        (1, 3, H, W) sRGB, L kept.
+    Each target swatch is coloured from its reference swatch as in :func:`welsh`, the later one
+    where two overlap. Every other pixel then takes the chroma of the swatch pixel of the same gray
+    image whose 5x5 patch of lightness is nearest (squared differences), as in texture synthesis.
+    Returns (1, 3, H, W) sRGB, L kept.
     """
     check_lightness(L, least=NEIGHBOURHOOD)
     if len(L) != 1 or not pairs:
@@ -198,12 +188,8 @@ def _spread(gray: np.ndarray, ab: np.ndarray, colored: np.ndarray) -> None:
 
 def _check_inside(part: Rectangle, size: tuple[int, ...], what: str) -> None:
     height, width = size
-    if (
-        min(part.height, part.width) < 1
-        or min(part.top, part.left) < 0
-        or part.top + part.height > height
-        or part.left + part.width > width
-    ):
+    y, x = part.slices
+    if not (0 <= y.start < y.stop <= height and 0 <= x.start < x.stop <= width):
         raise ValueError(f"the {what} swatch {tuple(part)} is empty or outside {height}x{width}")
 
 
