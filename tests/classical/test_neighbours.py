@@ -80,17 +80,6 @@ def test_one_update_of_the_mean_field_is_that_of_a_plain_loop():
     np.testing.assert_allclose(got, expected, rtol=1e-9)
 
 
-def test_an_uncertain_cell_follows_similar_ones_but_not_across_an_edge():
-    p = torch.full((1, 3, 9, 10), 0.05)
-    p[:, 0, :, :5] = p[:, 1, :, 5:] = 0.9
-    p[0, :, 4, 4] = p[0, :, 4, 5] = torch.tensor([0.45, 0.45, 0.1])  # uncertain, at the border
-    flat = torch.full((1, 1, 9, 10), 50.0)
-    edge = torch.cat([torch.full((5,), 20.0), torch.full((5,), 80.0)]).expand(1, 1, 9, 10)
-    parted = mean_field(p, edge, CENTERS, strength=6.0)
-    assert parted[0, 0, 4, 4] > 0.9 and parted[0, 1, 4, 5] > 0.9
-    assert mean_field(p, flat, CENTERS, strength=6.0)[0, 0, 4, 4] < parted[0, 0, 4, 4]
-
-
 def _pictures(count: int = 40, size: int = 32, seed: int = 0) -> Pictures:
     """Above, smooth: red in 70 % of the pictures, blue in 30 %. Below, rough: always green."""
     generator = torch.Generator().manual_seed(seed)

@@ -173,29 +173,6 @@ def test_hints_are_kept_exactly_and_chroma_stays_within_their_range(lab):
     assert _distance(firm, got) < 0.01
 
 
-def test_mirrored_pictures_give_mirrored_solutions(lab):
-    L, ab, mask = lab[:1, :1], lab[:1, 1:], _points(30)
-    upright = levin(L, ab, mask)
-    for dims in ((-1,), (-2,)):
-        mirrored = levin(L.flip(dims), ab.flip(dims), mask.flip(dims)).flip(dims)
-        assert _distance(mirrored, upright) < 1e-3
-    assert _distance(levin(L.mT, ab.mT, mask.mT).mT, upright) < 1e-3
-
-
-def test_a_wall_stops_the_leak():
-    L = torch.full((1, 1, 40, 61), 60.0)
-    ab = torch.zeros(1, 2, 40, 61)
-    ab[:, 0, :, :30], ab[:, 0, :, 30:] = 50.0, -50.0
-    mask = torch.zeros(1, 1, 40, 61, dtype=torch.bool)
-    mask[..., 5] = mask[..., 55] = True
-    # Without a wall, colour runs from one stroke to the other in a straight line.
-    open_field = levin(L, ab, mask)[0, 0, 20, 22].item()
-    assert open_field == pytest.approx(50 - 100 * (22 - 5) / 50, abs=0.5)
-    L[..., 29:32] = 10.0
-    walled = levin(L, ab, mask)[0, 0, 20]
-    assert walled[22].item() > 49 and walled[38].item() < -49
-
-
 L, AB, MASK = _made()
 
 
@@ -218,8 +195,5 @@ L, AB, MASK = _made()
 def test_mistakes_are_named(arguments, error, message):
     with pytest.raises(error, match=message):
         levin(*arguments)
-
-
-def test_scribbles_take_one_picture():
     with pytest.raises(ValueError, match="want one picture"):
         Scribbles(L.expand(2, 1, 9, 7))

@@ -10,6 +10,7 @@ from hashlib import sha256
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.ndimage import laplace
 from skimage.color import lab2rgb, rgb2lab
 
 from colorlab.data.scenes import (
@@ -17,7 +18,6 @@ from colorlab.data.scenes import (
     PALETTES,
     SEVERAL_COLOURED,
     ab_fields,
-    best_ab,
     draw_layout,
     interior,
     optimal,
@@ -28,7 +28,6 @@ from colorlab.data.scenes.canvas import Canvas, lab_to_uint8, lightness_range
 
 
 def recovered_lab(rgb: np.ndarray) -> np.ndarray:
-    """Lab (3, S, S) of an 8-bit picture, by scikit-image."""
     return rgb2lab(rgb).transpose(2, 0, 1)
 
 
@@ -58,7 +57,7 @@ def test_what_lies_outside_the_canvas_paints_nothing(seed):
     assert not canvas.planes.any() and not canvas.regions.any()
 
 
-@pytest.mark.parametrize("size", [32, 33, 512])
+@pytest.mark.parametrize("size", [33, 512])
 def test_any_size_has_the_same_layout(size):
     scene, reference = render(3, size), render(3, 128)
     assert scene.rgb.shape == (size, size, 3) and scene.rgb.dtype == np.uint8
@@ -122,16 +121,10 @@ def test_lightness_is_the_same_bits_whatever_is_sampled():
 
 def lightness_features(L: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """What a classifier may use: level, contrast, histogram, texture, area of a region."""
-    edge = np.zeros_like(L)
-    edge[1:-1, 1:-1] = 4 * L[1:-1, 1:-1] - L[:-2, 1:-1] - L[2:, 1:-1] - L[1:-1, :-2] - L[1:-1, 2:]
-    v, n = L[mask], mask.sum()
-    return np.concatenate(
-        [
-            [v.mean(), v.std(), n**0.5, edge[mask].std(), np.abs(edge[mask]).mean(), 1.0],
-            np.quantile(v, [0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99]),
-            np.histogram(v, 20, (0, 100))[0] / n,
-        ]
-    )
+    v, edge = L[mask], laplace(L)[mask]
+    moments = [v.mean(), v.std(), len(v) ** 0.5, edge.std(), np.abs(edge).mean()]
+    quantiles = np.quantile(v, [0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99])
+    return np.concatenate([moments, quantiles, np.histogram(v, 20, (0, 100))[0] / len(v)])
 
 
 def held_out_accuracy(x: np.ndarray, y: np.ndarray) -> tuple[int, int, float]:
@@ -167,21 +160,6 @@ def test_lightness_does_not_reveal_the_colour_sampled():
         # The same classifier finds the colour as soon as a leak is put in.
         hits, n, majority = held_out_accuracy(np.array(leak[kind]), y)
         assert hits / n > majority + 0.1, kind
-
-
-def test_optimal_is_the_truth_where_a_kind_has_one_colour_and_the_mean_elsewhere():
-    scene = render(3)
-    best, inside = optimal(scene, "l2"), interior(scene.regions)
-    for region, thing in enumerate(scene.things):
-        mask = inside & (scene.regions == region)
-        if mask.sum() < 30:
-            continue
-        if thing.kind in SEVERAL_COLOURED:
-            want = best_ab(thing.kind, "l2", scene.hour)
-            np.testing.assert_allclose(np.median(best[:, mask], axis=1), want, atol=0.05)
-        else:
-            difference = np.abs(best[:, mask] - scene.lab[1:, mask])
-            assert np.quantile(difference, 0.98) < 0.05
 
 
 def test_optimal_is_the_average_over_all_colours_at_each_pixel_borders_included():
