@@ -25,12 +25,10 @@ class ResNetConfig(Settings):
         widths: channels at 1/4, 1/8 and 1/16 of the image; about as many parameters as the UNet
             has, so that the two lessons compare architectures and not sizes.
         loss: "mse" as in the lesson; "l1" and "huber" are alternatives.
-        input_skip: see :meth:`colorlab.models.base.Colorizer.with_input`.
     """
 
     widths: tuple[int, int, int] = (32, 64, 128)
     loss: str = "mse"
-    input_skip: bool = False
 
 
 class SmallEncoder(nn.Module):

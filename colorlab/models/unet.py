@@ -53,14 +53,9 @@ class UNetConfig(UNetSettings):
 
     Attributes:
         loss: "mse" as in the lesson; "l1" and "huber" are the alternatives that it compares.
-        perceptual: weight of :func:`colorlab.models.encoders.perceptual_distance` in the loss,
-            0 to omit it.
-        input_skip: see :meth:`colorlab.models.base.Colorizer.with_input`.
     """
 
     loss: str = "mse"
-    perceptual: float = 0.0
-    input_skip: bool = False
 
 
 class UNet(Regressor):
