@@ -19,15 +19,15 @@ from colorlab.losses import (
 )
 
 OUTCOMES = torch.tensor([[0.5, 0.3], [-0.2, -0.4], [0.1, 0.6]])
-WEIGHTS = torch.tensor([0.25, 0.55, 0.2])  # the second outcome is the median of each channel
+WEIGHTS = torch.tensor([0.4, 0.35, 0.25])
 
 
 def best_constant(loss) -> torch.Tensor:
     """The prediction (2,) with the lowest expected loss, found by descent."""
     prediction = torch.zeros(2, requires_grad=True)
     optimizer = torch.optim.Adam([prediction])
-    for step in range(1000):
-        optimizer.param_groups[0]["lr"] = 0.02 * (1 - step / 1000)
+    for step in range(400):
+        optimizer.param_groups[0]["lr"] = 0.04 * (1 - step / 400)
         losses = [loss(prediction.view(1, 2, 1, 1), one.view(1, 2, 1, 1)) for one in OUTCOMES]
         optimizer.zero_grad()
         (WEIGHTS * torch.stack(losses)).sum().backward()
@@ -60,7 +60,7 @@ def test_the_best_prediction_is_the_mean_the_median_or_the_geometric_median():
     geometric = grid[(WEIGHTS * torch.cdist(grid, OUTCOMES)).sum(1).argmin()]
     for loss, want in (
         (F.mse_loss, mean),
-        (F.l1_loss, OUTCOMES[1]),
+        (F.l1_loss, torch.tensor([0.1, 0.3])),  # the median of each channel
         (lambda p, t: huber(p, t, delta=1e-3), geometric),
     ):
         assert (best_constant(loss) - want).norm() < 0.02

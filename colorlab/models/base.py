@@ -200,7 +200,7 @@ class Colorizer(nn.Module):
     def answer(self, L: Tensor, maps: Maps = None) -> Tensor:
         """The network's single prediction at working size; models that sample may override this.
 
-        ``maps``, here and below, are the pretrained encoder's for L, if they are known already.
+        ``maps``, here and in all models, are the pretrained encoder's for L, if already known.
         """
         return self(L) if maps is None else self(L, maps)
 

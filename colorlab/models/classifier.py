@@ -80,7 +80,7 @@ class Classifier(UNet):
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
 
     def logits(self, L: Tensor, maps: Maps = None) -> Tensor:
-        """(N, Q, H/fold, W/fold) over the bins; H, W and ``maps`` as for :class:`UNet`."""
+        """(N, Q, H/fold, W/fold) over the bins."""
         return self.decode(*self.encode(L, maps))
 
     def forward(self, L: Tensor, maps: Maps = None) -> Tensor:

@@ -279,10 +279,7 @@ class Diffusion(Colorizer):
         return self
 
     def look(self, L: Tensor, maps: Maps = None) -> Seen:
-        """What the denoiser is given of L (N, 1, H, W), once for all steps and samples.
-
-        ``maps`` are the pretrained encoder's for L, if they are known already.
-        """
+        """What the denoiser is given of L (N, 1, H, W), once for all steps and samples."""
         seen = self.unet.climb(*self.unet.encode(L, maps))
         mean = self.unet.with_input(self.unet.head(seen[0]), L)
         return Seen(self.to_units(mean), self.denoiser.look(seen))
@@ -326,10 +323,7 @@ class Diffusion(Colorizer):
         return self.denoise(self.look(L), self.noise(L, n, generator))
 
     def noise(self, L: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Initial noise of ``n`` samples for L (N, 1, H, W): (n, N, C, h, w).
-
-        Sample i does not depend on n.
-        """
+        """Initial noise of ``n`` samples for L: (n, N, C, h, w); sample i does not depend on n."""
         stride = CHROMA_STRIDE if self.config.target == "ab" else 1
         config, tone = self.config, F.avg_pool2d(L, stride)
         if config.tones:

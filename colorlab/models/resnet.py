@@ -54,7 +54,7 @@ class SmallEncoder(nn.Module):
         )
 
     def forward(self, L: Tensor, maps: Maps = None) -> Tensor:
-        """(N, 1, H, W) to (N, widths[2], H/16, W/16); ``maps`` of the encoder if known."""
+        """(N, 1, H, W) to (N, widths[2], H/16, W/16)."""
         seen = encode(self.encoder, L) if maps is None else maps
         x = self.blocks[0](self.stem(L))
         x = self.blocks[2](self.fusion(self.blocks[1](x), 8, seen))
@@ -76,5 +76,5 @@ class ResNet(Regressor):
         self.head = HEADS[config.target](w0)
 
     def forward(self, L: Tensor, maps: Maps = None) -> Tensor:
-        """See the class; H and W are multiples of 32. ``maps`` as :class:`SmallEncoder`."""
+        """See the class; H and W are multiples of 32."""
         return self.with_input(self.head(self.upsampler(self.encoder(L, maps))), L)

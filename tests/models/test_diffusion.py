@@ -26,8 +26,8 @@ def stirred(**settings) -> torch.nn.Module:
 
 @every_formulation
 def test_overfits_one_batch_and_depends_on_its_lightness(formulation):
-    torch.manual_seed(0)
     batch = picture(2)
+    torch.manual_seed(0)
     model = train(build("diffusion", **SMALL, **formulation), batch, 150, 4e-3)
 
     def error(L: torch.Tensor) -> float:
