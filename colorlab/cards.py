@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from colorlab.classical import FITTED, TABLES
-from colorlab.models import MODELS
+from colorlab.models import MODELS, current
 from colorlab.models.base import TARGETS
 
 METHODS = {**TABLES, **FITTED}  # what has a card but no network
@@ -135,7 +135,7 @@ def check_config(name: str, config: dict[str, Any]) -> None:
         ValueError: the message names the setting.
     """
     defaults = {field.name: field.default for field in dataclasses.fields(MODELS[name][1])}
-    for setting, value in config.items():
+    for setting, value in current(config).items():
         if setting not in defaults:
             raise ValueError(f"{name} has no setting {_short(setting)}")
         if not _fits(value, defaults[setting], _LIMITS.get(setting, _LIMIT)):

@@ -24,7 +24,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 # Imports run one way: a module may import from its own line and from those before it.
 ORDER = [
     "color color_bins parallel checks files bands",
-    "data layers latents choices flow noise tonal_noise samplers losses adversarial",
+    "data layers latents flow noise losses",
     "classical",
     "models",
     "cards weights",
