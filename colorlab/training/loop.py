@@ -164,7 +164,7 @@ class Trainer:
 
     @property
     def best_guess(self) -> Colorizer:
-        """The weights to validate and keep: the averaged ones if there are any."""
+        """The model to validate and keep: the averaged one if there is any."""
         return self.average.model if self.average else self.model
 
     def advance(self, precision: Precision) -> dict[str, Tensor]:

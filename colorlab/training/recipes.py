@@ -53,10 +53,16 @@ class Recipe:
 _PRETRAINED = {"encoder": "imagenet"}
 _UNET = {**_PRETRAINED, "fold": 8}
 _DRAWN = ("sample", "mean8", "best8")
-# The reference course's target, at half the side; the gray image is added to the prediction.
-_RGB = {"input_skip": True}
-_RGB_SIZE = 128
+_RGB = {"input_skip": True}  # the gray image is added to the prediction
 _REFERENCE = {**_RGB, "recipe": "reference"}
+_PLAIN, _SMALL_BATCH = TrainConfig(), TrainConfig(batch_size=16)
+
+
+def _rgb(model: str, settings: Settings = _RGB, training: TrainConfig = _PLAIN, **more) -> Recipe:
+    """The reference course's target, with its squared error, at half the side."""
+    return Recipe(model, "rgb", settings=settings, training=training, size=128, **more)
+
+
 RECIPES = (
     Recipe(
         "resnet",
@@ -101,39 +107,19 @@ RECIPES = (
         settings=_UNET,
         training=TrainConfig(batch_size=16, learning_rate=1e-3, weight_decay=0.05),
     ),
-    # With the squared error of the reference course.
-    Recipe("resnet", "rgb", settings=_RGB, size=_RGB_SIZE),
-    Recipe("unet", "rgb", settings=_RGB, size=_RGB_SIZE),
-    Recipe(
+    _rgb("resnet"),
+    _rgb("unet"),
+    _rgb(
         "diffusion",
-        "rgb",
+        {},
+        TrainConfig(batch_size=8, learning_rate=5e-3),
         start="unet-rgb",
-        training=TrainConfig(batch_size=8, learning_rate=5e-3),
-        size=_RGB_SIZE,
         draws=_DRAWN,
     ),
-    Recipe("vae", "rgb", settings=_REFERENCE, size=_RGB_SIZE),
-    Recipe(
-        "unet_vae",
-        "rgb",
-        settings={**_REFERENCE, "latents": (64, 0, 0)},
-        training=TrainConfig(batch_size=16),
-        size=_RGB_SIZE,
-    ),
-    Recipe(
-        "gan",
-        "rgb",
-        settings={**_RGB, "upsampling": "transposed", "l1_weight": 0},
-        training=TrainConfig(batch_size=16),
-        size=_RGB_SIZE,
-    ),
-    Recipe(
-        "unet_gan",
-        "rgb",
-        settings={**_RGB, "l1_weight": 100},
-        training=TrainConfig(batch_size=16),
-        size=_RGB_SIZE,
-    ),
+    _rgb("vae", _REFERENCE),
+    _rgb("unet_vae", {**_REFERENCE, "latents": (64, 0, 0)}, _SMALL_BATCH),
+    _rgb("gan", {**_RGB, "upsampling": "transposed", "l1_weight": 0}, _SMALL_BATCH),
+    _rgb("unet_gan", {**_RGB, "l1_weight": 100}, _SMALL_BATCH),
 )
 
 

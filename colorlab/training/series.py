@@ -155,15 +155,10 @@ def _steps(job: Job, model: Colorizer, train: data.Pictures) -> int:
     return job.config.steps
 
 
-def _facts(
-    history: History,
-    config: TrainConfig,
-    train: data.Pictures,
-    val: data.Pictures,
-    device: torch.device,
-) -> dict[str, Any]:
+def _facts(history: History, config: TrainConfig, train, val, device) -> dict[str, Any]:
     """What the card tells of a training run."""
     folders = Counter(Path(name).parts[0] for name in train.names if len(Path(name).parts) > 1)
+    score = history.best_score
     return {
         "trained_on": {
             "source": train.source,
@@ -180,9 +175,7 @@ def _facts(
         "validation": {
             "source": val.source,
             "sha256": val.sha256,
-            "delta_e_chroma": (
-                round(history.best_score, 3) if math.isfinite(history.best_score) else None
-            ),
+            "delta_e_chroma": round(score, 3) if math.isfinite(score) else None,
             "step": history.best_step,
         },
     }
@@ -208,16 +201,10 @@ def plan(
     size: int | None = None,
     limit: int | None = None,
 ) -> list[Job]:
-    """The jobs of recipes, in order.
+    """The jobs of recipes, in order, with runs and checkpoints in folders of ``out``.
 
-    Args:
-        recipes: see :func:`colorlab.training.recipes.choose`.
-        out: folder for the runs and the checkpoints.
-        budget: minutes for all of them together, divided by their shares.
-        asked: fields of :class:`TrainConfig` that win over those of the recipes.
-        data: and ``size`` and ``limit``, of every :class:`Job`.
-        size: wins over those of the recipes.
-        limit: the first so many training images.
+    ``budget`` is the minutes for all of them together, divided by their shares. ``size`` and
+    ``asked``, fields of :class:`TrainConfig`, win over those of the recipes.
     """
     parts = sum(recipe.share for recipe in recipes)
     jobs: dict[str, Job] = {}
