@@ -51,11 +51,7 @@ def read_at_most(path: Path, limit: int) -> bytes:
 
 
 def parse_card(text: bytes, name: str) -> dict[str, Any]:
-    """Bytes to a card whose every field can be relied on; ``name`` is for messages.
-
-    Raises:
-        ValueError: not a card, a damaged one, or of a newer format.
-    """
+    """Bytes to a card whose every field can be relied on; ``name`` is for messages."""
     try:
         if len(text) > MAX_CARD:
             raise ValueError(f"it has more than {MAX_CARD:,} bytes")

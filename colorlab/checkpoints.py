@@ -276,9 +276,6 @@ def from_bytes(data: bytes, card: dict[str, Any], file: Path) -> Any:
         data: of the safetensors file.
         card: as :func:`colorlab.cards.parse_card` gives it.
         file: its path, for messages and for the network that the model may stand on.
-
-    Raises:
-        ValueError: see :func:`load`.
     """
     if hashlib.sha256(data).hexdigest() != card["sha256"]:
         raise ValueError(

@@ -159,11 +159,11 @@ def name_outputs(files: list[Path], out: Path | None, single: bool) -> list[Path
 
 def refuse_collisions(files: list[Path], outputs: list[Path], overwrite: bool) -> None:
     """Make sure that nothing is lost: no input, no older file, no two answers in one place."""
-    folders: dict[str, str] = {}
-    inputs = {_place(file, folders) for file in files}
+    # Not Path.resolve, which fails on a link that leads back to itself.
+    inputs = {os.path.realpath(file) for file in files}
     seen: set[Path] = set()
     for output in outputs:
-        if _place(output, folders) in inputs:
+        if os.path.realpath(output) in inputs:
             raise FileExistsError(
                 f"{shown(output)} is an input; choose another place for the answer"
             )
@@ -174,18 +174,6 @@ def refuse_collisions(files: list[Path], outputs: list[Path], overwrite: bool) -
         if os.path.lexists(output) and not overwrite:
             raise FileExistsError(f"{shown(output)} exists; add --overwrite to replace it")
         seen.add(output)
-
-
-def _place(file: Path, folders: dict[str, str]) -> str:
-    """Where a file really lies; its folder is looked up once, since there may be 100,000 files.
-
-    Not by Path.resolve, which fails on a link that leads back to itself.
-    """
-    folder, name = os.path.split(file)
-    if folder not in folders:
-        folders[folder] = os.path.realpath(folder)
-    path = os.path.join(folders[folder], name)
-    return os.path.realpath(path) if os.path.islink(path) else path
 
 
 def save_picture(rgb: np.ndarray, output: Path) -> None:

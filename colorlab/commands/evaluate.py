@@ -23,15 +23,10 @@ from colorlab.training.loop import pick_device
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
     parser.add_argument(
-        "--data",
-        default="photos",
-        help="photos (default), scenes, skimage, or the path of a folder of pictures",
+        "--data", default="photos", help="photos (default), scenes, skimage, or a folder's path"
     )
     parser.add_argument(
-        "--checkpoints",
-        type=Path,
-        metavar="FOLDER",
-        help="where the trained models lie (default: the released ones)",
+        "--checkpoints", type=Path, metavar="FOLDER", help="of trained models (default: released)"
     )
     parser.add_argument("--split", default="test", help="train, val or test (default)")
     parser.add_argument(
@@ -83,18 +78,9 @@ def run(args: argparse.Namespace) -> int:
     for option, file in (("json", args.json), ("csv", args.csv), ("markdown", args.markdown)):
         if file is not None and file.is_dir():
             raise IsADirectoryError(f"--{option} {file} is a folder; name a file in it")
-    result = measure(
-        args.models,
-        args.data,
-        args.split,
-        args.checkpoints,
-        args.device,
-        limit=args.limit,
-        batch_size=args.batch_size,
-        diversity=args.diversity,
-        pairwise_lpips=args.pairwise_lpips,
-        known=args.known,
-    )
+    names = ("limit", "batch_size", "diversity", "pairwise_lpips", "known")
+    more = {name: getattr(args, name) for name in names}
+    result = measure(args.models, args.data, args.split, args.checkpoints, args.device, **more)
     print(result.table())
     if args.json is not None:
         result.to_json(args.json)

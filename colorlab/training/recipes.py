@@ -124,11 +124,7 @@ RECIPES = (
 
 
 def choose(rows: Collection[str] | None = None) -> list[Recipe]:
-    """The recipes of these rows, in order; all of them for None.
-
-    Raises:
-        ValueError: a row without a recipe, or one that starts from a row that is not chosen.
-    """
+    """The recipes of these rows, in order; all of them for None."""
     known = [recipe.row for recipe in RECIPES]
     rows = known if rows is None else rows
     if unknown := sorted(set(rows) - set(known)):
@@ -188,11 +184,7 @@ FLIPPED_ABOUT = "the base's answer averaged with that to the mirrored picture"
 
 
 def choose_changes(only: str | None) -> list[Change]:
-    """The changes named, separated by commas, in the order of the list, always with the base.
-
-    Raises:
-        ValueError: a name that is no change.
-    """
+    """The changes named, separated by commas, in the order of the list, always with the base."""
     if only is None:
         return list(CHANGES)
     names = {name.strip() for name in only.split(",")} | {BASE}

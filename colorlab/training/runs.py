@@ -90,12 +90,7 @@ class RunFolder:
             yield
 
     def open(self, resume: bool) -> dict | None:
-        """The saved state, or None for a fresh run.
-
-        Raises:
-            FileExistsError: there is a run and ``resume`` is false.
-            ValueError: that run has other settings, or its state cannot be read.
-        """
+        """The saved state, or None for a fresh run; refuses a run of other settings or data."""
         if not (self.path / STATE_FILE).exists():
             return None
         if not resume:
