@@ -64,7 +64,7 @@ def tiny_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / split).mkdir()
         for i in range(count):
             coarse = values.integers(0, 256, (4, 4, 3), dtype=np.uint8)
-            Image.fromarray(coarse).resize((32, 32)).save(root / split / f"{i}.png")
+            Image.fromarray(coarse).resize((128, 128)).save(root / split / f"{i}.png")
     return root
 
 

@@ -74,7 +74,7 @@ def test_what_is_asked_for_wins_over_the_recipe(tmp_path):
 
 def differing(one: dict, other: dict) -> list[str]:
     """The names whose values differ; those of a model's settings by themselves."""
-    one, other = ({**job, **job.pop("settings"), **job.pop("config")} for job in (one, other))
+    one, other = ({**job.pop("settings"), **job.pop("config"), **job} for job in (one, other))
     return [name for name in one | other if one.get(name) != other.get(name)]
 
 
@@ -84,7 +84,7 @@ def differing(one: dict, other: dict) -> list[str]:
 def test_a_row_differs_from_the_base_in_one_setting(change):
     (base,), (other,) = (trainings(c, BASE_JOB) for c in (CHANGES[0], change))
     names = differing(dataclasses.asdict(base), dataclasses.asdict(other))
-    assert names[0] == "out" and len(names) == 2
+    assert "out" in names and len(names) == 2
 
 
 def test_a_first_training_takes_of_the_row_s_own_steps():
