@@ -87,14 +87,16 @@ def lines(text: str) -> list[str]:
 def put(notebook: dict, stem: str, address: str) -> None:
     """Give a lesson its set-up cell and its links, in place; counts go on without a gap."""
     cells = notebook["cells"]
-    front = "".join(cells[1]["source"]).split("\n")
+    about = [cell for cell in cells if cell["cell_type"] == "markdown"][1]  # the front matter
+    front = "".join(about["source"]).split("\n")
     front = [line for line in front if not line.startswith(ROW)]
-    cells[1]["source"] = lines("\n".join([*front, *filter(None, [row(address, stem)])]))
-    if not "".join(cells[2]["source"]).endswith(LAST):
+    about["source"] = lines("\n".join([*front, *filter(None, [row(address, stem)])]))
+    first = next(i for i, cell in enumerate(cells) if cell["cell_type"] == "code")
+    if not "".join(cells[first]["source"]).endswith(LAST):
         cell = {"cell_type": "code", "execution_count": None, "id": f"{stem[:2]}-set-up"}
-        cells.insert(2, {**cell, "metadata": {}, "outputs": [], "source": []})
-    cells[2]["source"] = lines(set_up(address))
-    cells[2]["metadata"] |= FOLDED
+        cells.insert(first, {**cell, "metadata": {}, "outputs": [], "source": []})
+    cells[first]["source"] = lines(set_up(address))
+    cells[first]["metadata"] |= FOLDED
     code = [c for c in cells if c["cell_type"] == "code" and "".join(c["source"]).strip()]
     for count, cell in enumerate(code, 1):
         cell["execution_count"] = count
