@@ -71,6 +71,18 @@ def test_a_deck_announces_and_links_only_what_is_there(text, shown):
     assert cell["source"] == shown
 
 
+def test_a_figure_may_follow_the_title():
+    figure = {"output_type": "display_data", "data": {"image/png": ""}, "metadata": {}}
+    cells = [
+        {"cell_type": "markdown", "source": ["# Title"], "metadata": {}},
+        {"cell_type": "code", "source": ["import os\n"], "metadata": {}, "outputs": []},
+        {"cell_type": "code", "source": ["draw()\n"], "metadata": {}, "outputs": [figure]},
+    ]
+    PLAN.mark({"cells": cells})
+    kinds = [cell["metadata"]["slideshow"]["slide_type"] for cell in cells]
+    assert kinds == ["slide", "skip", "-"]
+
+
 def test_what_is_tagged_is_left_out():
     cells = [{"cell_type": "markdown", "source": ["# Title"], "metadata": {}} for _ in range(2)]
     cells[1]["metadata"] = {"tags": [PLAN.NO_SLIDE]}
