@@ -111,3 +111,34 @@ def test_the_mean_is_answered_with_the_question_mean_or_median(capsys):
     assert "mean or the median" in said(capsys, code, names | {"one_ab": mean})
     assert "two numbers" in said(capsys, code, names | {"one_ab": (1.0, 2.0, 3.0)})
     assert "still None" in said(capsys, code, names | {"one_ab": None})
+
+
+@pytest.mark.parametrize(
+    ("bugs", "reply"),
+    [
+        (("range", "bytes", "lightness", "absolute"), "Correct"),
+        (("lightness", "bytes", "range", "absolute"), "exactly 1"),
+        (("range", "absolute", "lightness", "bytes"), "11 dB too much"),
+        (("range", "bytes", "range", "absolute"), "belongs to one report"),
+        ((None, "bytes", "lightness", "absolute"), "no bug yet"),
+    ],
+)
+def test_each_report_has_its_bug(capsys, bugs, reply):
+    names = {"bugs": dict(zip("ABCD", bugs, strict=True))}
+    assert reply in said(capsys, check_cell("03_measuring_color.ipynb", 5), names)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        (lambda d, h: int(np.ceil((1.96 * np.std(d, ddof=1) / h) ** 2)), "Correct"),
+        (lambda d, h: 1.96 * np.std(d, ddof=1) / h, "four times the images"),
+        (lambda d, h: (1.96 * np.abs(d).mean() / h) ** 2, "1.96 standard deviations"),
+        (lambda d, h: None, "return a number"),
+    ],
+)
+def test_a_test_set_is_planned_from_the_paired_differences(capsys, answer, reply):
+    rng = np.random.default_rng(0)
+    x = rng.normal(25, 5, 32)
+    names = {"images_needed": answer, "x": x, "y": x - 2 + rng.normal(0, 3, 32)}
+    assert reply in said(capsys, check_cell("03_measuring_color.ipynb", 6), names)
