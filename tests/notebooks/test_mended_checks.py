@@ -142,3 +142,30 @@ def test_a_test_set_is_planned_from_the_paired_differences(capsys, answer, reply
     x = rng.normal(25, 5, 32)
     names = {"images_needed": answer, "x": x, "y": x - 2 + rng.normal(0, 3, 32)}
     assert reply in said(capsys, check_cell("03_measuring_color.ipynb", 6), names)
+
+
+def rows_by(change):
+    """A mended system: the broken one of lesson 02 with its rows changed."""
+
+    def function(L, variance):
+        weight = np.exp(-(np.diff(L) ** 2) / variance)
+        system = np.eye(len(L))
+        for i in range(1, len(L) - 1):
+            system[i, i - 1], system[i, i + 1] = change(-weight[i - 1], -weight[i])
+        return system, np.eye(len(L))[-1]
+
+    return function
+
+
+@pytest.mark.parametrize(
+    ("change", "reply"),
+    [
+        (lambda a, b: (a / -(a + b), b / -(a + b)), "Correct"),
+        (lambda a, b: (a, b), "a mean of its neighbours"),
+        (lambda a, b: (a / 2, b / 2), "keep the ratio"),
+        (lambda a, b: (-0.5, -0.5), "keep the ratio"),
+    ],
+)
+def test_a_system_of_scribbles_must_take_means(capsys, change, reply):
+    names = {"mended_system": rows_by(change)}
+    assert reply in said(capsys, check_cell("02_classical.ipynb", 5), names)
