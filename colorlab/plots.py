@@ -73,13 +73,13 @@ def captioned(figure: Figure, caption: str, pixels: int = 1200, quality: int = 8
     lossless, lossy, indexed = io.BytesIO(), io.BytesIO(), io.BytesIO()
     picture.save(lossless, format="PNG", optimize=True)
     picture.save(lossy, format="JPEG", quality=quality, subsampling=0, optimize=True)
-    # A plot of lines has few colours, and a palette holds them all but for traces of rounding.
-    few = picture.quantize(256, method=PilImage.Quantize.MAXCOVERAGE, kmeans=2, dither=0)
-    few.save(indexed, format="PNG", optimize=True)
-    change = np.abs(np.asarray(few.convert("RGB"), np.int16) - np.asarray(picture, np.int16))
     if len(lossy.getvalue()) < _WORTH_A_LOSS * len(lossless.getvalue()):
         data, kind = lossy, "jpeg"
     else:
+        # A plot of lines has few colours, and a palette holds them all but for traces of rounding.
+        few = picture.quantize(256, method=PilImage.Quantize.MAXCOVERAGE, kmeans=2, dither=0)
+        few.save(indexed, format="PNG", optimize=True)
+        change = np.abs(np.asarray(few.convert("RGB"), np.int16) - np.asarray(picture, np.int16))
         data, kind = (indexed if (change > _TRACE).mean() < 0.002 else lossless), "png"
     display(Image(data.getvalue(), format=kind, alt=caption, width=round(inches * DPI)))
     display(Markdown(f"*{caption}*"))
