@@ -41,6 +41,9 @@ def show(figure: Figure, alt: str) -> None:
 
     Line plots become a PNG. Figures of photographs become a JPEG without chroma subsampling,
     which takes half the bytes.
+
+    Raises:
+        ValueError: ``alt`` is empty.
     """
     if not alt.strip():
         raise ValueError("a figure needs alt text: say what a reader sees in it")
@@ -70,13 +73,13 @@ def captioned(figure: Figure, caption: str, pixels: int = 1200, quality: int = 8
     lossless, lossy, indexed = io.BytesIO(), io.BytesIO(), io.BytesIO()
     picture.save(lossless, format="PNG", optimize=True)
     picture.save(lossy, format="JPEG", quality=quality, subsampling=0, optimize=True)
-    # A plot of lines has few colours, and a palette holds them all but for traces of rounding.
-    few = picture.quantize(256, method=PilImage.Quantize.MAXCOVERAGE, kmeans=2, dither=0)
-    few.save(indexed, format="PNG", optimize=True)
-    change = np.abs(np.asarray(few.convert("RGB"), np.int16) - np.asarray(picture, np.int16))
     if len(lossy.getvalue()) < _WORTH_A_LOSS * len(lossless.getvalue()):
         data, kind = lossy, "jpeg"
     else:
+        # A plot of lines has few colours, and a palette holds them all but for traces of rounding.
+        few = picture.quantize(256, method=PilImage.Quantize.MAXCOVERAGE, kmeans=2, dither=0)
+        few.save(indexed, format="PNG", optimize=True)
+        change = np.abs(np.asarray(few.convert("RGB"), np.int16) - np.asarray(picture, np.int16))
         data, kind = (indexed if (change > _TRACE).mean() < 0.002 else lossless), "png"
     display(Image(data.getvalue(), format=kind, alt=caption, width=round(inches * DPI)))
     display(Markdown(f"*{caption}*"))
@@ -119,6 +122,9 @@ def pictures(columns: Mapping[str, Tensor | np.ndarray], width: float = 9.0) -> 
         columns: title -> sRGB images (N, 3, H, W) in [0, 1], or scalar maps (N, H, W), which are
             drawn in a perceptually uniform colour map with a colour bar.
         width: of the figure, in inches.
+
+    Raises:
+        ValueError: no columns, or columns with different numbers of images.
     """
     counts = {title: len(batch) for title, batch in columns.items()}
     if len(set(counts.values())) != 1:
@@ -143,7 +149,11 @@ def pictures(columns: Mapping[str, Tensor | np.ndarray], width: float = 9.0) -> 
 
 
 def gallery(pictures: Tensor, titles: Sequence[str], columns: int, width: float = 9.0) -> Figure:
-    """Images (N, 3, H, W), sRGB in [0, 1], in rows of ``columns``, each with its title."""
+    """Images (N, 3, H, W), sRGB in [0, 1], in rows of ``columns``, each with its title.
+
+    Raises:
+        ValueError: the numbers of titles and images differ.
+    """
     if len(titles) != len(pictures):
         raise ValueError(f"want a title for each of {len(pictures)} pictures, got {len(titles)}")
     rows, cell = -(-len(pictures) // columns), width / columns
@@ -182,6 +192,7 @@ def intervals(
     rows: Sequence[str],
     values: Mapping[str, Sequence[tuple[float, float, float]]],
     better: Mapping[str, str] | None = None,
+    width: float = 9.0,
 ) -> Figure:
     """Means with 95 % intervals, one panel a metric, one line a row.
 
@@ -189,8 +200,11 @@ def intervals(
         rows: names from top to bottom.
         values: metric -> (mean, low, high) of each row.
         better: metric -> "lower" or "higher", shown in the panel's title.
+        width: of the figure, in inches.
     """
-    figure, axes = new_figure(9.0, 0.32 * len(rows) + 1.0, nrows=1, ncols=len(values), sharey=True)
+    figure, axes = new_figure(
+        width, 0.32 * len(rows) + 1.0, nrows=1, ncols=len(values), sharey=True
+    )
     places = np.arange(len(rows))
     for i, (metric, triples) in enumerate(values.items()):
         mean, low, high = np.asarray(triples, dtype=float).T
