@@ -108,7 +108,8 @@ def planned(notebook: dict) -> Iterator[tuple[str, bool]]:
             long = text.count("\n") + 1 > LONGEST_CODE
             shown = kinds(cell) - {WIDGET, "text/plain"}
             silent = long or kinds(cell) or re.search(r"^\s*assert ", text, re.M)
-            if not begun or exercises or (not shown and silent):
+            opens = begun or has_figure(cell)  # the first screen may hold a figure
+            if not opens or exercises or (not shown and silent):
                 yield "skip", False
                 continue
             lines, code = output_lines(cell), text.count("\n") + 1
