@@ -28,6 +28,19 @@ def test_a_figure_needs_alt_text(monkeypatch):
     assert metadata["image/png"]["alt"] == "an empty frame"
 
 
+def test_a_caption_is_printed_and_is_the_alt_text(monkeypatch):
+    figure, _ = plots.new_figure(width=5)
+    with pytest.raises(ValueError, match="caption"):
+        plots.captioned(figure, " ")
+    shown = []
+    monkeypatch.setattr(plots, "display", shown.append)
+    plots.captioned(figure, "an empty frame")
+    image, text = shown
+    assert image._repr_mimebundle_()[1]["image/png"]["alt"] == "an empty frame"
+    assert decode(image.data).shape[1] == 1200
+    assert text.data == "*an empty frame*"
+
+
 def test_photographs_become_jpeg_with_all_of_their_colours_and_lines_stay_png():
     figure, axes = plots.new_figure()
     axes[0, 0].plot([0, 1], [0, 1])
