@@ -83,15 +83,16 @@ def row(address: str, stem: str) -> str:
 def put(notebook: dict, stem: str, address: str) -> None:
     """Give a lesson its set-up cell and its links, in place; counts go on without a gap."""
     cells = notebook["cells"]
-    front = source(cells[1]).split("\n")
-    front = [line for line in front if not line.startswith(ROW)]
+    about = [cell for cell in cells if cell["cell_type"] == "markdown"][1]  # the front matter
+    front = [line for line in source(about).split("\n") if not line.startswith(ROW)]
     front = "\n".join([*front, *filter(None, [row(address, stem)])])
-    cells[1]["source"] = front.splitlines(keepends=True)
-    if not source(cells[2]).endswith(LAST):
+    about["source"] = front.splitlines(keepends=True)
+    first = next(i for i, cell in enumerate(cells) if cell["cell_type"] == "code")
+    if not source(cells[first]).endswith(LAST):
         cell = {"cell_type": "code", "execution_count": None, "id": f"{stem[:2]}-set-up"}
-        cells.insert(2, {**cell, "metadata": {}, "outputs": [], "source": []})
-    cells[2]["source"] = set_up(address).splitlines(keepends=True)
-    cells[2]["metadata"] |= FOLDED
+        cells.insert(first, {**cell, "metadata": {}, "outputs": [], "source": []})
+    cells[first]["source"] = set_up(address).splitlines(keepends=True)
+    cells[first]["metadata"] |= FOLDED
     code = [cell for cell in cells if cell["cell_type"] == "code" and source(cell).strip()]
     for count, cell in enumerate(code, 1):
         cell["execution_count"] = count

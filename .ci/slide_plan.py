@@ -1,10 +1,10 @@
 """Plan the slides of a lesson: which cells are on a slide, and which begin one.
 
-The rules: the title with what will be learned; a new slide at each heading; Markdown, short code
-and printed results share a slide while they fit; a figure stands alone or under a short lead-in,
-without the code that drew it. A question that asks for a guess does not share a slide with its
-answer. A slider is the figure that it stands at. Set-up, long code and tables, exercises,
-references: left out, and so is what has the tag ``no-slide``.
+The rules: the title with its figure or with what will be learned; a new slide at each heading;
+Markdown, short code and printed results share a slide while they fit; a figure stands alone or
+under a short lead-in, without the code that drew it. A question that asks for a guess does not
+share a slide with its answer. A slider is the figure that it stands at. Set-up, long code and
+tables, exercises, references: left out, and so is what has the tag ``no-slide``.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def planned(notebook: dict) -> Iterator[tuple[str, bool]]:
             long = text.count("\n") + 1 > LONGEST_CODE
             shown = kinds(cell) - {WIDGET, "text/plain"}
             silent = long or kinds(cell) or re.search(r"^\s*assert ", text, re.M)
-            if not begun or exercises or (not shown and silent):
+            if not (begun or has_figure(cell)) or exercises or (not shown and silent):
                 yield "skip", False
                 continue
             lines, code = output_lines(cell), text.count("\n") + 1

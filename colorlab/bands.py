@@ -25,15 +25,7 @@ def bands(height: int, width: int) -> list[slice]:
 
 
 def lightness_of(eight: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
-    """Lightness of an 8-bit picture of any size.
-
-    Args:
-        eight: (H, W, 3) uint8 sRGB.
-        device: where to compute and keep it.
-
-    Returns:
-        (1, 1, H, W) in [0, 100], as :func:`colorlab.color.lightness` gives it.
-    """
+    """L (1, 1, H, W) in [0, 100] of an 8-bit image (H, W, 3), computed and kept on ``device``."""
     height, width = eight.shape[:2]
     L = torch.empty(1, 1, height, width, device=device)
     for rows in bands(height, width):
@@ -42,20 +34,12 @@ def lightness_of(eight: np.ndarray, device: torch.device | str = "cpu") -> Tenso
 
 
 def enlarged_rows(x: Tensor, height: int, rows: slice) -> Tensor:
-    """Some rows of ``x``, bilinearly resized in height only.
+    """R rows (N, C, R, w) of ``x`` (N, C, h, w), bilinearly resized to ``height`` rows.
 
     Equals those rows of ``F.interpolate(x, (height, w), mode="bilinear")``, within rounding.
-
-    Args:
-        x: (N, C, h, w).
-        height: H, that ``x`` as a whole would get.
-        rows: which of the H rows.
-
-    Returns:
-        (N, C, R, w), R the number of rows.
     """
     least = x.shape[-2]
-    # Places are centres of pixels; half a row in from the edge, the edge itself goes on.
+    # Positions are centres of pixels; half a row in from the edge, the edge itself is repeated.
     at = (torch.arange(rows.start, rows.stop, dtype=torch.float64) + 0.5) * (least / height) - 0.5
     above = at.clamp_(0, least - 1).floor().long()
     below = (above + 1).clamp_max_(least - 1)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from colorlab.classical import FITTED, TABLES
-from colorlab.models import MODELS
+from colorlab.models import MODELS, current
 from colorlab.models.base import TARGETS
 
 METHODS = {**TABLES, **FITTED}  # what has a card but no network
@@ -34,12 +34,7 @@ def card_path(weights: Path) -> Path:
 
 
 def read_card(weights: Path) -> dict[str, Any]:
-    """The card beside the weights.
-
-    Raises:
-        FileNotFoundError: no card.
-        ValueError: not a card, or of a newer format.
-    """
+    """The card beside the weights; a ValueError says what is wrong with it."""
     path = card_path(weights)
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; weights are loaded with their card only")
@@ -47,11 +42,7 @@ def read_card(weights: Path) -> dict[str, Any]:
 
 
 def read_at_most(path: Path, limit: int) -> bytes:
-    """The bytes of a file, which has ``limit`` at most.
-
-    Raises:
-        ValueError: it is larger; nothing beyond the limit is read.
-    """
+    """The bytes of a file; a ValueError if there are more than ``limit``, which are not read."""
     with open(path, "rb") as file:
         data = file.read(limit + 1)
     if len(data) > limit:
@@ -60,18 +51,15 @@ def read_at_most(path: Path, limit: int) -> bytes:
 
 
 def parse_card(text: bytes, name: str) -> dict[str, Any]:
-    """Bytes to a card whose every field can be relied on; ``name`` is for messages.
-
-    Raises:
-        ValueError: not a card, a damaged one, or of a newer format.
-    """
+    """Bytes to a card whose every field can be relied on; ``name`` is for messages."""
     try:
         if len(text) > MAX_CARD:
             raise ValueError(f"it has more than {MAX_CARD:,} bytes")
+        # NaN and Infinity are no JSON; Python's reader passes their names to parse_constant.
         card = json.loads(
             text.decode("utf-8"),
             object_pairs_hook=_unique,
-            parse_constant=_refuse_constant,
+            parse_constant=_finite,
             parse_float=_finite,
         )
         if not isinstance(card, dict):
@@ -85,7 +73,7 @@ def parse_card(text: bytes, name: str) -> dict[str, Any]:
     if card["format"] > CARD_FORMAT:
         raise ValueError(f"{name} has format {card['format']}, newer than this code; update it")
     try:
-        check_card(card)
+        _check_fields(card)
     except ValueError as error:
         raise ValueError(
             f"{name} does not describe a model that this code knows: {error}; fetch it again"
@@ -93,12 +81,8 @@ def parse_card(text: bytes, name: str) -> dict[str, Any]:
     return card
 
 
-def check_card(card: dict[str, Any]) -> None:
-    """Refuse a card whose fields a loader could not rely on.
-
-    Raises:
-        ValueError: a field is missing, of another type, or out of bounds; or the seal is broken.
-    """
+def _check_fields(card: dict[str, Any]) -> None:
+    """Refuse a card whose fields a loader could not rely on, or whose seal is broken."""
     for field, kind in (("model", str), ("target", str), ("world", str), ("config", dict)):
         if not isinstance(card.get(field), kind):
             raise ValueError(f"its {field} is {_short(card.get(field))}")
@@ -129,13 +113,9 @@ def check_card(card: dict[str, Any]) -> None:
 
 
 def check_config(name: str, config: dict[str, Any]) -> None:
-    """Refuse settings that are no settings of the model, of another type, or absurd.
-
-    Raises:
-        ValueError: the message names the setting.
-    """
+    """Refuse settings that the model does not have, or of another type, or absurdly large."""
     defaults = {field.name: field.default for field in dataclasses.fields(MODELS[name][1])}
-    for setting, value in config.items():
+    for setting, value in current(config).items():
         if setting not in defaults:
             raise ValueError(f"{name} has no setting {_short(setting)}")
         if not _fits(value, defaults[setting], _LIMITS.get(setting, _LIMIT)):
@@ -173,14 +153,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _refuse_constant(text: str) -> float:
-    raise ValueError(f"{text} is no number")
-
-
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{_short(text)} is too large")
+        raise ValueError(f"{_short(text)} is no finite number")
     return value
 
 

@@ -1,9 +1,10 @@
-"""Released weights: a safetensors file and a card that says where it came from.
+"""Released weights: a safetensors file and a model card that says where it came from.
 
 A checkpoint is ``<model>-<target>-<world>.safetensors`` in half precision (or eight bits a weight,
 where that is enough), at most 8 MiB, with a ``.json`` card of the same name: settings, training
-data, seed, steps, figures, and the SHA-256 of the weights. Loading verifies the hash; nothing is
-ever unpickled, and what a file says of itself is checked before memory is taken for it.
+data, seed, steps, figures, and the SHA-256 of the weights. The bytes may come from anyone, so
+loading verifies the hash, unpickles nothing, and checks that the numbers are those which the
+card's settings ask for before memory is taken for the model.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import subprocess
 from contextlib import suppress
@@ -18,17 +20,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 import colorlab
 from colorlab import cards
 from colorlab.cards import CARD_FORMAT, METHODS, card_path, parse_card, read_at_most, read_card
 from colorlab.data.cache import released_data
 from colorlab.files import locked, make_folder, part_of, write_together
-from colorlab.models import MODELS, Colorizer, encoders, name_of
+from colorlab.models import MODELS, Colorizer, build, encoders, name_of
 from colorlab.models.encoders import SCRATCH
-from colorlab.weights import empty_model, fill, method_from, parse_tensors
 
 FOLDER = released_data() / "checkpoints"
 SAFEST = "unet"  # of the released networks, the one with the lowest error
@@ -44,6 +48,14 @@ LIMITS = {  # by world
     "training photographs hold little food and few night scenes. Not for evidence, and not for "
     "pictures of people without saying that the colours are invented.",
 }
+
+
+def world_of(data: str) -> str:
+    """The world that a set of images shows: ``"scenes"``, and ``"photos"`` for all others."""
+    return "scenes" if data == "scenes" else "photos"
+
+
+# ---- writing
 
 
 def save(
@@ -106,7 +118,7 @@ def save(
             f"{name} takes {len(data) / 2**20:.2f} MiB, over the {MAX_BYTES / 2**20:.0f} MiB of a "
             "released checkpoint; use narrower widths, or eight bits a weight"
         )
-    parse_tensors(data, f"this {name}")  # half precision ends at 65,504, eight bits at 448
+    _parse_tensors(data, f"this {name}")  # half precision ends at 65,504, eight bits at 448
     card = {
         "format": CARD_FORMAT,
         "model": name,
@@ -129,69 +141,50 @@ def save(
     return file
 
 
-def load(
-    name: str,
-    target: str | None = None,
-    world: str | None = None,
-    folder: Path | str | None = None,
-    device: str | torch.device = "cpu",
-) -> Any:
-    """Load weights by name, verified, ready to colorize.
-
-    Args:
-        name: a model (``"unet"``), a row (``"unet-rgb"``), a stem (``"unet-ab-scenes"``), or
-            the path of a ``.safetensors`` file with its card beside it.
-        target: ``"ab"`` or ``"rgb"``, ``"ab"`` unless the name tells.
-        world: ``"photos"`` or ``"scenes"``, ``"photos"`` unless the name tells.
-        folder: where from; ``data/checkpoints`` unless told.
-        device: where to.
-
-    Returns:
-        The model in evaluation mode, or the fitted method; it has ``colorize(L)``.
-
-    Raises:
-        FileNotFoundError: no such checkpoint; the message lists those there are.
-        ValueError: a pickle, a damaged file, a wrong hash, or a card that does not fit.
-    """
-    file = find(name, target, world, folder)
-    model = from_bytes(read_at_most(file, MAX_BYTES), read_card(file), file)
-    if not isinstance(model, Colorizer):
-        return model
-    return model.to(device, memory_format=torch.channels_last).eval()
-
-
-def from_bytes(data: bytes, card: dict[str, Any], file: Path) -> Any:
-    """Weights in memory to a model on the CPU.
-
-    Args:
-        data: of the safetensors file.
-        card: as :func:`colorlab.cards.parse_card` gives it.
-        file: its path, for messages and for the network that the model may stand on.
-
-    Raises:
-        ValueError: see :func:`load`.
-    """
-    if hashlib.sha256(data).hexdigest() != card["sha256"]:
-        raise ValueError(
-            f"{file} is not what its card describes (SHA-256 differs): it was damaged or "
-            "exchanged; fetch both files again"
-        )
-    tensors = parse_tensors(data, str(file))
+def code_version() -> str:
+    """The package's version, with the commit where there is one."""
     try:
-        if card["model"] in METHODS:
-            return method_from(card["model"], tensors)
-        model = empty_model(card["model"], card["config"])
-        _check_encoder(card)
-        others = {
-            k: v for k, v in model.state_dict().items() if k.split(".")[0] in model.training_only
-        }
-        for child, base in card.get("stands_on", {}).items():
-            for k, v in _base(file, base).state_dict().items():
-                others[f"{child}.{k}"] = v
-        fill(model, tensors, others)
-    except ValueError as error:
-        raise ValueError(f"{file} does not fit its card: {error}") from error
-    return model
+        commit = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return colorlab.__version__
+    return f"{colorlab.__version__}+{commit}"
+
+
+def _half(value: Tensor) -> Tensor:
+    """Half precision; the released bytes, and whether a network stands on another, hang on it."""
+    return value.half() if value.is_floating_point() else value
+
+
+def _eight(value: Tensor) -> Tensor:
+    small = value.is_floating_point() and value.dim() > 1
+    return value.to(torch.float8_e4m3fn) if small else _half(value)
+
+
+def _bases(model: Colorizer, world: str, folder: Path) -> dict[str, dict[str, str]]:
+    """The released networks that are children of the model, as its card names them."""
+    bases = {}
+    for child, name in model.stands_on.items():
+        stem = f"{name}-{model.config.target}-{world}"
+        file = next(
+            (f / f"{stem}.safetensors" for f in (folder, FOLDER) if stem in released(f)), None
+        )
+        if file is None:
+            continue
+        theirs, mine = load(str(file)).state_dict(), model.get_submodule(child).state_dict()
+        if mine.keys() == theirs.keys() and all(
+            torch.equal(_half(mine[k]).cpu(), _half(theirs[k])) for k in mine
+        ):
+            bases[child] = {"checkpoint": stem, "sha256": read_card(file)["sha256"]}
+    return bases
+
+
+# ---- finding
 
 
 def find(
@@ -242,6 +235,123 @@ def _finish_save(file: Path) -> None:
             os.replace(waiting, card_path(file))
 
 
+# ---- reading
+
+
+def load(
+    name: str,
+    target: str | None = None,
+    world: str | None = None,
+    folder: Path | str | None = None,
+    device: str | torch.device = "cpu",
+) -> Any:
+    """Load weights by name, verified, ready to colorize.
+
+    Args:
+        name: a model (``"unet"``), a row (``"unet-rgb"``), a stem (``"unet-ab-scenes"``), or
+            the path of a ``.safetensors`` file with its card beside it.
+        target: ``"ab"`` or ``"rgb"``, ``"ab"`` unless the name tells.
+        world: ``"photos"`` or ``"scenes"``, ``"photos"`` unless the name tells.
+        folder: where from; ``data/checkpoints`` unless told.
+        device: where to.
+
+    Returns:
+        The model in evaluation mode, or the fitted method; it has ``colorize(L)``.
+
+    Raises:
+        FileNotFoundError: no such checkpoint; the message lists those there are.
+        ValueError: a pickle, a damaged file, a wrong hash, or a card that does not fit.
+    """
+    file = find(name, target, world, folder)
+    model = from_bytes(read_at_most(file, MAX_BYTES), read_card(file), file)
+    if not isinstance(model, Colorizer):
+        return model
+    return model.to(device, memory_format=torch.channels_last).eval()
+
+
+def from_bytes(data: bytes, card: dict[str, Any], file: Path) -> Any:
+    """Weights in memory to a model on the CPU.
+
+    Args:
+        data: of the safetensors file.
+        card: as :func:`colorlab.cards.parse_card` gives it.
+        file: its path, for messages and for the network that the model may stand on.
+    """
+    if hashlib.sha256(data).hexdigest() != card["sha256"]:
+        raise ValueError(
+            f"{file} is not what its card describes (SHA-256 differs): it was damaged or "
+            "exchanged; fetch both files again"
+        )
+    tensors = _parse_tensors(data, str(file))
+    name, method = card["model"], METHODS.get(card["model"])
+    try:
+        if method is not None:
+            return method.from_tensors(tensors)
+        with _Budget():
+            model = build(name, **card["config"])
+        _check_encoder(card)
+        others = {
+            k: v for k, v in model.state_dict().items() if k.split(".")[0] in model.training_only
+        }
+        for child, base in card.get("stands_on", {}).items():
+            for k, v in _base(file, base).state_dict().items():
+                others[f"{child}.{k}"] = v
+        _fill(model, tensors, others)
+    # What a constructor raises for numbers that make no sense to it.
+    except (ValueError, RuntimeError, TypeError, ArithmeticError, LookupError, AssertionError) as e:
+        reason = " ".join(str(e).split())[:400]
+        raise ValueError(f"{file} does not fit its card ({name}): {reason}") from e
+    return model
+
+
+def _parse_tensors(data: bytes, name: str) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, all finite; ``name`` is for messages."""
+    try:
+        tensors = read_tensors(data)
+    except (SafetensorError, KeyError, AssertionError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{name} is not a safetensors file ({error}); fetch it again") from error
+    for key, value in tensors.items():
+        if value.is_floating_point() and not value.float().isfinite().all():
+            raise ValueError(f"{name} holds a weight that is not finite, in {key!r}")
+    return tensors
+
+
+class _Budget(TorchFunctionMode):
+    """Refuse the tensor that would bring a model under construction past so many numbers."""
+
+    MOST = 32 << 20  # twenty times those of a released model
+    MAKERS = frozenset({torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = self.MOST
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func in self.MAKERS:
+            size = args[0] if args and not isinstance(args[0], int) else args
+            size = (kwargs or {}).get("size", size)
+            self.left -= math.prod(side for side in size if isinstance(side, int))
+            if self.left < 0:
+                raise ValueError(f"its settings ask for a model of more than {self.MOST:,} numbers")
+        return func(*args, **(kwargs or {}))
+
+
+def _fill(model: Colorizer, tensors: dict[str, Tensor], others: dict[str, Tensor]) -> None:
+    """Put a file's tensors into the model, beside ``others`` that the file leaves out."""
+    wanted = model.state_dict()
+    for key in wanted.keys() - tensors.keys() - others.keys():
+        raise ValueError(f"{key!r} is missing")
+    for key, value in tensors.items():
+        if key not in wanted or key in others:
+            raise ValueError(f"{key!r} has no place in the model")
+        if value.shape != wanted[key].shape or not torch.can_cast(value.dtype, wanted[key].dtype):
+            raise ValueError(
+                f"{key!r} is {value.dtype} {tuple(value.shape)}, where the model has "
+                f"{wanted[key].dtype} {tuple(wanted[key].shape)}"
+            )
+    model.load_state_dict({**tensors, **others})
+
+
 def _check_encoder(card: dict[str, Any]) -> None:
     """Refuse weights that learned with another encoder than the one that is here."""
     encoder = card["config"].get("encoder", SCRATCH)
@@ -251,24 +361,6 @@ def _check_encoder(card: dict[str, Any]) -> None:
             f"it learned with an encoder {encoder!r} of SHA-256 {wanted[:12]}..., and the one here "
             "is another; fetch the two together"
         )
-
-
-def _bases(model: Colorizer, world: str, folder: Path) -> dict[str, dict[str, str]]:
-    """The released networks that are children of the model, as its card names them."""
-    bases = {}
-    for child, name in model.stands_on.items():
-        stem = f"{name}-{model.config.target}-{world}"
-        file = next(
-            (f / f"{stem}.safetensors" for f in (folder, FOLDER) if stem in released(f)), None
-        )
-        if file is None:
-            continue
-        theirs, mine = load(str(file)).state_dict(), model.get_submodule(child).state_dict()
-        if mine.keys() == theirs.keys() and all(
-            torch.equal(_half(mine[k]).cpu(), _half(theirs[k])) for k in mine
-        ):
-            bases[child] = {"checkpoint": stem, "sha256": read_card(file)["sha256"]}
-    return bases
 
 
 def _base(file: Path, base: dict[str, str]) -> Colorizer:
@@ -283,27 +375,3 @@ def _base(file: Path, base: dict[str, str]) -> Colorizer:
         f"it stands on {stem} with SHA-256 {wanted[:12]}..., which is neither beside it nor "
         f"in {FOLDER}; fetch the two together"
     )
-
-
-def code_version() -> str:
-    """The package's version, with the commit where there is one."""
-    try:
-        commit = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        ).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return colorlab.__version__
-    return f"{colorlab.__version__}+{commit}"
-
-
-def _half(value: Tensor) -> Tensor:
-    return value.half() if value.is_floating_point() else value
-
-
-def _eight(value: Tensor) -> Tensor:
-    small = value.is_floating_point() and value.dim() > 1
-    return value.to(torch.float8_e4m3fn) if small else _half(value)

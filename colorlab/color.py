@@ -1,15 +1,12 @@
-"""sRGB to CIE Lab and back: batched, differentiable, and honest about the gamut.
+"""sRGB to CIE Lab and back: batched, differentiable, and exact about the gamut.
 
-Conventions, the same everywhere in the package:
+Conventions, the same everywhere in the package: sRGB transfer curve (IEC 61966-2-1), white point
+D65, 2 degree observer; ``rgb`` in [0, 1], shape (..., 3, H, W); ``L`` (lightness) in [0, 100],
+(..., 1, H, W); ``ab`` in CIE units, (..., 2, H, W). Within sRGB, a lies in [-86.2, 98.3] and b in
+[-107.9, 94.5]. Functions refuse tensors of another shape or type by ValueError or TypeError.
 
-* sRGB transfer curve (IEC 61966-2-1), white point D65, 2 degree observer;
-* ``rgb`` is in [0, 1], shape (..., 3, H, W);
-* ``L`` (lightness) is in [0, 100], shape (..., 1, H, W);
-* ``ab`` (chroma) is in CIE units, shape (..., 2, H, W). Within sRGB, a lies in
-  [-86.2, 98.3] and b in [-107.9, 94.5].
-
-The matrix carries the six digits that scikit-image uses, so the two agree.
-Taught in notebook 01.
+Released weights were trained on what this module computes. The matrix has the six digits that
+scikit-image uses, so the two agree. Taught in notebook 01.
 """
 
 from __future__ import annotations
@@ -65,11 +62,8 @@ def mix_channels(matrix: Tensor, x: Tensor) -> Tensor:
 
 
 def _in_cache(convert: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Convert a batch picture by picture on a CPU.
-
-    A 256x256 picture fits the second-level cache, a batch does not: a loop over pictures is
-    twice as fast. Under autograd or on a GPU the whole batch goes at once.
-    """
+    """Convert a batch image by image: one of 256x256 fits a core's cache, so twice as fast."""
+    # Under autograd or on a GPU the whole batch goes at once.
     if x.ndim != 4 or len(x) < 2 or x.is_cuda or (x.requires_grad and torch.is_grad_enabled()):
         return convert(x)
     first = convert(x[:1])
@@ -119,17 +113,7 @@ def _lab_curve_inverse(f: Tensor) -> Tensor:
 
 
 def rgb_to_lab(rgb: Tensor) -> Tensor:
-    """Convert sRGB to CIE Lab.
-
-    Args:
-        rgb: (..., 3, H, W) float, in [0, 1].
-
-    Returns:
-        (..., 3, H, W): L in [0, 100], a and b in CIE units.
-
-    Raises:
-        ValueError: the channel axis is not 3.
-        TypeError: not a floating-point tensor.
+    """Convert sRGB (..., 3, H, W) in [0, 1] to CIE Lab (..., 3, H, W).
 
     Source: CIE 15:2004, section 8.2.1; equals ``skimage.color.rgb2lab`` within 1e-3.
     """
@@ -145,18 +129,10 @@ def _rgb_to_lab(rgb: Tensor) -> Tensor:
 
 
 def lab_to_rgb(lab: Tensor, clip: bool = True) -> Tensor:
-    """Convert CIE Lab to sRGB.
+    """Convert CIE Lab (..., 3, H, W) to sRGB (..., 3, H, W).
 
-    Args:
-        lab: (..., 3, H, W) float, L in [0, 100], ab in CIE units.
-        clip: bring the answer into [0, 1]. Without it, colours outside the gamut
-            come out below 0 or above 1. Clipping moves L: see :func:`clipping_report`.
-
-    Returns:
-        (..., 3, H, W) sRGB.
-
-    Raises:
-        ValueError, TypeError: as :func:`rgb_to_lab`.
+    Without ``clip``, colours outside the gamut are below 0 or above 1. Clipping to [0, 1] moves L:
+    see :func:`clipping_report`.
     """
     _check(lab, 3, "lab")
     rgb = _in_cache(_lab_to_rgb, lab)
@@ -171,13 +147,10 @@ def _lab_to_rgb(lab: Tensor) -> Tensor:
 
 
 def lightness(rgb: Tensor) -> Tensor:
-    """Return L in [0, 100], shape (..., 1, H, W), of sRGB in [0, 1], shape (..., 3, H, W).
+    """Return L (..., 1, H, W) in [0, 100] of sRGB (..., 3, H, W) in [0, 1].
 
     This is the gray input of every model, in training and at inference. PIL's
     luma is another gray: the two differ by 1.2 on average on photographs.
-
-    Raises:
-        ValueError, TypeError: as :func:`rgb_to_lab`.
     """
     _check(rgb, 3, "rgb")
     return _in_cache(_lightness, rgb)
@@ -189,11 +162,7 @@ def _lightness(rgb: Tensor) -> Tensor:
 
 
 def downsample_chroma(ab: Tensor, stride: int = 4) -> Tensor:
-    """Area mean of chroma: (N, 2, H, W) to (N, 2, H/stride, W/stride), CIE units.
-
-    Raises:
-        ValueError: H or W is not a multiple of ``stride``.
-    """
+    """Area mean of ab: (N, 2, H, W) to (N, 2, H/stride, W/stride); sides are multiples."""
     _check(ab, 2, "ab")
     height, width = ab.shape[-2:]
     if height % stride or width % stride:
@@ -202,7 +171,7 @@ def downsample_chroma(ab: Tensor, stride: int = 4) -> Tensor:
 
 
 def upsample_chroma(ab: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear upsampling of chroma (N, 2, h, w) to ``size`` (H, W), CIE units.
+    """Bilinear upsampling of ab (N, 2, h, w) to ``size`` (H, W).
 
     Bilinear, not nearest: at a quarter of the size, nearest costs 0.008 of SSIM on
     photographs and shows blocks.
@@ -214,7 +183,7 @@ def upsample_chroma(ab: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def join(L: Tensor, ab: Tensor) -> Tensor:
-    """Lay chroma under an untouched lightness and return the picture.
+    """Combine an untouched lightness with ab into an image.
 
     Args:
         L: (N, 1, H, W) in [0, 100].
@@ -222,9 +191,6 @@ def join(L: Tensor, ab: Tensor) -> Tensor:
 
     Returns:
         (N, 3, H, W) sRGB, clipped to [0, 1].
-
-    Raises:
-        ValueError: channel axes are not 1 and 2.
     """
     _check(L, 1, "L")
     ab = upsample_chroma(ab, tuple(L.shape[-2:]))
@@ -238,7 +204,7 @@ def in_gamut(lab: Tensor, tolerance: float = 1e-4) -> Tensor:
 
 
 class ClippingReport(NamedTuple):
-    """What clipping to sRGB did to a batch. Shares in [0, 1]; differences in CIE units."""
+    """What clipping to sRGB did to a batch: a share in [0, 1], and differences in CIE units."""
 
     share_clipped: float
     mean_lightness_shift: float
@@ -249,17 +215,14 @@ class ClippingReport(NamedTuple):
 def clipping_report(lab: Tensor) -> ClippingReport:
     """Measure what clipping to the sRGB gamut changes, over all pixels of ``lab`` (..., 3, H, W).
 
-    Lightness shift is the mean and largest |L after - L before|; chroma shift the
-    mean distance in the ab plane.
+    The lightness shift is |L after - L before|, the chroma shift the distance in the ab plane.
     """
-    after = rgb_to_lab(lab_to_rgb(lab))
-    moved = (after - lab).unbind(-3)
-    lightness_shift = moved[0].abs()
+    L, a, b = (rgb_to_lab(lab_to_rgb(lab)) - lab).unbind(-3)
     return ClippingReport(
         share_clipped=1 - in_gamut(lab).double().mean().item(),
-        mean_lightness_shift=lightness_shift.mean().item(),
-        max_lightness_shift=lightness_shift.max().item(),
-        mean_chroma_shift=torch.hypot(moved[1], moved[2]).mean().item(),
+        mean_lightness_shift=L.abs().mean().item(),
+        max_lightness_shift=L.abs().max().item(),
+        mean_chroma_shift=torch.hypot(a, b).mean().item(),
     )
 
 
@@ -271,12 +234,7 @@ def to_uint8(rgb: Tensor) -> np.ndarray:
 
 
 def from_uint8(picture: np.ndarray | Tensor) -> Tensor:
-    """8-bit pictures (..., H, W, 3) to sRGB float32 (..., 3, H, W) in [0, 1].
-
-    Raises:
-        TypeError: not uint8.
-        ValueError: the last axis is not 3.
-    """
+    """8-bit images (..., H, W, 3) to sRGB float32 (..., 3, H, W) in [0, 1]."""
     x = picture if isinstance(picture, Tensor) else torch.from_numpy(np.array(picture))
     if x.dtype != torch.uint8:
         raise TypeError(f"want uint8, got {x.dtype}; floating-point pictures need no conversion")

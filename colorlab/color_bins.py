@@ -1,10 +1,10 @@
-"""Chroma as a choice among bins: for networks that classify colours instead of averaging them.
+"""Bins of colour, for models that predict a distribution over colours and not their mean.
 
-The ab plane is cut into squares of 10 units; those that sRGB reaches are the bins. A place's
-target is a distribution over its nearest bins, colours that photographs seldom hold weigh more,
-and an answer is an annealed mean: between the mean of the bins, which is pale, and the likeliest
-bin, which is patchy. Source: Zhang, Isola and Efros 2016, "Colorful Image Colorization",
-sections 2.2 and 2.3.
+The ab plane is cut into squares of 10 units; those that sRGB reaches are the bins. A position's
+target is a distribution over its nearest bins, colours that are rare in photographs weigh more,
+and the prediction is an annealed mean: between the mean of the bins, which is pale, and the most
+probable bin, which is patchy. Released classifiers hold weights for these bins in this order.
+Source: Zhang, Isola and Efros 2016, "Colorful Image Colorization", sections 2.2 and 2.3.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ WIDTH = 10.0  # of a bin, CIE units
 def bin_centres() -> Tensor:
     """Centres (Q, 2) of the bins that hold a colour of sRGB, in CIE units.
 
-    Q is 261. Zhang et al. have 313: they count squares around the gamut too, which no picture
-    can show.
+    Q is 261. Zhang et al. have 313, since they count squares around the gamut too.
     """
     side = torch.linspace(0, 1, 101)
     cube = torch.stack(torch.meshgrid(side, side, side, indexing="ij")).flatten(1)  # (3, 101^3)
@@ -33,16 +32,15 @@ def bin_centres() -> Tensor:
 
 
 def soft_bins(ab: Tensor, neighbours: int = 5, sigma: float = 5.0) -> tuple[Tensor, Tensor]:
-    """The nearest bins of each place and their shares, by a Gaussian of the distance.
+    """The nearest bins of each position and their shares, by a Gaussian of the distance.
 
     Args:
         ab: (N, 2, h, w) in CIE units.
-        neighbours: how many bins share a place.
+        neighbours: how many bins share a position.
         sigma: of the Gaussian, CIE units.
 
     Returns:
-        Indices (N, neighbours, h, w), nearest first, and shares of the same shape, which sum to 1
-        over the second axis.
+        Indices (N, neighbours, h, w), nearest first, and shares of the same shape that sum to 1.
     """
     flat = ab.movedim(1, -1).reshape(-1, 2).float()
     distance = torch.cdist(flat, bin_centres().to(flat))  # (N h w, Q)
@@ -57,15 +55,13 @@ def rarity(frequency: Tensor, mix: float = 0.5, sigma: float = 5.0) -> Tensor:
     """Weight (Q,) of each bin: the rarer its colour, the more it counts (equation 4).
 
     Args:
-        frequency: (Q,) shares of the bins in training pictures, summing to 1.
-        mix: with 1 all bins weigh the same; near 0 each by the inverse of its frequency.
+        frequency: (Q,) shares of the bins in training images, summing to 1.
+        mix: in (0, 1]. With 1 all bins weigh the same; near 0 each by the inverse of its
+            frequency. At 0, a bin that was never seen would weigh infinitely.
         sigma: of the Gaussian that smooths the frequencies over the ab plane first.
 
     Returns:
-        Weights whose mean over places, that is over ``frequency``, is 1.
-
-    Raises:
-        ValueError: ``mix`` is not in (0, 1]: at 0, a bin that was never seen weighs infinitely.
+        Weights whose mean over positions, that is over ``frequency``, is 1.
     """
     if not 0 < mix <= 1:
         raise ValueError(f"mix must be in (0, 1], got {mix}")
@@ -83,14 +79,11 @@ def annealed_mean(
 
     Args:
         logits: (N, Q, h, w), or log probabilities; -inf where a bin is impossible.
-        temperature: 1 gives the mean; towards 0 the most probable bin.
+        temperature: above 0. 1 gives the mean; towards 0 the most probable bin.
         centres: (Q, 2) of the bins, CIE units; None for :func:`bin_centres`.
 
     Returns:
         (N, 2, h, w) in CIE units.
-
-    Raises:
-        ValueError: the temperature is not positive.
     """
     if not temperature > 0:
         raise ValueError(f"the temperature must be positive, got {temperature}")

@@ -1,27 +1,33 @@
-"""Paths from noise to pictures: where a state lies, which way it moves, which times are trained.
+"""Rectified flow and DDPM: paths from noise to images, and samplers that follow them.
 
-A state is a mixture ``signal * clean + noise_level * noise``; the two weights name its place. On
-the straight path of a rectified flow they are t and 1 - t, from noise at t = 0 to the picture at
-t = 1, and the velocity is ``clean - noise``. On the path of DDPM their squares sum to one. Both
-tell the same story: divided by ``signal + noise_level``, a state of the second is a state of the
-first, see :func:`straight_time`.
+A state is a mixture ``signal * clean + noise_level * noise``. On the straight path of a rectified
+flow the two weights are t and 1 - t, from noise at t = 0 to the image at t = 1, and the velocity is
+``clean - noise``. On the path of DDPM their squares sum to one. Divided by ``signal +
+noise_level``, a state of the second path is a state of the first, see :func:`straight_time`; so
+DDIM and Euler give the same images for the same network and the same ratios of signal to noise.
 
-Sources: Liu et al. 2023, "Flow straight and fast" (rectified flow); Esser et al. 2024, "Scaling
-rectified flow transformers" (logit-normal times, equation 19; shifted times, equation 23); Ho et
-al. 2020, "Denoising diffusion probabilistic models"; Salimans and Ho 2022, "Progressive
+Sources of the paths: Liu et al. 2023, "Flow straight and fast" (rectified flow); Esser et al. 2024,
+"Scaling rectified flow transformers" (logit-normal times, equation 19; shifted times, equation
+23); Ho et al. 2020, "Denoising diffusion probabilistic models"; Salimans and Ho 2022, "Progressive
 distillation", appendix D (v-prediction); Lin et al. 2024, "Common diffusion noise schedules and
-sample steps are flawed", algorithm 1 (zero terminal SNR). Taught in notebook 10.
+sample steps are flawed", algorithm 1 (zero terminal SNR). Of the samplers: Karras et al. 2022,
+"Elucidating the design space of diffusion-based generative models", algorithm 1 (Heun, and Euler
+for its last step); Song et al. 2021, "Denoising diffusion implicit models", equation 12 with
+eta = 0; Ho and Salimans 2022, "Classifier-free diffusion guidance", equation 6. Taught in notebook
+10. The samples of released weights depend on this code, to the last digit.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-# Of DDPM (Ho et al. 2020, section 4): variances of the noise added by the first and last step.
-STEPS, FIRST_BETA, LAST_BETA = 1000, 1e-4, 0.02
+# (state (N, ...), time, a scalar) to a prediction of the state's shape.
+Predict = Callable[[Tensor, Tensor], Tensor]
 
 
 def along(t: Tensor, x: Tensor) -> Tensor:
@@ -30,20 +36,15 @@ def along(t: Tensor, x: Tensor) -> Tensor:
 
 
 def mix(clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-    """The state at time t on the straight path: t * clean + (1 - t) * noise.
+    """The state t * clean + (1 - t) * noise of the straight path.
 
     Args:
-        clean: (N, ...) what t = 1 holds.
-        noise: of the same shape, what t = 0 holds.
+        clean: (N, ...), the state at t = 1.
+        noise: of the same shape, the state at t = 0.
         t: (N,) or a scalar, in [0, 1].
     """
     t = along(t, clean)
     return t * clean + (1 - t) * noise
-
-
-def velocity(clean: Tensor, noise: Tensor) -> Tensor:
-    """Change of the state per unit of time on the straight path: the same at every t."""
-    return clean - noise
 
 
 def velocity_from_clean(clean: Tensor, state: Tensor, t: Tensor) -> Tensor:
@@ -52,10 +53,7 @@ def velocity_from_clean(clean: Tensor, state: Tensor, t: Tensor) -> Tensor:
 
 
 def normalize(state: Tensor, t: Tensor) -> Tensor:
-    """A state of the straight path in units of its own spread, as a network wants it.
-
-    Divided by sqrt(t^2 + (1 - t)^2), the standard deviation where clean and noise both have 1.
-    """
+    """A state of the straight path, scaled to unit variance where clean and noise have it."""
     t = along(t, state)
     return state / (t.square() + (1 - t).square()).sqrt()
 
@@ -65,12 +63,9 @@ def logit_normal_times(
 ) -> Tensor:
     """Times (count,) in (0, 1) whose logit is N(-log(shift), scale^2), one in each quantile.
 
-    ``shift`` above 1 moves them towards noise, where the colour of a large thing is decided.
+    ``shift`` above 1 moves them towards noise, where the colour of a large object is decided.
     Time i lies between the quantiles i / count and (i + 1) / count: a batch then covers all times,
-    and its loss scatters less (Kingma et al. 2021, "Variational diffusion models", appendix I.1).
-
-    Raises:
-        ValueError: shift or scale is not positive.
+    and its loss varies less (Kingma et al. 2021, "Variational diffusion models", appendix I.1).
     """
     if not (shift > 0 and scale > 0):
         raise ValueError(f"shift and scale must be positive, got {shift} and {scale}")
@@ -82,12 +77,9 @@ def logit_normal_times(
 def time_grid(steps: int, shift: float = 1.0) -> Tensor:
     """Times (steps + 1,) from 0 to 1 for a sampler: even ones, moved towards noise by ``shift``.
 
-    t = u / (u + shift * (1 - u)). A white-noise state tells the mean colour of a thing of n places
-    at a signal of 1 / sqrt(n) already, so even steps jump over the decision, although the velocity
+    t = u / (u + shift * (1 - u)). A state of white noise determines the mean colour of n positions
+    at a signal of 1 / sqrt(n) already, so even steps jump over that decision, although the velocity
     may be exact: notebook 10 has the table.
-
-    Raises:
-        ValueError: fewer than one step, or a shift that is not positive.
     """
     if steps < 1 or not shift > 0:
         raise ValueError(f"want at least one step and a positive shift, got {steps} and {shift}")
@@ -95,13 +87,12 @@ def time_grid(steps: int, shift: float = 1.0) -> Tensor:
     return (u / (u + shift * (1 - u))).float()
 
 
-def ddpm_alpha_bar(
-    steps: int = STEPS, first: float = FIRST_BETA, last: float = LAST_BETA
-) -> Tensor:
+def ddpm_alpha_bar(steps: int = 1000, first: float = 1e-4, last: float = 0.02) -> Tensor:
     """Share of the signal's variance left after each step of DDPM's linear schedule: (steps,).
 
-    With the 1000 steps it was made for, its last value is 4e-5. Courses that take fewer keep the
-    betas: 350 steps end at 0.029, so a root of it, 17 % of the signal, is still there.
+    ``first`` and ``last`` are the variances of the noise that the first and the last step add (Ho
+    et al. 2020, section 4). With 1000 steps the last share is 4e-5. Courses that take fewer keep
+    the variances: 350 steps end at 0.029, so 17 % of the signal, its root, is still there.
 
     Returns:
         (steps,) float64, falling, first to last step of the forward process.
@@ -111,9 +102,9 @@ def ddpm_alpha_bar(
 
 
 def zero_terminal_snr(alpha_bar: Tensor) -> Tensor:
-    """Stretch a schedule so that its last step holds noise alone: alpha_bar (T,) to (T,).
+    """Stretch a schedule so that its last step is noise alone: alpha_bar (T,) to (T,).
 
-    sqrt(alpha_bar) is moved and scaled so that its last value is 0, exactly, and its first stays.
+    sqrt(alpha_bar) is moved and scaled so that its last value is exactly 0 and its first stays.
     """
     signal = alpha_bar.sqrt()
     signal = (signal - signal[-1]) * signal[0] / (signal[0] - signal[-1])
@@ -126,10 +117,10 @@ def levels(alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def split_v(v: Tensor, state: Tensor, signal: Tensor, noise_level: Tensor) -> tuple[Tensor, Tensor]:
-    """The clean part and the noise, each (N, ...), that v says a DDPM state consists of.
+    """The clean part and the noise of a DDPM state, each (N, ...), given v.
 
-    v is signal * noise - noise_level * clean (Salimans and Ho 2022, appendix D): at a signal of 0
-    it is -clean and still tells, where a prediction of the noise says nothing.
+    v is signal * noise - noise_level * clean (Salimans and Ho 2022, appendix D). At a signal of 0
+    it is -clean, whereas a prediction of the noise would say nothing of the image.
 
     Args:
         v: (N, ...).
@@ -142,7 +133,7 @@ def split_v(v: Tensor, state: Tensor, signal: Tensor, noise_level: Tensor) -> tu
 
 
 def v_from_clean(clean: Tensor, state: Tensor, signal: Tensor, noise_level: Tensor) -> Tensor:
-    """The v (N, ...) that says ``state`` holds ``clean``; noise_level must not be 0."""
+    """The v (N, ...) of a ``state`` that consists of ``clean`` and noise; noise_level is not 0."""
     return (along(signal, state) * state - clean) / along(noise_level, state)
 
 
@@ -152,3 +143,128 @@ def straight_time(signal: Tensor, noise_level: Tensor) -> Tensor:
     ``state / (signal + noise_level)`` is the state there.
     """
     return signal / (signal + noise_level)
+
+
+def euler(velocity: Predict, noise: Tensor, times: Tensor) -> Tensor:
+    """Follow ``velocity`` from noise (N, ...) along ``times``, one evaluation a step.
+
+    Args:
+        velocity: d state / dt of a state at a time; not evaluated at the last time.
+        noise: the state at ``times[0]``.
+        times: (steps + 1,) rising, see :func:`time_grid`.
+
+    Returns:
+        (N, ...) the state at ``times[-1]``.
+    """
+    state = noise
+    for now, then in pairwise(times):
+        state = state + (then - now) * velocity(state, now)
+    return state
+
+
+def heun(velocity: Predict, noise: Tensor, times: Tensor) -> Tensor:
+    """As :func:`euler`, with the mean of the velocities at both ends of each step.
+
+    Two evaluations a step, and an error that falls with the square of its length. The last step is
+    Euler's: at t = 1, a velocity made from a clean prediction is zero divided by zero.
+    """
+    state, last = noise, len(times) - 2
+    for i, (now, then) in enumerate(pairwise(times)):
+        v = velocity(state, now)
+        if i < last:
+            ahead = state + (then - now) * v
+            v = (v + velocity(ahead, then)) / 2
+        state = state + (then - now) * v
+    return state
+
+
+SAMPLERS = {"euler": euler, "heun": heun}
+
+
+def ddim(
+    v: Callable[[Tensor, int], Tensor],
+    noise: Tensor,
+    signal: Tensor,
+    noise_level: Tensor,
+    steps: Tensor,
+) -> Tensor:
+    """Follow a DDPM schedule backwards from noise (N, ...), without new noise.
+
+    Each step splits the state into its clean part and its noise, and mixes the two with the weights
+    of the next step. After the last one the clean part is returned.
+
+    Args:
+        v: prediction for a state at a step's number, see :func:`split_v`.
+        noise: the state at ``steps[0]``. It is pure noise, so the signal there must be 0.
+        signal: (T,) weight of the clean part at each step of the schedule.
+        noise_level: (T,) weight of the noise.
+        steps: (k,) falling step numbers to visit, see :func:`ddim_steps`.
+
+    Raises:
+        ValueError: no step, or a schedule that still holds signal at ``steps[0]``.
+    """
+    if not len(steps):
+        raise ValueError("want at least one step")
+    numbers = steps.tolist()
+    if signal[numbers[0]] > 1e-4:
+        raise ValueError(
+            f"step {numbers[0]} of the schedule still holds {float(signal[numbers[0]]):.1%} of the "
+            "signal, which pure noise lacks; rescale it with zero_terminal_snr"
+        )
+
+    def parts(state: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        return split_v(v(state, k), state, signal[k].to(state), noise_level[k].to(state))
+
+    state = noise
+    for k, then in pairwise(numbers):
+        clean, eps = parts(state, k)
+        state = signal[then].to(state) * clean + noise_level[then].to(state) * eps
+    return parts(state, numbers[-1])[0]
+
+
+def ddim_steps(count: int, signal: Tensor, noise_level: Tensor, times: Tensor) -> Tensor:
+    """The steps (count,) of a schedule that are nearest to ``times`` of the straight path.
+
+    Args:
+        count: how many; the last of ``times``, 1, is the end and not a step.
+        signal: (T,), as noise_level.
+        noise_level: see signal.
+        times: (count + 1,) rising from 0, see :func:`time_grid`.
+    """
+    straight = straight_time(signal, noise_level)  # (T,), falling
+    away = (straight[None] - times[:count, None].to(straight)).abs()
+    return away.argmin(dim=1)
+
+
+def guided(conditional: Predict, unconditional: Predict, scale: float) -> Predict:
+    """Classifier-free guidance: ``scale`` times the way from the prediction without L to that with.
+
+    1 is the conditional model, without a second evaluation. More than 1 makes colours stronger and
+    samples more alike, so their frequencies are no longer those of the data.
+    """
+    if scale == 1:
+        return conditional
+
+    def predict(state: Tensor, t: Tensor) -> Tensor:
+        without = unconditional(state, t)
+        return without + scale * (conditional(state, t) - without)
+
+    return predict
+
+
+def hinted(clean: Predict, known: Tensor, mask: Tensor) -> Predict:
+    """Clean predictions that agree with known values: inpainting without any training for it.
+
+    Source: the replacement of Song et al. 2021, "Score-based generative modeling", appendix I.2,
+    on clean predictions.
+
+    Args:
+        clean: predicts the clean image of a state.
+        known: (N, C, h, w) the values, in the model's units.
+        mask: (N, 1, h, w) 1 where they are known, 0 elsewhere.
+    """
+
+    def predict(state: Tensor, t: Tensor) -> Tensor:
+        return torch.lerp(clean(state, t), known, mask.expand_as(known))
+
+    return predict

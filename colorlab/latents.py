@@ -1,8 +1,11 @@
-"""Latent variables: diagonal Gaussians, the reparameterization trick, and their distance in nats.
+"""Latent variables: Gaussian and categorical, alone or correlated over a map.
 
-Source: Kingma and Welling 2014, "Auto-encoding variational Bayes" (reparameterization, section
-2.4; closed-form divergence, appendix B); Kingma et al. 2016, "Improved variational inference
-with inverse autoregressive flow", appendix C.8 (free bits). Taught in notebook 06.
+Each has a ``mean``, a ``sample`` that is differentiable, and ``kl``, the divergence in nats.
+Sources: Kingma and Welling 2014, "Auto-encoding variational Bayes" (reparameterization, section
+2.4; closed-form divergence, appendix B); Kingma et al. 2016, "Improved variational inference with
+inverse autoregressive flow", appendix C.8 (free bits); Jang et al. 2017, "Categorical
+reparameterization with Gumbel-softmax"; Maddison et al. 2017, "The concrete distribution". Taught
+in notebooks 06 and 07. The samples of released weights depend on this code, to the last digit.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ class DiagonalGaussian:
 
     @classmethod
     def of(cls, parameters: Tensor) -> DiagonalGaussian:
-        """Split a network's answer (N, 2C, h, w) into mean and log_std, in float32 and clamped."""
+        """Split a network's output (N, 2C, h, w) into mean and log_std, in float32 and clamped."""
         mean, log_std = parameters.float().chunk(2, dim=1)
         return cls(mean, log_std.clamp(*LOG_STD_RANGE))
 
@@ -41,10 +44,8 @@ class DiagonalGaussian:
         return cls(torch.zeros_like(other.mean), torch.zeros_like(other.log_std))
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """A draw, mean + std * noise (N, C, h, w): random, yet differentiable in mean and std."""
-        device = generator.device if generator else self.mean.device
-        noise = torch.randn(self.mean.shape, generator=generator, device=device)
-        return self.mean + self.log_std.exp() * noise.to(self.mean.device)
+        """Mean + std * noise (N, C, h, w): random, but differentiable in mean and std."""
+        return self.mean + self.log_std.exp() * _normal(self.mean, generator)
 
     def kl(self, other: DiagonalGaussian) -> Tensor:
         """Kullback-Leibler divergence KL(self || other) of each element (N, C, h, w), nats."""
@@ -55,16 +56,16 @@ class DiagonalGaussian:
 
 @dataclass(frozen=True)
 class GaussianField(DiagonalGaussian):
-    """Gaussians whose neighbours in the map vary together, with correlation exp(-distance/reach).
+    """Gaussians with correlation exp(-distance / reach) between the positions of a map.
 
-    The places of one balloon have one colour, and the latents drawn for them should agree.
-    Independent ones cancel: draws then show the middle of the palette, for what the decoder
-    hears of a thing is a mean. Two fields of the same reach differ in mean and width only, so
-    that their divergence has a closed form. Source: Casale et al. 2018, "Gaussian process prior
-    variational autoencoders", here with a fixed kernel.
+    All positions of one balloon have one colour, so their latents should agree. Independent
+    latents average out over an object, and samples then show the middle of the palette. Two fields
+    of the same reach differ in mean and standard deviation only, so their divergence has a closed
+    form. Source: Casale et al. 2018, "Gaussian process prior variational autoencoders", here with a
+    fixed kernel.
 
     Attributes:
-        reach: distance at which the correlation has fallen to 1/e, in places of the map.
+        reach: distance at which the correlation has fallen to 1/e, in positions of the map.
     """
 
     reach: float = 2.0
@@ -76,54 +77,134 @@ class GaussianField(DiagonalGaussian):
         return cls(plain.mean, plain.log_std, reach)
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """A draw, mean + std * correlated noise (N, C, h, w), differentiable in mean and std."""
-        standard = DiagonalGaussian.standard_like(self).sample(generator)
-        factor, _ = _field(*self.mean.shape[-2:], self.reach)
-        return self.mean + self.log_std.exp() * mixed(standard, factor)
+        """Mean + std * correlated noise (N, C, h, w), differentiable in mean and std."""
+        factor, _ = _exponential(*self.mean.shape[-2:], self.reach)
+        noise = _mix(_normal(self.mean, generator), factor)
+        return self.mean + self.log_std.exp() * noise
 
     def kl(self, other: GaussianField) -> Tensor:
-        """Each place's share (N, C, h, w) of KL(self || other), nats; the sum is the divergence.
+        """Each position's share (N, C, h, w) of KL(self || other), nats; the sum is the divergence.
 
-        With K the correlations, e the difference of the means and f the ratio of the widths,
-        both in widths of ``other``: KL = (e' K^-1 e + f' (K * K^-1) f - n) / 2 - sum log f.
+        With K the correlations, e the difference of the means and f the ratio of the standard
+        deviations, both in standard deviations of ``other``:
+        KL = (e' K^-1 e + f' (K * K^-1) f - n) / 2 - sum log f.
         """
-        factor, inverse = _field(*self.mean.shape[-2:], self.reach)
+        factor, inverse = _exponential(*self.mean.shape[-2:], self.reach)
         e = (self.mean - other.mean) * (-other.log_std).exp()
         log_f = self.log_std - other.log_std
         f = log_f.exp()
         both = factor @ factor.T * inverse
-        return 0.5 * (e * mixed(e, inverse) + f * mixed(f, both) - 1) - log_f
+        return 0.5 * (e * _mix(e, inverse) + f * _mix(f, both) - 1) - log_f
 
 
-@cache
-@torch.inference_mode(False)  # what a colorization makes first, training may differentiate by
-def _field(height: int, width: int, reach: float) -> tuple[Tensor, Tensor]:
-    """Cholesky factor and inverse (P, P) of the correlations between P = height * width places."""
-    factor = torch.linalg.cholesky((-distances(height, width) / reach).exp())
-    return factor.float(), torch.cholesky_inverse(factor).float()
+@dataclass(frozen=True)
+class CategoricalField:
+    """Categorical variables, each with K categories, at every position of a map.
 
+    The colour of a balloon is red or blue, and nothing between. A Gaussian has a middle, where
+    many of its samples lie; a categorical variable has none.
 
-def distances(height: int, width: int) -> Tensor:
-    """Distances (P, P) between the P = height * width places of a map, row by row."""
-    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    at = torch.stack((rows, columns), dim=-1).flatten(0, 1).double()
-    return torch.cdist(at, at)
+    Attributes:
+        logits: (N, C, h, w), C = variables * K; the K logits of a variable lie together.
+        choices: K.
+        reach: distance over which positions agree, in positions; 0 for independent ones.
+    """
 
+    logits: Tensor
+    choices: int
+    reach: float = 0.0
 
-def mixed(x: Tensor, matrix: Tensor) -> Tensor:
-    """A matrix (P, P) applied to the places of (N, C, h, w)."""
-    return (x.flatten(2) @ matrix.T.to(x)).view_as(x)
+    @property
+    def log_prob(self) -> Tensor:
+        """Natural logarithms of the probabilities (N, variables, K, h, w), in float32."""
+        return self.logits.float().unflatten(1, (-1, self.choices)).log_softmax(dim=2)
+
+    @property
+    def mean(self) -> Tensor:
+        """The probabilities (N, C, h, w), which are the mean of the samples."""
+        return self.log_prob.exp().flatten(1, 2)
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """One-hot samples (N, C, h, w): 1 at each variable's category, 0 elsewhere.
+
+        The category is that of the largest logit plus Gumbel noise, which has exactly the stated
+        probabilities. The gradient is that of the softmax of the same sums (straight-through). The
+        noise is made from a Gaussian field by its quantiles, a Gaussian copula (Song 2000): every
+        position keeps its probabilities, and near positions, of nearly the same noise, agree.
+        """
+        log_prob = self.log_prob
+        normal = _normal(log_prob, generator)
+        if self.reach:
+            factor = _squared_exponential(*log_prob.shape[-2:], self.reach)
+            normal = _mix(normal.flatten(1, 2), factor).view_as(normal)
+        quantile = torch.special.ndtr(normal.double()).clamp(1e-12, 1 - 1e-12)
+        score = log_prob - (-quantile.log()).log().float()
+        soft = score.softmax(dim=2)
+        hard = torch.zeros_like(soft).scatter_(2, score.argmax(dim=2, keepdim=True), 1.0)
+        return (hard + (soft - soft.detach())).flatten(1, 2)  # 0 and 1 exactly
+
+    def kl(self, other: CategoricalField) -> Tensor:
+        """Kullback-Leibler divergence KL(self || other) of each variable and position, nats.
+
+        (N, variables, h, w). The sum over positions is the divergence of independent positions,
+        whatever the reach: a composite likelihood (Varin et al. 2011, "An overview of composite
+        likelihood methods"), least for the prior with the right probabilities at each position.
+        """
+        mine, others = self.log_prob, other.log_prob
+        return (mine.exp() * (mine - others)).sum(dim=2)
 
 
 def nats_by_channel(kl: Tensor) -> Tensor:
-    """(N, C, h, w) nats to (C,): summed over the places, averaged over the pictures."""
+    """(N, C, h, w) nats to (C,): summed over the positions, averaged over the images."""
     return kl.sum(dim=(2, 3)).mean(dim=0)
 
 
 def charged(nats: Tensor, free_bits: float) -> Tensor:
-    """What a loss charges for channels (C,) of which each has ``free_bits`` nats free: a scalar.
+    """The penalty for the nats of channels (C,), each of which has ``free_bits`` free: a scalar.
 
-    A channel below its allowance has no gradient, so nothing pushes it to zero before the
-    decoder has found a use for it.
+    A channel below that has no gradient, so nothing pushes it to zero before the decoder has
+    learned to use it.
     """
     return nats.clamp(min=free_bits).sum()
+
+
+def _normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """White noise of a tensor's shape, generated on the generator's device."""
+    device = generator.device if generator else like.device
+    return torch.randn(like.shape, generator=generator, device=device).to(like.device)
+
+
+def _mix(x: Tensor, matrix: Tensor) -> Tensor:
+    """A matrix (P, P) applied to the positions of (N, C, h, w)."""
+    return (x.flatten(2) @ matrix.T.to(x)).view_as(x)
+
+
+# Of the two kernels below: what a colorization makes first, training may differentiate by.
+
+
+@cache
+@torch.inference_mode(False)
+def _exponential(height: int, width: int, reach: float) -> tuple[Tensor, Tensor]:
+    """Cholesky factor and inverse (P, P) of the correlations exp(-d / reach) of P positions."""
+    factor = torch.linalg.cholesky((-_distances(height, width) / reach).exp())
+    return factor.float(), torch.cholesky_inverse(factor).float()
+
+
+@cache
+@torch.inference_mode(False)
+def _squared_exponential(height: int, width: int, reach: float) -> Tensor:
+    """Cholesky factor (P, P) of the correlations exp(-d^2 / (2 reach^2)) of P positions.
+
+    Smooth in the distance d, unlike exp(-d / reach): direct neighbours must nearly always agree.
+    """
+    correlation = (-_distances(height, width).square() / (2 * reach**2)).exp()
+    # The matrix of a smooth kernel is nearly singular: a little independent noise mends that.
+    correlation = (correlation + 1e-6 * torch.eye(len(correlation))) / (1 + 1e-6)
+    return torch.linalg.cholesky(correlation).float()
+
+
+def _distances(height: int, width: int) -> Tensor:
+    """Distances (P, P) between the P = height * width positions of a map, row by row."""
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    at = torch.stack((rows, columns), dim=-1).flatten(0, 1).double()
+    return torch.cdist(at, at)

@@ -1,7 +1,6 @@
-"""Shared blocks: each lesson puts its network together from these.
+"""Shared blocks, from which each lesson builds its network. Taught in notebooks 04 and 05.
 
-Shapes are written as (N, C, H, W). The networks see lightness as ``L / 50 - 1`` and
-answer in ``ab / 110``; the blocks here know neither. Taught in notebooks 04 and 05.
+Names of children are keys of released weights: a renamed child needs new weights.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CHROMA_STRIDE = 4  # a chroma pixel stands for 4x4 lightness pixels
+CHROMA_STRIDE = 4  # a pixel of ab covers 4x4 pixels of L
 
 
 class ConvBlock(nn.Sequential):
@@ -32,10 +31,10 @@ class ConvBlock(nn.Sequential):
 class ResidualBlock(nn.Module):
     """Two convolutions beside a shortcut: x + f(x), halved in size if ``stride`` is 2.
 
-    Source: He et al. 2016, "Deep residual learning for image recognition", figure 2. The last
-    normalization starts at one, its usual start. Started at zero, so that each block begins as
-    its shortcut, the deep half of the UNet was never taken into use: after 25 passes its scales
-    were still 0.02 to 0.09, and leaving the coarsest block out changed nothing.
+    Source: He et al. 2016, "Deep residual learning for image recognition", figure 2. The scales of
+    the last normalization start at one. Started at zero, so that each block begins as its shortcut,
+    the deep half of the UNet was never used: after 25 passes they were still 0.02 to 0.09, and
+    leaving the coarsest block out changed nothing.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
@@ -54,11 +53,11 @@ class ResidualBlock(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Every place looks at every other one: (N, C, H, W) to the same shape.
+    """Attention between all positions: (N, C, H, W) to the same shape.
 
-    Meant for coarse maps only (8x8, 16x16), where cost H*W squared is small. It lets a
-    patch of sky learn that the picture is a beach. Source: Vaswani et al. 2017, equation 1,
-    with a residual path that starts at zero.
+    For coarse maps only (8x8, 16x16), because the cost is the square of H*W. It lets a patch of sky
+    learn that the image is of a beach. Source: Vaswani et al. 2017, equation 1, with a residual
+    path that starts at zero.
     """
 
     def __init__(self, channels: int, heads: int = 4) -> None:
@@ -83,11 +82,9 @@ class SelfAttention(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Twice the size: a 3x3 convolution block, then bilinear.
+    """A 3x3 convolution block, then bilinear: (N, in, H, W) to (N, out, 2H, 2W).
 
-    Bilinear and not a transposed convolution, whose overlapping strides draw a
-    checkerboard (Odena et al. 2016, "Deconvolution and checkerboard artifacts"). The
-    convolution comes first: it costs a quarter there.
+    The convolution comes first, because it costs a quarter there.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -96,14 +93,43 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in, H, W) to (N, out, 2H, 2W)."""
-        return F.interpolate(self.block(x), scale_factor=2, mode="bilinear", align_corners=False)
+        return enlarge(self.block(x), 2)
+
+
+def enlarge(x: Tensor, factor: int) -> Tensor:
+    """(N, C, H, W) to (N, C, factor H, factor W), bilinear."""
+    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+
+
+class TransposedUpsample(nn.Sequential):
+    """Twice the size by a transposed convolution: (N, in, H, W) to (N, out, 2H, 2W).
+
+    With a kernel of 3 the kernels overlap unevenly, because 3 is not a multiple of the stride 2: an
+    output pixel is a sum of one, two or four products, in a checkerboard (Odena et al. 2016,
+    "Deconvolution and checkerboard artifacts"). With a kernel of 4 they overlap evenly.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 3) -> None:
+        super().__init__(
+            nn.ConvTranspose2d(
+                in_channels,
+                out_channels,
+                kernel,
+                stride=2,
+                padding=1,
+                output_padding=kernel % 2,
+                bias=False,
+            ),
+            nn.BatchNorm2d(out_channels),
+            nn.SiLU(inplace=True),
+        )
 
 
 class LightnessStem(nn.Module):
-    """Bring full-size lightness to a coarse grid without throwing a pixel away.
+    """Lightness at full size to a coarse map, without discarding a pixel.
 
-    ``PixelUnshuffle(fold)`` turns each cell of fold x fold pixels into channels, then one
-    convolution mixes them: (N, 1, H, W) in [0, 100] to (N, out, H/fold, W/fold).
+    ``PixelUnshuffle(fold)`` turns each square of fold x fold pixels into channels, then one
+    convolution mixes them.
     """
 
     def __init__(self, out_channels: int, fold: int = CHROMA_STRIDE) -> None:
@@ -117,14 +143,14 @@ class LightnessStem(nn.Module):
 
 
 class ChromaHead(nn.Module):
-    """Features (N, C, H/fold, W/fold) to chroma (N, 2, H/4, W/4) in CIE units."""
+    """Features to *ab*, which starts at gray: no other first prediction is as safe."""
 
     def __init__(self, channels: int, fold: int = CHROMA_STRIDE) -> None:
         super().__init__()
         finer = fold // CHROMA_STRIDE
         self.project = nn.Conv2d(channels, 2 * finer**2, 3, padding=1)
         self.shuffle = nn.PixelShuffle(finer)  # with a fold of 4, nothing is left to unfold
-        nn.init.zeros_(self.project.weight)  # start at gray, the safest first answer
+        nn.init.zeros_(self.project.weight)
         nn.init.zeros_(self.project.bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -133,10 +159,10 @@ class ChromaHead(nn.Module):
 
 
 class PictureHead(nn.Module):
-    """Features (N, C, H/fold, W/fold) to a whole picture (N, 3, H, W), sRGB around [0, 1].
+    """Features to a whole image, lightness included.
 
-    ``PixelShuffle(fold)`` is the way back of the stem: with a fold of 4, 48 channels to 3 at four
-    times the size. The model must then draw lightness too, which the other head never touches.
+    ``PixelShuffle(fold)`` is the inverse of the stem's: with a fold of 4, 48 channels to 3 at four
+    times the size.
     """
 
     def __init__(self, channels: int, fold: int = CHROMA_STRIDE) -> None:

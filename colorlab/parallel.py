@@ -45,12 +45,8 @@ def size() -> int:
 
 
 def share(batch_size: int) -> slice:
-    """Which pictures of every batch are this process's.
-
-    Raises:
-        ValueError: the batch cannot be shared out evenly; a mean of means would then be wrong.
-    """
-    if batch_size % size():
+    """Which pictures of every batch are this process's."""
+    if batch_size % size():  # a mean of means would be wrong
         raise ValueError(
             f"a batch of {batch_size} cannot be shared by {size()} processes; choose a multiple"
         )

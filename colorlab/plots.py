@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from IPython.display import Image, display
+from IPython.display import Image, Markdown, display
 from matplotlib.figure import Figure
 from PIL import Image as PilImage
 from torch import Tensor
@@ -24,6 +24,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DPI = 85  # a figure 9 inches wide fills the text column, and a notebook stays under 1.5 MB
 _WORTH_A_LOSS = 0.7  # ratio of JPEG to PNG bytes: photographs are well below, line plots above
+_TRACE = 6  # of 255; rounding that does not count as another colour
 _SEEN = 12  # of 255; readers do not notice a smaller change of a few pixels
 
 
@@ -45,6 +46,40 @@ def show(figure: Figure, alt: str) -> None:
         raise ValueError("a figure needs alt text: say what a reader sees in it")
     data, kind = compressed(PilImage.open(io.BytesIO(png(figure))))
     display(Image(data, format=kind, alt=alt))
+
+
+def captioned(figure: Figure, caption: str, pixels: int = 1200, quality: int = 88) -> None:
+    """Display ``figure`` sharp on any screen, with its caption printed below.
+
+    The caption is the alt text too. Many viewers drop alt text, so it is printed. Colours are kept
+    as they are: a lesson on colour must not round them.
+
+    Args:
+        figure: to display, at its own size.
+        caption: says what the figure shows.
+        pixels: width of the stored image.
+        quality: of the JPEG, where the figure holds photographs.
+
+    Raises:
+        ValueError: ``caption`` is empty.
+    """
+    if not caption.strip():
+        raise ValueError("a figure needs a caption: say what a reader sees in it")
+    inches = figure.get_figwidth()
+    picture = PilImage.open(io.BytesIO(png(figure, pixels / inches))).convert("RGB")
+    lossless, lossy, indexed = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    picture.save(lossless, format="PNG", optimize=True)
+    picture.save(lossy, format="JPEG", quality=quality, subsampling=0, optimize=True)
+    # A plot of lines has few colours, and a palette holds them all but for traces of rounding.
+    few = picture.quantize(256, method=PilImage.Quantize.MAXCOVERAGE, kmeans=2, dither=0)
+    few.save(indexed, format="PNG", optimize=True)
+    change = np.abs(np.asarray(few.convert("RGB"), np.int16) - np.asarray(picture, np.int16))
+    if len(lossy.getvalue()) < _WORTH_A_LOSS * len(lossless.getvalue()):
+        data, kind = lossy, "jpeg"
+    else:
+        data, kind = (indexed if (change > _TRACE).mean() < 0.002 else lossless), "png"
+    display(Image(data.getvalue(), format=kind, alt=caption, width=round(inches * DPI)))
+    display(Markdown(f"*{caption}*"))
 
 
 def compressed(picture: PilImage.Image) -> tuple[bytes, str]:

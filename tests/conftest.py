@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from colorlab.data.pictures import Pictures
 
@@ -38,6 +39,19 @@ def cache(tmp_path_factory: pytest.TempPathFactory):
     """Keep what tests decode and render out of the user's cache, unless it names one."""
     if "COLORLAB_CACHE" not in os.environ:
         os.environ["COLORLAB_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def tiny_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 16 small colour pictures in splits."""
+    root = tmp_path_factory.mktemp("tiny")
+    values = np.random.default_rng(0)
+    for split, count in (("train", 8), ("val", 4), ("test", 4)):
+        (root / split).mkdir()
+        for i in range(count):
+            coarse = values.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+            Image.fromarray(coarse).resize((128, 128)).save(root / split / f"{i}.png")
+    return root
 
 
 @pytest.fixture

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import parallel_losses
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 from colorlab import parallel
+from colorlab.__main__ import main
 from colorlab.training.runs import read_state
 
 pytestmark = pytest.mark.skipif(
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 UNET = (
-    "unet --size 32 --batch-size 8 --steps 8 --validate-every 2 --augment crop "
+    "train unet --size 32 --batch-size 8 --steps 8 --validate-every 2 --augment crop "
     "--precision float32 --device cpu --checkpoint-every 0"
 )
 
@@ -45,45 +45,35 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """A folder of 20 small colour pictures in splits; 5 to validate cannot be halved."""
-    root = tmp_path_factory.mktemp("pictures")
-    values = np.random.default_rng(0)
-    for split, count in (("train", 15), ("val", 5)):
-        (root / split).mkdir()
-        for i in range(count):
-            coarse = values.integers(0, 256, (4, 4, 3), dtype=np.uint8)
-            Image.fromarray(coarse).resize((32, 32)).save(root / split / f"{i}.png")
-    return root
-
-
 def launch(processes: int, *words: str) -> subprocess.CompletedProcess:
-    """Run a script, or ``-m`` and a module, alone or by PyTorch's launcher."""
+    """Run a script, or ``-m`` and a module, by PyTorch's launcher."""
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    command = [sys.executable, *(launcher if processes > 1 else []), *words]
+    command = [sys.executable, *launcher, *words]
     quiet = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.run(command, env=quiet, capture_output=True, text=True, check=False)
 
 
-def train(processes: int, *words: str, script: Path | None = None) -> subprocess.CompletedProcess:
-    """`colorlab train`, or a script in its place."""
-    started = [str(script)] if script else ["-m", "colorlab"]
-    return launch(processes, *started, "train", *words)
+@pytest.fixture(scope="module")
+def folder(tiny_photos, tmp_path_factory) -> Path:
+    """Small pictures; 3 to validate cannot be halved."""
+    root = tmp_path_factory.mktemp("odd")
+    shutil.copytree(tiny_photos, root, dirs_exist_ok=True)
+    (root / "val" / "3.png").unlink()
+    return root
 
 
 @pytest.fixture(scope="module")
 def whole(folder, tmp_path_factory) -> Path:
     """A run of two processes that nobody disturbed."""
     out = tmp_path_factory.mktemp("whole")
-    done = train(2, *UNET.split(), "--data", str(folder), "--out", str(out))
+    done = launch(2, "-m", "colorlab", *UNET.split(), "--data", str(folder), "--out", str(out))
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("weights in") == 1, "one process writes"
     return out
 
 
 def test_two_processes_learn_what_one_learns(folder, whole, tmp_path):
-    assert train(1, *UNET.split(), "--data", str(folder), "--out", str(tmp_path)).returncode == 0
+    assert main([*UNET.split(), "--data", str(folder), "--out", str(tmp_path)]) == 0
     alone, together = (read_state(out)["history"]["rows"] for out in (tmp_path, whole))
     assert len(alone) == len(together) == 4
     for one, two in zip(alone, together, strict=True):
@@ -104,9 +94,9 @@ def test_a_killed_process_ends_the_run_and_it_resumes_to_the_same_weights(folder
     script, killed = tmp_path / "dying.py", tmp_path / "killed"
     script.write_text(DYING)
     words = [*UNET.split(), "--data", str(folder), "--out", str(killed)]
-    assert train(2, *words, script=script).returncode != 0
+    assert launch(2, str(script), *words).returncode != 0
     assert read_state(killed)["trainer"]["step"] == 4
-    done = train(2, *words, "--resume")
+    done = launch(2, "-m", "colorlab", *words, "--resume")
     assert done.returncode == 0, done.stderr[-2000:]
     ours, theirs = read_state(killed)["trainer"], read_state(whole)["trainer"]
     assert ours["step"] == theirs["step"] == 8

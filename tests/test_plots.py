@@ -28,6 +28,21 @@ def test_a_figure_needs_alt_text(monkeypatch):
     assert metadata["image/png"]["alt"] == "an empty frame"
 
 
+def test_a_captioned_figure_prints_its_caption_and_is_sharp(monkeypatch):
+    figure, axes = plots.new_figure(9, 3)
+    axes[0, 0].imshow(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    with pytest.raises(ValueError, match="caption"):
+        plots.captioned(figure, " ")
+    shown = []
+    monkeypatch.setattr(plots, "display", shown.append)
+    plots.captioned(figure, "noise in colour")
+    image, text = shown
+    assert text.data == "*noise in colour*"
+    assert decode(image.data).shape[1] == 1200 and image.width == 765
+    (metadata,) = image._repr_mimebundle_()[1].values()
+    assert metadata["alt"] == "noise in colour"
+
+
 def test_photographs_become_jpeg_with_all_of_their_colours_and_lines_stay_png():
     figure, axes = plots.new_figure()
     axes[0, 0].plot([0, 1], [0, 1])

@@ -24,13 +24,13 @@ EXTRAS = PROJECT["optional-dependencies"]
 # Imports run one way: a module may import from its own line and from those before it.
 ORDER = [
     "color color_bins parallel checks files bands",
-    "data layers latents choices flow noise tonal_noise samplers losses adversarial",
+    "data layers latents flow noise losses",
     "classical",
     "models",
-    "cards weights",
+    "cards",
     "checkpoints",
-    "metrics training",
-    "ablation",
+    "metrics",
+    "training",
     "plots exercises",
     "figures widgets",
     "commands",

@@ -2,11 +2,11 @@
 
 Gray, the mean colour and a lookup table from lightness to colour are the least that a model must
 beat. The oracle, true colour at a quarter of the size, is the upper bound of every model that
-predicts coarse chroma. Taught in notebook 03.
+predicts coarse ab. Taught in notebook 03.
 
 The statistics are exact, without sorting pixels: 3,600 photographs hold 236 million pixels but
 only a few million different 8-bit colours. These are counted first, and converted to Lab once
-each.
+each. The released ``mean`` and ``lut`` hold them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -32,23 +32,16 @@ _LEVELS = 101  # L = 0, 1, ..., 100
 
 @dataclass(frozen=True)
 class ColorCounts:
-    """Every colour that occurs in a set of pictures, once.
+    """Every colour that occurs in a set of pictures, once."""
 
-    Attributes:
-        lab: (K, 3) float32, the colours: L in [0, 100], ab in CIE units.
-        counts: (K,) int64, the number of pixels of each.
-    """
-
-    lab: np.ndarray
-    counts: np.ndarray
+    lab: np.ndarray  # (K, 3) float32: L in [0, 100], ab in CIE units
+    counts: np.ndarray  # (K,) int64, the number of pixels of each
 
 
-def count_colors(pictures: Pictures) -> ColorCounts:
-    """Count the colours of ``pictures``: seconds for 3,600 pictures, 135 MB for the counts.
-
-    Raises:
-        ValueError: no pictures.
-    """
+def count_colors(pictures: Pictures | ColorCounts) -> ColorCounts:
+    """Count the colours, once: seconds for 3,600 pictures, 135 MB for the counts."""
+    if isinstance(pictures, ColorCounts):
+        return pictures
     if not len(pictures):
         raise ValueError(f"no pictures in {pictures.source}")
     counts = np.zeros(1 << 24, dtype=np.int64)
@@ -67,21 +60,18 @@ class Gray:
     """No colour at all, ab = 0. A model that does not beat it has learned nothing."""
 
     def colorize(self, L: Tensor) -> Tensor:
-        """L (N, 1, H, W) in [0, 100] to sRGB (N, 3, H, W)."""
-        return join(L, _constant(L, 0.0, 0.0))
+        """L (N, 1, H, W) to sRGB (N, 3, H, W)."""
+        return _uniform(L, 0.0, 0.0)
 
 
 class _Table:
-    """A baseline that one small tensor ``ab`` describes."""
+    """A baseline that one small tensor ``ab`` in CIE units describes."""
 
-    name: ClassVar[str]
-    shape: ClassVar[tuple[int, ...]]
+    shape: tuple[int, ...]
 
     def __init__(self, ab: Tensor) -> None:
         if tuple(ab.shape) != self.shape:
-            raise ValueError(f"{self.name} must have shape {self.shape}, got {tuple(ab.shape)}")
-        if not torch.isfinite(ab).all():
-            raise ValueError(f"{self.name} holds a value that is not finite")
+            raise ValueError(f"ab must have shape {self.shape}, got {tuple(ab.shape)}")
         self.ab = ab.detach().float()
 
     def tensors(self) -> dict[str, Tensor]:
@@ -90,50 +80,44 @@ class _Table:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """Undo :meth:`tensors`. Raises ValueError if they belong to another method."""
+        """Undo :meth:`tensors`; ValueError if they belong to another method."""
         check_names(tensors, {"ab"})
         return cls(tensors["ab"])
 
 
 class MeanChroma(_Table):
-    """One colour for every pixel: the mean ab of the training pixels.
+    """One colour for every pixel: the mean ab (2,) of the training pixels.
 
     It minimises the squared error among predictions that ignore the image.
-
-    Attributes:
-        ab: (2,) float32, CIE units.
     """
 
-    name, shape = "the mean chroma", (2,)
+    shape = (2,)
 
     @classmethod
     def fit(cls, pictures: Pictures | ColorCounts) -> MeanChroma:
-        """Average over every pixel of the training pictures, or over their colour counts."""
-        colors = _counted(pictures)
+        """Average over every pixel of the training pictures."""
+        colors = count_colors(pictures)
         return cls(torch.from_numpy(np.average(colors.lab[:, 1:], axis=0, weights=colors.counts)))
 
     def colorize(self, L: Tensor) -> Tensor:
-        """L (N, 1, H, W) in [0, 100] to sRGB (N, 3, H, W)."""
-        return join(L, _constant(L, *self.ab.tolist()))
+        """L (N, 1, H, W) to sRGB (N, 3, H, W)."""
+        return _uniform(L, *self.ab.tolist())
 
 
 class LookupTable(_Table):
-    """The median ab of the training pixels of each lightness.
+    """The median ab (101, 2) of the training pixels of each lightness.
 
     It minimises the absolute error among predictions from one pixel's lightness alone. The levels
     are L = 0, 1, ..., 100; a pixel counts for the nearest, and between two levels the lookup table
     is interpolated linearly.
-
-    Attributes:
-        ab: (101, 2) float32, CIE units.
     """
 
-    name, shape = "the lookup table", (_LEVELS, 2)
+    shape = (_LEVELS, 2)
 
     @classmethod
     def fit(cls, pictures: Pictures | ColorCounts) -> LookupTable:
         """Exact medians over every pixel; levels without pixels are interpolated."""
-        colors = _counted(pictures)
+        colors = count_colors(pictures)
         level = np.rint(colors.lab[:, 0]).astype(np.int64)
         table = np.empty((_LEVELS, 2))
         for channel in range(2):
@@ -143,7 +127,7 @@ class LookupTable(_Table):
         return cls(torch.from_numpy(table))
 
     def colorize(self, L: Tensor) -> Tensor:
-        """L (N, 1, H, W) in [0, 100] to sRGB (N, 3, H, W)."""
+        """L (N, 1, H, W) to sRGB (N, 3, H, W)."""
         below = L.floor().clamp(0, _LEVELS - 2).long()
         weight = (L - below).clamp(0, 1)
         columns = self.ab.to(L).unbind(1)
@@ -156,19 +140,17 @@ TABLES = {"mean": MeanChroma, "lut": LookupTable}
 
 
 class Oracle:
-    """True chroma at coarse resolution: the upper bound of models that predict coarse chroma.
+    """True ab at coarse resolution: the upper bound of models that predict coarse ab.
 
     It sees the ground truth, so it has no ``colorize``; :func:`colorlab.metrics.evaluate` calls
     :meth:`colorize_known`.
 
     Args:
-        stride: 4, as in the models: 64x64 chroma for an image of 256x256. 1 keeps every pixel.
+        stride: 4, as in the models: 64x64 ab for an image of 256x256. 1 keeps every pixel.
         strength: factor on ab; 0.5 shows how dull but correct colours score.
     """
 
     def __init__(self, stride: int = 4, strength: float = 1.0) -> None:
-        if stride < 1:
-            raise ValueError(f"stride must be at least 1, got {stride}")
         self.stride, self.strength = stride, strength
 
     def colorize_known(self, L: Tensor, rgb: Tensor) -> Tensor:
@@ -176,13 +158,9 @@ class Oracle:
         return join(L, self.strength * downsample_chroma(rgb_to_lab(rgb)[:, 1:], self.stride))
 
 
-def _constant(L: Tensor, a: float, b: float) -> Tensor:
-    """One chroma for every pixel of L (N, 1, H, W): (N, 2, H, W)."""
-    return L.new_tensor([a, b])[None, :, None, None].expand(len(L), 2, *L.shape[-2:])
-
-
-def _counted(pictures: Pictures | ColorCounts) -> ColorCounts:
-    return pictures if isinstance(pictures, ColorCounts) else count_colors(pictures)
+def _uniform(L: Tensor, a: float, b: float) -> Tensor:
+    """L (N, 1, H, W) with one ab at every pixel, as sRGB (N, 3, H, W)."""
+    return join(L, L.new_tensor([a, b])[None, :, None, None].expand(len(L), 2, *L.shape[-2:]))
 
 
 def _medians(values: np.ndarray, counts: np.ndarray, level: np.ndarray) -> np.ndarray:

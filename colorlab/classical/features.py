@@ -4,7 +4,8 @@ Everything is measured on cells of 4x4 pixels, the resolution at which chroma is
 and texture of the cell, the same at coarser scales and on every side, the position in the image,
 and the image as a whole. Mirroring the image leaves each feature unchanged, since left and right
 say nothing about colour. Deshpande, Rock and Forsyth 2015 ("Learning Large-Scale Automatic Image
-Colorization") use features of the same types. Taught in notebook 02.
+Colorization") use features of the same types. The released ``ridge`` and ``knn`` hold weights for
+these features in this order. Taught in notebook 02.
 """
 
 from __future__ import annotations
@@ -31,25 +32,17 @@ _CHUNK = 16  # pictures at a time
 
 
 class Cells(NamedTuple):
-    """Cells sampled from training pictures.
+    """Cells sampled from training pictures."""
 
-    Attributes:
-        features: (M, D) float32.
-        ab: (M, 2) float32, their mean chroma in CIE units.
-    """
-
-    features: Tensor
-    ab: Tensor
+    features: Tensor  # (M, D) float32
+    ab: Tensor  # (M, 2) float32, their mean in CIE units
 
 
 def local_features(L: Tensor) -> Tensor:
-    """Features of each cell of 4x4 pixels.
+    """Features (N, D, H/4, W/4) float32 of each cell; feature 0 is its mean L / 100.
 
     Args:
         L: (N, 1, H, W) in [0, 100], H and W multiples of 4 and at least 16.
-
-    Returns:
-        (N, D, H/4, W/4) float32. Feature 0 is the cell's mean L / 100.
     """
     check_lightness(L, least=SMALLEST)
     height, width = L.shape[-2:]
@@ -71,10 +64,7 @@ def local_features(L: Tensor) -> Tensor:
 
 
 def resized_features(L: Tensor, size: int) -> Tensor:
-    """:func:`local_features` of L (N, 1, H, W), resized to the area of training pictures.
-
-    Features depend on scale, so they are computed at about the area of ``size`` x ``size``.
-    """
+    """:func:`local_features` of L (N, 1, H, W) at the area of training pictures, size x size."""
     check_lightness(L)
     return local_features(resize_to_area(L.cpu(), size, STRIDE, SMALLEST))
 
@@ -82,8 +72,7 @@ def resized_features(L: Tensor, size: int) -> Tensor:
 def _tone_and_texture(tone: Tensor) -> Tensor:
     """Mean, deviation, and the strength of edges in four directions: (N, 1, H, W) to (N, 6, h, w).
 
-    Texture is on a log scale: a step from none to little is more informative than from much to
-    more.
+    Texture is on a log scale: the step from none to little tells more than from much to more.
     """
     mean = F.avg_pool2d(tone, STRIDE)
     rest = tone - F.interpolate(mean, scale_factor=STRIDE)  # so that squares keep their digits
@@ -102,7 +91,7 @@ def _tone_and_texture(tone: Tensor) -> Tensor:
 
 
 def _sides(x: Tensor) -> list[Tensor]:
-    """The neighbours of each square: above, below, and left with right, mirrored alike."""
+    """The neighbours of each square: above, below, and left with right, in a mirror the same."""
     p = F.pad(x, (1, 1, 1, 1), mode="replicate")
     left, right = p[..., 1:-1, :-2], p[..., 1:-1, 2:]
     return [p[..., :-2, 1:-1], p[..., 2:, 1:-1], left + right, (left - right).abs()]
@@ -126,10 +115,9 @@ def _whole(fine: Tensor) -> Tensor:
 
 
 def sample_cells(pictures: Pictures, count: int, seed: int = 0) -> Cells:
-    """Features and chroma of about ``count`` cells, equally many at random from each picture.
+    """Features and ab of about ``count`` cells, equally many at random from each picture.
 
-    Raises:
-        ValueError: no pictures, or a side that is under 16 or no multiple of 4.
+    Sides of the pictures are multiples of 4, at least 16.
     """
     if not len(pictures):
         raise ValueError(f"no pictures in {pictures.source}")

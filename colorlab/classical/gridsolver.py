@@ -8,9 +8,8 @@ eliminates its own pixels and passes to its parent a small dense matrix over the
 image down, each piece computes its own pixels. The cuts depend on the image size alone, and few
 of the thousands of pieces differ in shape: those of one level and shape are processed together.
 
-This is a direct method: the solution is exact to rounding, without a tolerance. A stroke changes
-a few small pieces and the larger ones that contain them. Only these are eliminated again; all
-others keep their matrices.
+The solution is exact to rounding, without a tolerance. A stroke changes a few small pieces and
+the larger ones that contain them. Only these are eliminated again.
 
 Sources: A. George, "Nested dissection of a regular finite element mesh", SIAM J. Numer. Anal. 10,
 1973; I. Duff, J. Reid, "The multifrontal solution of indefinite sparse symmetric linear
@@ -38,10 +37,7 @@ _CHUNK = 1 << 18  # numbers eliminated at once: 2 MiB, which fit in the cache
 
 
 class Shape(NamedTuple):
-    """The shape of a piece: its size, and on which sides of it there are pixels.
-
-    Its frame is the rectangle of (height + 2) x (width + 2) around it.
-    """
+    """A piece: its size, and the sides with pixels. Its frame is one pixel wider on each side."""
 
     height: int
     width: int
@@ -59,11 +55,10 @@ class Shape(NamedTuple):
         return np.nonzero(frame)
 
     def cut(self) -> tuple[np.ndarray, list[tuple[Shape, int, int]]]:
-        """Cut across the longer side.
+        """The line across the longer side, as bool over the frame, and the halves.
 
-        Returns:
-            The line as bool over the frame, or the whole piece if it is too small to cut;
-            and the halves, each with the step (rows, columns) from this frame to its own.
+        Each half comes with the step (rows, columns) from this frame to its own. A piece that is
+        too small to cut is its own line.
         """
         line = np.zeros((self.height + 2, self.width + 2), dtype=bool)
         at = (max(self.height, self.width) - 1) // 2
@@ -93,9 +88,9 @@ class Child(NamedTuple):
 class Group:
     """The pieces of one level that have the same shape, B of them.
 
-    A piece has e pixels of its own, those of the line that cuts it or all if it is not cut, and
-    around it a ring of r pixels that belong to larger pieces. Its pixels are counted in this
-    order. Offsets count in the flattened image from the first pixel of the piece's frame.
+    A piece has e pixels of its own, those of the line that cuts it or all if it is not cut, then
+    a ring of r pixels that belong to larger pieces. Offsets count in the flattened image from the
+    first pixel of the piece's frame.
     """
 
     shape: Shape
@@ -153,13 +148,9 @@ def plan(height: int, width: int, device: torch.device) -> list[list[Group]]:
 
 
 def _indices(shape: Shape, height: int, width: int) -> tuple[np.ndarray, ...]:
-    """Number a piece's pixels, and find its part of the system.
+    """Number the pixels of the frame, -1 for none; then own, ring, source, target of a `Group`.
 
     Each coefficient belongs to the piece that eliminates the first of the two pixels it couples.
-
-    Returns:
-        The number of each pixel of the frame, -1 for none; then own, ring, source and target of
-        :class:`Group`.
     """
     y, x = np.nonzero(shape.cut()[0])
     ring_y, ring_x = shape.ring()
@@ -192,8 +183,7 @@ class GridSolver:
     A system is a tensor (11, H, W), float64. Planes 0 to 7 hold each pixel's coefficients of its
     eight neighbours, in the order of :data:`NEIGHBOURS`, plane 8 its own, planes 9 and 10 two
     right-hand sides. Coefficients of neighbours outside the image are not read. Pivoting stays
-    within a piece, which is safe where the system is diagonally dominant, as every system of
-    :mod:`colorlab.classical.scribbles` is.
+    within a piece, which is safe for diagonally dominant systems, as Levin's are.
 
     Args:
         size: (H, W).
@@ -215,10 +205,8 @@ class GridSolver:
     def solve(self, system: Tensor, changed: Tensor | None = None) -> Tensor:
         """Solve ``system`` (11, H, W) and return (2, H, W).
 
-        Args:
-            system: see the class.
-            changed: (H, W) bool, the pixels where it differs from the system of the last call;
-                None in the first call, or if everything may differ.
+        ``changed`` (H, W) bool marks the pixels where it differs from the system of the last call;
+        None in the first call, or if everything may differ.
         """
         touched = {} if changed is None else self._touched(changed.cpu().numpy())
         flat = system.flatten()

@@ -3,12 +3,11 @@ r"""Hints from the ground truth, and a prediction for every pixel from hints alo
 A row of a table with n hints knows the true colour of n pixels. It does not compete with methods
 that see gray alone; it measures what a few correct strokes are worth.
 
-Levin's method looks at steps of lightness only, and a single pixel is a weak hint to it: in two
-dimensions a random walk seldom reaches a given point, so a hint's colour falls off steeply around
-it and far regions settle on a mean. Kriging compares each pixel with every hint directly, by
-position, lightness and lightness of the surroundings, so that a hint on one leaf informs the next
-leaf. It ignores edges. :func:`levin_guided` combines the two: it runs Levin's method with the
-kriged colour as a weak hint on every pixel.
+A single pixel is a weak hint to Levin's method: in two dimensions a random walk seldom reaches a
+given point, so a hint's colour falls off steeply around it and far regions settle on a mean.
+Kriging compares each pixel with every hint directly, by position, lightness and lightness of the
+surroundings, so that a hint on one leaf informs the next leaf. It ignores edges.
+:func:`levin_guided` combines the two.
 
 Ordinary kriging is the best linear unbiased prediction of a random field with unknown mean,
 
@@ -29,6 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from colorlab.checks import check_pictures
 from colorlab.classical.scribbles import check_hints, levin
 from colorlab.color import join, rgb_to_lab, to_uint8
 
@@ -46,22 +46,15 @@ _CHUNK = 1 << 22  # covariances at a time: 16 MiB
 
 
 def random_hints(rgb: Tensor, n: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Sample pixels at random and return their true colour.
+    """Return the true colour of ``n`` random pixels of each image (N, 3, H, W), sRGB in [0, 1].
 
     The sample depends only on ``seed`` and on the image, as 8 bit: neither on its position in a
     batch nor on earlier calls. More hints include fewer: the first 10 of 50 are the 10.
 
-    Args:
-        rgb: (N, 3, H, W) sRGB in [0, 1], the ground truth.
-        n: hints per image, from 1 to H * W.
-        seed: of the positions.
-
     Returns:
         ab (N, 2, H, W) in CIE units, 0 without a hint, and mask (N, 1, H, W) bool.
     """
-    chroma = rgb_to_lab(rgb)[..., 1:, :, :]
-    if rgb.ndim != 4:
-        raise ValueError(f"rgb must have shape (N, 3, H, W), got {tuple(rgb.shape)}")
+    check_pictures(rgb)
     height, width = rgb.shape[-2:]
     if not 1 <= n <= height * width:
         raise ValueError(f"want 1 to {height * width} hints for {height}x{width} pixels, got {n}")
@@ -70,7 +63,7 @@ def random_hints(rgb: Tensor, n: int, seed: int = 0) -> tuple[Tensor, Tensor]:
         random = np.random.default_rng([seed, zlib.crc32(picture.tobytes())])
         one[torch.from_numpy(random.permutation(height * width)[:n])] = True
     mask = mask.unflatten(2, (height, width)).to(rgb.device)
-    return torch.where(mask, chroma, 0), mask
+    return torch.where(mask, rgb_to_lab(rgb)[:, 1:], 0), mask
 
 
 def krige(L: Tensor, ab: Tensor, mask: Tensor) -> Tensor:
@@ -83,9 +76,6 @@ def krige(L: Tensor, ab: Tensor, mask: Tensor) -> Tensor:
 
     Returns:
         (N, 2, H, W) in CIE units, in the precision of ``L``. It may leave the range of the hints.
-
-    Raises:
-        TypeError, ValueError: as :func:`colorlab.classical.scribbles.levin`.
     """
     check_hints(L, ab, mask)
     answers = [
@@ -100,44 +90,24 @@ def krige(L: Tensor, ab: Tensor, mask: Tensor) -> Tensor:
 def levin_guided(
     L: Tensor, ab: Tensor, mask: Tensor, guess: Tensor | None = None, trust: float = TRUST
 ) -> Tensor:
-    """Levin's method with a weak hint on every pixel, for colour that no stroke reaches.
+    """:func:`levin` with a weak hint on every pixel, for colour that no stroke reaches.
 
-    Args:
-        L: (N, 1, H, W) in [0, 100].
-        ab: (N, 2, H, W), CIE units, read where ``mask`` is true only; kept there exactly.
-        mask: (N, 1, H, W) bool.
-        guess: (N, 2, H, W), CIE units, such as a network's prediction; None for :func:`krige`.
-        trust: in (0, 1], the confidence in the guess: see :func:`levin`.
-
-    Returns:
-        (N, 2, H, W) in CIE units.
-
-    Raises:
-        TypeError, ValueError: as :func:`levin`, for the guess too.
+    Hints are kept exactly. On all other pixels the hint is ``guess`` (N, 2, H, W), such as a
+    network's prediction, or :func:`krige`, with ``trust`` in (0, 1] as confidence.
     """
-    check_hints(L, ab, mask)
     guess = krige(L, ab, mask) if guess is None else guess
-    everywhere = torch.ones_like(mask)
-    check_hints(L, guess, everywhere, trust)
     confidence = torch.where(mask, 1.0, trust)
-    return levin(L, torch.where(mask, ab, guess), everywhere, confidence)
+    return levin(L, torch.where(mask, ab, guess), torch.ones_like(mask), confidence)
 
 
 class LevinHints:
     """Levin's method with n random hints from the ground truth, as a row of a table.
 
     It sees the ground truth, so it has no ``colorize``; :func:`colorlab.metrics.evaluate` calls
-    :meth:`colorize_known`.
-
-    Args:
-        n: hints per image, at least 1.
-        seed: of the pixels; see :func:`random_hints`.
-        guided: add kriging's prediction, see :func:`levin_guided`.
+    :meth:`colorize_known`. With ``guided`` it is :func:`levin_guided`.
     """
 
     def __init__(self, n: int, seed: int = 0, guided: bool = False) -> None:
-        if n < 1:
-            raise ValueError(f"want at least one hint, got {n}")
         self.n, self.seed, self.guided = n, seed, guided
 
     def colorize_known(self, L: Tensor, rgb: Tensor) -> Tensor:

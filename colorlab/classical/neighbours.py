@@ -6,9 +6,8 @@ patches with the nearest descriptors, and decide for all pixels together. Here t
 cells of 4x4 pixels. The features of :mod:`colorlab.classical.features` are projected on the
 directions that separate colours, a KD-tree finds the neighbours, a mean field smooths the
 distributions, and only then one colour is taken: the average of "red or blue" would be purple.
-Taught in notebook 02.
-
-The released ``knn`` holds the output of :func:`fit_bins` and :func:`discriminants`.
+The released ``knn`` holds the output of :func:`fit_bins` and :func:`discriminants`. Taught in
+notebook 02.
 """
 
 from __future__ import annotations
@@ -43,13 +42,9 @@ _NAMES = ("exemplars", "labels", "centers", "prior", "center", "projection")  # 
 
 
 def fit_bins(ab: Tensor, share: float = 1e-4) -> tuple[Tensor, Tensor]:
-    """Find the bins that occur: squares of the ab plane with enough of the samples in them.
+    """Find the bins that occur: squares of the ab plane with this share of the samples in them.
 
-    Unlike the fixed grid of :mod:`colorlab.color_bins`, they follow the training set.
-
-    Args:
-        ab: (M, 2) samples in CIE units.
-        share: a square with less than this share of the samples is left out.
+    Unlike the fixed grid of :mod:`colorlab.color_bins`, they follow the samples ab (M, 2).
 
     Returns:
         The mean (K, 2) of the samples in each square, at most 255 squares, the fullest first; and
@@ -68,14 +63,9 @@ def fit_bins(ab: Tensor, share: float = 1e-4) -> tuple[Tensor, Tensor]:
 def discriminants(features: Tensor, labels: Tensor, dimensions: int) -> tuple[Tensor, Tensor]:
     """Directions in which classes differ most, relative to the spread within each class.
 
-    Fisher's linear discriminants: the eigenvectors of the scatter between classes against the
-    scatter within them (Hastie, Tibshirani and Friedman, section 4.3.3). Distances along them
-    measure what separates colours; plain distances measure whatever varies most.
-
-    Args:
-        features: (M, D).
-        labels: (M,) int64, the class of each.
-        dimensions: how many directions, at most D.
+    Fisher's linear discriminants of features (M, D) with class labels (M,): the eigenvectors of
+    the scatter between classes against the scatter within them (Hastie, Tibshirani and Friedman,
+    section 4.3.3). Distances along them measure what separates colours.
 
     Returns:
         The features' mean (D,) and the directions (D, dimensions), the most discriminative first.
@@ -105,18 +95,14 @@ def mean_field(
     FAR, with w = exp(-(L difference / EDGE)^2 / 2). Charpiat, Hofmann and Schoelkopf 2008
     minimise it by graph cuts; the mean field keeps a distribution instead of one colour
     (Kraehenbuehl and Koltun 2011, algorithm 1, on a sparse neighbourhood). Weights are divided by
-    the number of neighbours, so that cells at the border are smoothed as much as those inside,
-    and cells among dissimilar ones less.
+    the number of neighbours, so that cells at the border are smoothed as much as those inside.
 
     Args:
         probabilities: (N, K, h, w), summing to 1 over K.
         L: (N, 1, h, w) in [0, 100], of the same cells.
         centers: (K, 2) colours of the bins, CIE units.
-        strength: of the pair term against the unary one, at least 0; 0 changes nothing.
+        strength: of the pair term, at least 0; 0 changes nothing.
         iterations: parallel updates.
-
-    Returns:
-        (N, K, h, w), summing to 1 over K.
     """
     if strength < 0:
         raise ValueError(f"strength must be at least 0, got {strength}")
@@ -154,13 +140,10 @@ class KnnColorizer:
             each occurs; ``center`` (D,) and ``projection`` (D, d) of the features; ``size``, the
             side of the pictures it was fitted on.
         neighbors: k.
-        rebalance: exponent by which rare colours gain before one is chosen: p / prior^exponent,
-            the remedy of Zhang, Isola and Efros 2016 against gray, which wins by being common.
+        rebalance: exponent by which rare colours gain before one is chosen: p / prior^exponent
+            (after Zhang, Isola and Efros 2016), since gray is the most common colour.
         strength: of the smoothing, see :func:`mean_field`.
         temperature: of the prediction, see :func:`colorlab.color_bins.annealed_mean`.
-
-    Attributes:
-        centers: (K, 2) float32, the bins' colours in CIE units.
     """
 
     def __init__(
@@ -200,13 +183,9 @@ class KnnColorizer:
             pictures: the training set; sides are multiples of 4, at least 16.
             cells: about how many cells of 4x4 pixels the bins and directions are learned from.
             exemplars: how many of them are kept for the search.
-            dimensions: directions to search in; a KD-tree slows down with each, and more than eight
-                do not help.
+            dimensions: directions to search in; more than eight do not help.
             seed: of the cells.
             settings: ``neighbors``, ``rebalance``, ``strength``, ``temperature``, see the class.
-
-        Raises:
-            ValueError: no pictures, or a side that is under 16 or no multiple of 4.
         """
         sample = sample_cells(pictures, cells, seed)
         centers, labels = fit_bins(sample.ab)
@@ -225,16 +204,13 @@ class KnnColorizer:
         return cls(tensors, **settings)
 
     def distribution(self, L: Tensor, strength: float = 0.0, rebalance: float = 0.0) -> Tensor:
-        """The probability of each bin in each cell, by default as estimated.
+        """The probability of each bin of ``centers`` in each cell, by default as estimated.
 
-        Args:
-            L: (N, 1, H, W) in [0, 100], any size.
-            strength: of the smoothing, at least 0.
-            rebalance: exponent by which rare colours gain, before the smoothing.
+        Rare colours gain by the exponent ``rebalance``, then distributions are smoothed.
 
         Returns:
-            (N, K, h, w) float32, summing to 1 over K; h and w are a quarter of L's size where
-            L is as large as the training pictures. ``centers`` are the bins' colours.
+            (N, K, h, w) float32 for L (N, 1, H, W), summing to 1 over K; h and w are a quarter of
+            L's size where L is as large as the training pictures.
         """
         features = resized_features(L, self.size)  # (N, D, h, w)
         rows = features.flatten(2).transpose(1, 2)  # (N, h*w, D)
@@ -250,20 +226,13 @@ class KnnColorizer:
         return join(L, annealed_mean(found.log(), self.temperature, self.centers).to(L))
 
     def suggest(self, L: Tensor, y: int, x: int, n: int = 5) -> list[tuple[float, float, float]]:
-        """The most probable colours at a pixel, for a person to choose from.
+        """The ``n`` most probable colours at row y and column x of L (1, 1, H, W).
 
         Bins within 15 CIE units of a more probable one are counted to it, so that the
         suggestions differ. There is no smoothing: one cell is estimated, in milliseconds.
 
-        Args:
-            L: (1, 1, H, W) in [0, 100].
-            y: row of the pixel, within the image.
-            x: column of the pixel.
-            n: how many.
-
         Returns:
-            n triples (a, b, probability), a and b in CIE units, the most probable first; fewer
-            if there are fewer bins.
+            Triples (a, b, probability), the most probable first; fewer than n if bins are few.
         """
         features = resized_features(L, self.size)
         height, width = L.shape[-2:]
@@ -289,7 +258,7 @@ class KnnColorizer:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> KnnColorizer:
-        """Undo :meth:`tensors`. Raises ValueError if they belong to another method."""
+        """Undo :meth:`tensors`; ValueError if they belong to another method."""
         check_names(tensors, {*_NAMES, "size", "settings"})
         neighbors, *rest = tensors["settings"].tolist()
         return cls(tensors, int(neighbors), *rest)
@@ -298,7 +267,7 @@ class KnnColorizer:
         """Distributions (M, K) at the cells with these features (M, D).
 
         A neighbour's weight falls with its distance by a Gaussian whose width is the distance of
-        the k-th. The training set's own distribution is mixed in, so that no colour is impossible.
+        the k-th. The prior is mixed in, so that no colour is impossible.
         """
         queries = ((features - self.center) @ self.projection).numpy()
         distance, index = self._tree.query(

@@ -5,6 +5,8 @@ a quadratic objective over local features. This is a smaller version: the featur
 :mod:`colorlab.classical.features`, random ramps of them, which make the model nonlinear (after
 Rahimi and Recht 2008, "Random Features for Large-Scale Kernel Machines"), and one linear system.
 Taught in notebook 02.
+
+The released ``ridge`` holds weights for the features and ramps in this order.
 """
 
 from __future__ import annotations
@@ -28,25 +30,6 @@ _NAMES = ("center", "scale", "directions", "offsets", "weights")  # tensors, bes
 _EXTREME = 5.0  # standard deviations; features are clipped here to limit extrapolation
 
 
-def solve_ridge(gram: Tensor, moment: Tensor, penalty: float) -> Tensor:
-    """Least squares with a penalty on the weights, in closed form.
-
-    Minimises |X w - y|^2 + penalty |w|^2 by w = (X^T X + penalty I)^-1 X^T y; the weight of the
-    first column, the intercept, has no penalty.
-
-    Args:
-        gram: X^T X, (D, D) float64; the first column of X is 1.
-        moment: X^T y, (D, k) float64.
-        penalty: at least 0.
-
-    Returns:
-        (D, k) float64.
-    """
-    ridge = torch.full((len(gram),), float(penalty), dtype=gram.dtype)
-    ridge[0] = 0.0
-    return torch.linalg.solve(gram + torch.diag(ridge), moment)
-
-
 class RidgeColorizer:
     """Chroma as a linear function of random ramps of local features.
 
@@ -57,11 +40,9 @@ class RidgeColorizer:
     """
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        self.center = tensors["center"].float()
-        self.scale = tensors["scale"].float()
-        self.directions = tensors["directions"].float()
-        self.offsets = tensors["offsets"].float()
-        self.weights = tensors["weights"].float()
+        self.center, self.scale, self.directions, self.offsets, self.weights = (
+            tensors[name].float() for name in _NAMES
+        )
         self.size = int(tensors["size"])
 
     @classmethod
@@ -85,9 +66,6 @@ class RidgeColorizer:
                 squares and gives the mean colour, gray where colours disagree; further rounds
                 approach the median, which Delta-E rewards.
             seed: of the cells and the ramps.
-
-        Raises:
-            ValueError: no pictures, or a side that is under 16 or no multiple of 4.
         """
         sample = sample_cells(pictures, cells, seed)
         generator = torch.Generator().manual_seed(seed)
@@ -109,7 +87,10 @@ class RidgeColorizer:
         return model
 
     def _refit(self, features: Tensor, ab: Tensor, weight: Tensor, penalty: float) -> Tensor:
-        """Solve for the weights, with ``weight`` (M,) on the cells; return their errors (M,)."""
+        """Solve for the weights, with ``weight`` (M,) on the cells; return their errors (M,).
+
+        |X w - y|^2 + penalty |w|^2 is least at w = (X^T X + penalty I)^-1 X^T y.
+        """
         width = len(self.weights)
         gram = torch.zeros(width, width, dtype=torch.float64)
         moment = torch.zeros(width, 2, dtype=torch.float64)
@@ -120,7 +101,9 @@ class RidgeColorizer:
             weighted = (expanded * w[:, None]).T
             gram += weighted @ expanded
             moment += weighted @ y
-        self.weights = solve_ridge(gram, moment, penalty * weight.sum().item()).float()
+        ridge = torch.full((width,), penalty * weight.sum().item(), dtype=torch.float64)
+        ridge[0] = 0  # the first column of X is 1: the intercept has no penalty
+        self.weights = torch.linalg.solve(gram + torch.diag(ridge), moment).float()
         predicted = torch.cat([self._expand(x) @ self.weights for x in features.split(_ROWS)])
         return (predicted - ab).norm(dim=1)
 
@@ -149,6 +132,6 @@ class RidgeColorizer:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> RidgeColorizer:
-        """Undo :meth:`tensors`. Raises ValueError if they belong to another method."""
+        """Undo :meth:`tensors`; ValueError if they belong to another method."""
         check_names(tensors, {*_NAMES, "size"})
         return cls(tensors)

@@ -6,12 +6,12 @@ neighbours s in the 3x3 window,
 .. math:: x_r = \sum_s w_{rs} x_s, \qquad w_{rs} \propto e^{-(Y_r - Y_s)^2 / \sigma_r^2},
 
 with :math:`\sigma_r^2` from the variance of the window. Hints are boundary values. The system has
-one row per pixel, the same for a and b, and is solved exactly by nested dissection. Iterative
-solvers are not reliable here. Weights span eleven orders of magnitude, so a small residual does
-not mean a small error: BiCGSTAB with incomplete LU left a residual of 8e-4 and chroma 17 units off.
+one row per pixel, the same for a and b, and is solved exactly by nested dissection. Weights span
+eleven orders of magnitude, so a small residual of an iterative solver does not mean a small error:
+BiCGSTAB with incomplete LU left a residual of 8e-4 and chroma 17 units off.
 
 The solution is that of a random walk: from r, step to s with probability w_rs until a hint is
-reached; x_r is the expected colour of that hint. So chroma never leaves the range of the hints.
+reached; x_r is the expected colour of that hint, so chroma stays in the range of the hints.
 
 Source: A. Levin, D. Lischinski, Y. Weiss, "Colorization using optimization", SIGGRAPH 2004. As in
 the authors' published program, the variance is scaled and floored (the constants below), and rows
@@ -36,10 +36,7 @@ _VARIANCE_FLOOR = 2e-6
 
 
 def affinities(L: Tensor) -> Tensor:
-    """The weights of the paper: how much each neighbour's colour counts.
-
-    Args:
-        L: (N, 1, H, W) in [0, 100].
+    """The weights of the paper: how much each neighbour's colour counts, for L (N, 1, H, W).
 
     Returns:
         (N, 8, H, W) float64 in the order of :data:`colorlab.classical.gridsolver.NEIGHBOURS`.
@@ -69,9 +66,8 @@ def levin(L: Tensor, ab: Tensor, mask: Tensor, confidence: float | Tensor = 1.0)
         L: (N, 1, H, W) in [0, 100].
         ab: (N, 2, H, W), CIE units, read where ``mask`` is true only.
         mask: (N, 1, H, W) bool, true where there is a hint; at least one per image.
-        confidence: c in (0, 1], a number or (N, 1, H, W), read where ``mask`` is true. A hint
-            pixel takes the share c of its colour from its hint and the rest from its neighbours:
-            x = c * hint + (1 - c) * sum(w * x). 1 keeps hints exactly. A prediction for every
+        confidence: c in (0, 1], a number or (N, 1, H, W), read where ``mask`` is true. There,
+            x = c * hint + (1 - c) * sum(w * x): 1 keeps hints exactly, and a prediction for every
             pixel enters as a hint everywhere with a low c.
 
     Returns:
@@ -79,9 +75,7 @@ def levin(L: Tensor, ab: Tensor, mask: Tensor, confidence: float | Tensor = 1.0)
         a quarter of a second on one core, one of 1024x1024 ten seconds and 1 GB.
 
     Raises:
-        TypeError: not tensors, integer lightness or chroma, or a mask that is not bool.
-        ValueError: shapes or devices that differ, an image without a hint, a value that is not
-            finite, or a confidence outside (0, 1].
+        TypeError, ValueError: see :func:`check_hints`.
     """
     share, wanted = check_hints(L, ab, mask, confidence)
     weights = affinities(L)
@@ -93,21 +87,15 @@ def levin(L: Tensor, ab: Tensor, mask: Tensor, confidence: float | Tensor = 1.0)
 
 
 class Scribbles:
-    """One image with changing hints: what an interactive canvas calls after each stroke.
+    """One image L (1, 1, H, W) with changing hints, for an interactive canvas.
 
-    Weights are computed once, and each :meth:`solve` redoes only the part of the elimination
-    that changed hints touch. The solution equals that of :func:`levin`, to rounding, whatever the
-    hints were before. An image of 256x256 keeps 50 MB, one of 1024x1024 1.5 GB.
-
-    Args:
-        L: (1, 1, H, W) in [0, 100].
-
-    Raises:
-        TypeError, ValueError: as :func:`levin`.
+    Each :meth:`solve` redoes only the part of the elimination that changed hints touch. The
+    solution equals that of :func:`levin`, to rounding, whatever the hints were before. An image of
+    256x256 keeps 50 MB, one of 1024x1024 1.5 GB.
     """
 
     def __init__(self, L: Tensor) -> None:
-        _check_lightness(L)
+        check_lightness(L)
         if len(L) != 1:
             raise ValueError(f"want one picture, L of shape (1, 1, H, W), got {tuple(L.shape)}")
         self.L = L
@@ -141,14 +129,6 @@ def _solve(
     return torch.where(share == 1, wanted, solver.solve(system, changed))
 
 
-def _check_lightness(L: Tensor) -> None:
-    if not isinstance(L, Tensor):
-        raise TypeError(f"L must be a torch tensor, got {type(L).__name__}; use torch.as_tensor")
-    if not L.is_floating_point():
-        raise TypeError(f"L must be floating point, got {L.dtype}")
-    check_lightness(L)
-
-
 def check_hints(
     L: Tensor, ab: Tensor, mask: Tensor, confidence: float | Tensor = 1.0
 ) -> tuple[Tensor, Tensor]:
@@ -157,21 +137,23 @@ def check_hints(
     Returns:
         The share that each pixel takes from its hint, (N, 1, H, W), 0 without one; and the
         colours of the hints, (N, 2, H, W), 0 without one. Both float64.
+
+    Raises:
+        TypeError: not tensors of the right type.
+        ValueError: shapes that differ, an image without a hint, a value that is not finite, or a
+            confidence outside (0, 1].
     """
-    _check_lightness(L)
-    size = L.shape[-2:]
-    for x, name, channels in ((ab, "ab", 2), (mask, "mask", 1)):
+    for x, name in ((L, "L"), (ab, "ab"), (mask, "mask")):
         if not isinstance(x, Tensor):
             raise TypeError(f"{name} must be a torch tensor, got {type(x).__name__}")
-        if x.shape != (len(L), channels, *size):
-            want = (len(L), channels, *size)
+    if not (L.is_floating_point() and ab.is_floating_point() and mask.dtype == torch.bool):
+        types = f"{L.dtype}, {ab.dtype} and {mask.dtype}"
+        raise TypeError(f"L and ab must be floating point and mask bool (mask > 0), got {types}")
+    check_lightness(L)
+    for x, name, channels in ((ab, "ab", 2), (mask, "mask", 1)):
+        want = (len(L), channels, *L.shape[-2:])
+        if x.shape != want:
             raise ValueError(f"{name} must have shape {want} like L, got {tuple(x.shape)}")
-        if x.device != L.device:
-            raise ValueError(f"L is on {L.device} and {name} on {x.device}; move one of them")
-    if mask.dtype != torch.bool:
-        raise TypeError(f"mask must be bool, got {mask.dtype}; write mask > 0")
-    if not ab.is_floating_point():
-        raise TypeError(f"ab must be floating point, in CIE units, got {ab.dtype}")
     empty = (~mask.flatten(1).any(dim=1)).nonzero().flatten().tolist()
     if empty:
         raise ValueError(f"picture {empty[0]} has no hint; colour at least one of its pixels")

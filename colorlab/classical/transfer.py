@@ -2,21 +2,17 @@
 
 "Color Transfer between Images", IEEE Computer Graphics and Applications 21(5). Each channel
 of a decorrelated colour space is shifted and scaled so that its mean and standard deviation
-become the reference's. This recolours a colour image. A gray image has no chroma to scale, so
-colorization needs more. Taught in notebook 02.
+become the reference's. A gray image has no chroma to scale, so colorization needs more. Taught in
+notebook 02.
 """
 
 from __future__ import annotations
-
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from colorlab.checks import check_pictures, one_picture
 from colorlab.color import lab_to_rgb, linear_to_srgb, mix_channels, rgb_to_lab, srgb_to_linear
-
-Space = Literal["lalphabeta", "lab"]
 
 # Cone responses L, M, S of linear RGB: the paper's eq. 4.
 LMS_FROM_RGB = torch.tensor(
@@ -29,8 +25,7 @@ LALPHABETA_FROM_LOG_LMS = torch.tensor(
     dtype=torch.float64,
 )
 
-DARKEST = 1 / 255 / 12.92
-"""Cone responses are raised to this, the first 8-bit step in linear light: black has no log."""
+DARKEST = 1 / 255 / 12.92  # the first 8-bit step in linear light: black has no logarithm
 
 # A channel that varies by less than this (standard deviation) holds rounding, not colour. In Lab
 # the matrix of six digits alone leaves 0.005 on grays; one 8-bit step of red is 0.3.
@@ -41,7 +36,7 @@ def rgb_to_lalphabeta(rgb: Tensor) -> Tensor:
     """Convert sRGB (..., 3, H, W) in [0, 1] to l-alpha-beta, the paper's eq. 4 to 6.
 
     The paper's RGB is taken as linear light, so the sRGB curve is undone first. l is in about
-    [-6.1, 0], alpha and beta are 0 for grays within 0.001; logarithms are decimal.
+    [-6.1, 0], alpha and beta are 0 for grays within 0.001.
     """
     lms = mix_channels(LMS_FROM_RGB, srgb_to_linear(rgb)).clamp_min(DARKEST)
     return mix_channels(LALPHABETA_FROM_LOG_LMS, lms.log10())
@@ -50,8 +45,7 @@ def rgb_to_lalphabeta(rgb: Tensor) -> Tensor:
 def lalphabeta_to_rgb(lalphabeta: Tensor, clip: bool = True) -> Tensor:
     """Undo :func:`rgb_to_lalphabeta` (eq. 8 and 9).
 
-    The inverse matrices are computed: eq. 9 as printed is 0.017 off in its last row. Without
-    ``clip``, colours outside the gamut come out below 0 or above 1.
+    The inverse matrices are computed: eq. 9 as printed is 0.017 off in its last row.
     """
     lms = 10 ** mix_channels(torch.linalg.inv(LALPHABETA_FROM_LOG_LMS), lalphabeta)
     rgb = linear_to_srgb(mix_channels(torch.linalg.inv(LMS_FROM_RGB), lms))
@@ -59,13 +53,12 @@ def lalphabeta_to_rgb(lalphabeta: Tensor, clip: bool = True) -> Tensor:
 
 
 def reinhard(
-    rgb: Tensor, reference_rgb: Tensor, space: Space = "lalphabeta", clip: bool = True
+    rgb: Tensor, reference_rgb: Tensor, space: str = "lalphabeta", clip: bool = True
 ) -> Tensor:
     """Recolour images with the mean and the deviation of a reference, eq. 10 and 11.
 
-    A channel that is flat in the image (its deviation is 0, or rounding) cannot be scaled, only
-    shifted. A gray image is therefore tinted evenly with the reference's mean chroma. The method
-    degenerates there; it does not colorize.
+    A channel that is flat in the image can only be shifted, so a gray image is tinted evenly with
+    the reference's mean colour: the method does not colorize.
 
     Args:
         rgb: (N, 3, H, W) sRGB in [0, 1], the images to recolour.
@@ -75,16 +68,15 @@ def reinhard(
 
     Returns:
         (N, 3, H, W) sRGB. Lightness changes too: it takes the reference's statistics.
-
-    Raises:
-        ValueError: an unknown space, wrong shapes, a NaN, or values outside [0, 1].
     """
     if space not in _FLAT:
         raise ValueError(f"space must be 'lalphabeta' or 'lab', got {space!r}")
     check_pictures(rgb)
     reference_rgb = one_picture(reference_rgb).to(rgb)
-    to_space = rgb_to_lalphabeta if space == "lalphabeta" else rgb_to_lab
-    from_space = lalphabeta_to_rgb if space == "lalphabeta" else lab_to_rgb
+    if space == "lab":
+        to_space, from_space = rgb_to_lab, lab_to_rgb
+    else:
+        to_space, from_space = rgb_to_lalphabeta, lalphabeta_to_rgb
     # float64: a deviation near 0 must not be rounding error.
     channels, reference = to_space(rgb.double()), to_space(reference_rgb.double())
     over = {"dim": (-2, -1), "keepdim": True}

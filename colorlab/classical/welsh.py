@@ -1,14 +1,14 @@
 """Colour a gray image from a coloured reference: Welsh, Ashikhmin and Mueller 2002.
 
 "Transferring Color to Greyscale Images", SIGGRAPH 2002. Every gray pixel takes the chroma of
-the reference pixel whose lightness and local texture are most similar to its own. Nothing is
-learned: the choice of the reference determines the colours. The paper works in l-alpha-beta; here
-it is CIE Lab, as in the whole package, so that L is kept exactly.
+the reference pixel whose lightness and local texture are most similar to its own. The paper works
+in l-alpha-beta; here it is CIE Lab, as in the whole package, so that L is kept exactly. Images are
+at least 5x5 pixels; others are refused by ValueError.
 
 The paper leaves the choice of the reference to a person. :class:`WelshLibrary` makes it: each gray
 image takes the reference that looks most similar in gray. The library keeps no image, only a short
-description of its gray layout and some 256 sampled colours without their positions. Taught in
-notebook 02.
+description of its gray layout and some 256 sampled colours without their positions. The released
+``welsh`` would change with the numbers here. Taught in notebook 02.
 """
 
 from __future__ import annotations
@@ -44,16 +44,10 @@ _CELLS, _ORIENTATIONS = 4, 8  # of the histograms of gradients
 
 @dataclass(frozen=True)
 class Samples:
-    """What the transfer needs of a reference: some of its pixels, and its lightness statistics.
+    """What the transfer needs of a reference: some of its pixels, and its lightness statistics."""
 
-    Attributes:
-        pixels: (n, 4) float64: L, the deviation of L around the pixel, a, b; in CIE units.
-        mean: of L over the image.
-        deviation: of L over the image.
-    """
-
-    pixels: np.ndarray
-    mean: float
+    pixels: np.ndarray  # (n, 4) float64: L, the deviation of L around the pixel, a, b
+    mean: float  # of L over the image
     deviation: float
 
 
@@ -81,24 +75,25 @@ class SwatchPair(NamedTuple):
 def take_samples(
     reference_rgb: Tensor, count: int = SAMPLES, seed: int = 0, part: Rectangle | None = None
 ) -> Samples:
-    """Sample a reference on a jittered grid, section 3.1.
+    """Sample a reference, (3, h, w) or (1, 3, h, w) sRGB in [0, 1], section 3.1.
 
-    Args:
-        reference_rgb: (3, h, w) or (1, 3, h, w) sRGB in [0, 1], at least 5x5.
-        count: about how many samples, at least 1; one at random in each cell of an even grid.
-        seed: of the jitter.
-        part: sample this part alone; the neighbourhoods still see the whole image.
+    About ``count`` pixels are taken, one at random in each cell of an even grid; of one ``part``
+    alone if there is one, whose neighbourhoods still see the whole image.
     """
-    if count < 1:
-        raise ValueError(f"count must be at least 1, got {count}")
     reference = one_picture(reference_rgb, least=NEIGHBOURHOOD)
     lab = rgb_to_lab(reference.double())[0].cpu().numpy()  # (3, h, w)
     channels = np.stack([lab[0], local_deviation(lab[0]), lab[1], lab[2]])
     if part is not None:
         _check_inside(part, lab.shape[1:], "reference")
         channels = channels[:, *part.slices]
-    y, x = _jittered_grid(*channels.shape[1:], count, np.random.default_rng(seed))
-    return Samples(channels[:, y, x].T, channels[0].mean().item(), channels[0].std().item())
+    height, width = channels.shape[1:]
+    rows = min(height, max(1, round((count * height / width) ** 0.5)))
+    columns = min(width, max(1, round(count / rows)))
+    random = np.random.default_rng(seed)
+    y = (np.arange(rows)[:, None] + random.random((rows, columns))) * (height / rows)
+    x = (np.arange(columns)[None] + random.random((rows, columns))) * (width / columns)
+    pixels = channels[:, y.astype(int).ravel(), x.astype(int).ravel()].T
+    return Samples(pixels, channels[0].mean().item(), channels[0].std().item())
 
 
 def welsh(L: Tensor, reference_rgb: Tensor, samples: int = SAMPLES, seed: int = 0) -> Tensor:
@@ -106,20 +101,16 @@ def welsh(L: Tensor, reference_rgb: Tensor, samples: int = SAMPLES, seed: int = 
 
     The reference's lightness is shifted and scaled to the target's mean and deviation; then
     each pixel takes the chroma of the sample with the least 0.5 |L difference| + 0.5
-    |deviation difference|, the deviation being that of L over 5x5 pixels. A KD-tree finds the
-    same sample as the paper's exhaustive search.
+    |deviation difference|, the deviation being that of L over 5x5 pixels.
 
     Args:
-        L: (N, 1, H, W) in [0, 100], at least 5x5.
-        reference_rgb: (3, h, w) or (1, 3, h, w) sRGB in [0, 1], at least 5x5.
+        L: (N, 1, H, W) in [0, 100].
+        reference_rgb: (3, h, w) or (1, 3, h, w) sRGB in [0, 1].
         samples: about how many pixels of the reference to choose from.
-        seed: of the jittered grid.
+        seed: of the samples.
 
     Returns:
         (N, 3, H, W) sRGB, L kept. Every chroma occurs in the reference.
-
-    Raises:
-        ValueError: wrong shapes, too small, a NaN, or values out of range.
     """
     return join(L, welsh_chroma(L, take_samples(reference_rgb, samples, seed)))
 
@@ -138,31 +129,16 @@ def welsh_swatches(
     samples: int = SWATCH_SAMPLES,
     seed: int = 0,
 ) -> Tensor:
-    """Colour one gray image by pairs of swatches, section 3.2 of the paper.
+    """Colour one gray image (1, 1, H, W) by pairs of swatches, section 3.2 of the paper.
 
-    Each target swatch is coloured from its reference swatch as in :func:`welsh`. Every other
-    pixel then takes the chroma of the swatch pixel of the same gray image whose 5x5 patch of
-    lightness is nearest (squared differences), as in texture synthesis.
-
-    Args:
-        L: (1, 1, H, W) in [0, 100], at least 5x5.
-        reference_rgb: (3, h, w) or (1, 3, h, w) sRGB in [0, 1], at least 5x5.
-        pairs: at least one pair of rectangles; where targets overlap, the later one wins.
-        samples: about how many pixels of each reference swatch to choose from.
-        seed: of the jittered grids.
-
-    Returns:
-        (1, 3, H, W) sRGB, L kept.
-
-    Raises:
-        ValueError: more than one image, no pair, a rectangle that is empty or outside its
-            image, or as :func:`welsh`.
+    Each target swatch is coloured from its reference swatch as in :func:`welsh`, the later one
+    where two overlap. Every other pixel then takes the chroma of the swatch pixel of the same gray
+    image whose 5x5 patch of lightness is nearest (squared differences), as in texture synthesis.
+    Returns (1, 3, H, W) sRGB, L kept.
     """
     check_lightness(L, least=NEIGHBOURHOOD)
-    if len(L) != 1:
-        raise ValueError(f"swatches belong to one picture, got {len(L)}")
-    if not pairs:
-        raise ValueError("no pair of swatches; give at least one")
+    if len(L) != 1 or not pairs:
+        raise ValueError(f"want one picture and a pair or more, got {len(L)} and {len(pairs)}")
     gray = L[0, 0].double().cpu().numpy()
     deviation = local_deviation(gray)
     ab = np.zeros((2, *gray.shape))
@@ -210,40 +186,19 @@ def _spread(gray: np.ndarray, ab: np.ndarray, colored: np.ndarray) -> None:
     ab[:, ~colored] = ab[:, colored][:, torch.cat(nearest).numpy()]
 
 
-def _jittered_grid(
-    height: int, width: int, count: int, random: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """About ``count`` pixels, one at random in each cell of an even grid: rows and columns."""
-    rows = min(height, max(1, round((count * height / width) ** 0.5)))
-    columns = min(width, max(1, round(count / rows)))
-    y = (np.arange(rows)[:, None] + random.random((rows, columns))) * (height / rows)
-    x = (np.arange(columns)[None] + random.random((rows, columns))) * (width / columns)
-    return y.astype(int).ravel(), x.astype(int).ravel()
-
-
 def _check_inside(part: Rectangle, size: tuple[int, ...], what: str) -> None:
     height, width = size
-    if (
-        min(part.height, part.width) < 1
-        or min(part.top, part.left) < 0
-        or part.top + part.height > height
-        or part.left + part.width > width
-    ):
+    y, x = part.slices
+    if not (0 <= y.start < y.stop <= height and 0 <= x.start < x.stop <= width):
         raise ValueError(f"the {what} swatch {tuple(part)} is empty or outside {height}x{width}")
 
 
 def describe(L: Tensor) -> Tensor:
-    """Describe the gray layout of images.
+    """Describe the gray layout of L (N, 1, H, W) in [0, 100], any size: (N, 208) float32.
 
     Three parts of unit length each: the histogram of L (square roots, so that distances are
     Hellinger distances), an 8x8 thumbnail without its mean, and histograms of oriented gradients
     in 4x4 cells (after Dalal and Triggs 2005).
-
-    Args:
-        L: (N, 1, H, W) in [0, 100], any size.
-
-    Returns:
-        (N, 208) float32.
     """
     small = F.interpolate(
         L.float() / 100, size=(_SIDE, _SIDE), mode="bilinear", antialias=True, align_corners=False
@@ -273,22 +228,13 @@ class WelshLibrary:
     """
 
     def __init__(self, descriptors: Tensor, references: list[Samples], indices: Tensor) -> None:
-        if not len(descriptors) == len(references) == len(indices):
-            raise ValueError(
-                f"{len(descriptors)} descriptors, {len(references)} references and "
-                f"{len(indices)} indices do not belong together"
-            )
         self.descriptors, self.references, self.indices = descriptors, references, indices
 
     @classmethod
     def fit(
         cls, pictures: Pictures, count: int = 1000, samples: int = SAMPLES, seed: int = 0
     ) -> WelshLibrary:
-        """Sample up to ``count`` of the pictures, chosen at random.
-
-        Raises:
-            ValueError: no pictures, or smaller ones than 5x5.
-        """
+        """Sample up to ``count`` of the pictures, chosen at random."""
         if not len(pictures):
             raise ValueError(f"no pictures in {pictures.source}")
         random = np.random.default_rng(seed)
@@ -301,15 +247,12 @@ class WelshLibrary:
         return cls(torch.cat(descriptors), references, torch.from_numpy(chosen))
 
     def choose(self, L: Tensor) -> Tensor:
-        """The reference for each image of L (N, 1, H, W): (N,) int64, rows of this library.
-
-        ``library.indices[library.choose(L)]`` are the numbers of the fitted images.
-        """
+        """The reference for each image of L (N, 1, H, W): (N,) int64, rows of this library."""
         check_lightness(L, least=NEIGHBOURHOOD)
         return torch.cdist(describe(L).cpu(), self.descriptors).argmin(dim=1)
 
     def colorize(self, L: Tensor) -> Tensor:
-        """L (N, 1, H, W) in [0, 100], at least 5x5, to sRGB (N, 3, H, W); L is kept."""
+        """L (N, 1, H, W) in [0, 100] to sRGB (N, 3, H, W); L is kept."""
         ab = [
             welsh_chroma(L[i : i + 1], self.references[reference])
             for i, reference in enumerate(self.choose(L).tolist())
@@ -329,7 +272,7 @@ class WelshLibrary:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> WelshLibrary:
-        """Undo :meth:`tensors`. Raises ValueError if they belong to another method."""
+        """Undo :meth:`tensors`; ValueError if they belong to another method."""
         check_names(tensors, {"descriptors", "pixels", "lightness", "indices"})
         references = [
             Samples(pixels, *whole)

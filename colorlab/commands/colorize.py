@@ -93,15 +93,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def load_model(name: str, saturation: float | None, device: str) -> Any:
-    """Released weights by name, :data:`VIVID` included, ready to colorize.
+    """Weights as :func:`colorlab.checkpoints.load` takes them, or :data:`VIVID`.
 
-    Args:
-        name: as :func:`colorlab.checkpoints.load` takes it, or :data:`VIVID`.
-        saturation: factor on the *ab* of a network; None for its own, 1 but for :data:`VIVID`.
-        device: where to.
-
-    Raises:
-        ValueError: a negative factor, or one for what predicts no *ab*; or as loading.
+    ``saturation`` is a factor on the *ab* of a network; None for its own, 1 but for :data:`VIVID`.
     """
     if saturation is not None and not 0 <= saturation < math.inf:
         raise ValueError(f"--saturation must be 0 or more, got {saturation}")
@@ -121,14 +115,6 @@ def colored(model: Any, file: Path, device: torch.device | str = "cpu") -> np.nd
     """Colour a picture file at its own size: (H, W, 3) uint8.
 
     Of a large picture, only its lightness stands in memory as floats.
-
-    Args:
-        model: what :func:`colorlab.checkpoints.load` gives.
-        file: the picture.
-        device: where the model is.
-
-    Raises:
-        ValueError, OSError: as :func:`colorlab.data.reading.read_rgb`.
     """
     L = lightness_of(read_rgb(file), device)
     if isinstance(model, Colorizer):
@@ -137,11 +123,7 @@ def colored(model: Any, file: Path, device: torch.device | str = "cpu") -> np.nd
 
 
 def list_inputs(inputs: list[Path]) -> list[Path]:
-    """Files as given, folders as the pictures directly in them, sorted.
-
-    Raises:
-        FileNotFoundError: no such file, or a folder without pictures.
-    """
+    """Files as given, folders as the pictures directly in them, sorted."""
     files: list[Path] = []
     for path in inputs:
         if path.is_dir():
@@ -162,10 +144,6 @@ def name_outputs(files: list[Path], out: Path | None, single: bool) -> list[Path
     """Where each answer goes: ``out`` itself for one picture, otherwise PNG files in that folder.
 
     Without ``out``, ``NAME-colored.png`` beside each picture.
-
-    Raises:
-        ValueError: ``out`` ends in no kind of picture that can be written.
-        NotADirectoryError: ``out`` must be a folder and is a file.
     """
     if out is None:
         return [file.with_name(f"{file.stem}-colored.png") for file in files]
@@ -179,16 +157,12 @@ def name_outputs(files: list[Path], out: Path | None, single: bool) -> list[Path
 
 
 def refuse_collisions(files: list[Path], outputs: list[Path], overwrite: bool) -> None:
-    """Make sure that nothing is lost: no input, no older file, no two answers in one place.
-
-    Raises:
-        FileExistsError: an output is an input, exists already, or is wanted twice.
-    """
-    folders: dict[str, str] = {}
-    inputs = {_place(file, folders) for file in files}
+    """Make sure that nothing is lost: no input, no older file, no two answers in one place."""
+    # Not Path.resolve, which fails on a link that leads back to itself.
+    inputs = {os.path.realpath(file) for file in files}
     seen: set[Path] = set()
     for output in outputs:
-        if _place(output, folders) in inputs:
+        if os.path.realpath(output) in inputs:
             raise FileExistsError(
                 f"{shown(output)} is an input; choose another place for the answer"
             )
@@ -201,28 +175,8 @@ def refuse_collisions(files: list[Path], outputs: list[Path], overwrite: bool) -
         seen.add(output)
 
 
-def _place(file: Path, folders: dict[str, str]) -> str:
-    """Where a file really lies; its folder is looked up once, since there may be 100,000 files.
-
-    Not by Path.resolve, which fails on a link that leads back to itself.
-    """
-    folder, name = os.path.split(file)
-    if folder not in folders:
-        folders[folder] = os.path.realpath(folder)
-    path = os.path.join(folders[folder], name)
-    return os.path.realpath(path) if os.path.islink(path) else path
-
-
 def save_picture(rgb: np.ndarray, output: Path) -> None:
-    """Write a picture whole or not at all: a run that is killed leaves no half of one.
-
-    Args:
-        rgb: (H, W, 3) uint8.
-        output: where to; its suffix says in which format. The folder is made if absent.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Write (H, W, 3) uint8 whole or not at all: a run that is killed leaves no half of one."""
     buffer = io.BytesIO()
     Image.fromarray(rgb).save(buffer, Image.registered_extensions()[output.suffix.lower()])
     make_folder(output.parent)

@@ -14,7 +14,7 @@ from colorlab.commands.rows import make_rows, row_names, training_facts
 from colorlab.data import load
 from colorlab.data.scenes import scene_set
 from colorlab.files import write_text
-from colorlab.metrics import evaluate, evaluate_diversity, evaluate_known
+from colorlab.metrics import Evaluation, evaluate, evaluate_diversity, evaluate_known
 from colorlab.metrics.costs import released_costs
 from colorlab.metrics.rows import BASELINES
 from colorlab.training.loop import pick_device
@@ -23,15 +23,10 @@ from colorlab.training.loop import pick_device
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
     parser.add_argument(
-        "--data",
-        default="photos",
-        help="photos (default), scenes, skimage, or the path of a folder of pictures",
+        "--data", default="photos", help="photos (default), scenes, skimage, or a folder's path"
     )
     parser.add_argument(
-        "--checkpoints",
-        type=Path,
-        metavar="FOLDER",
-        help="where the trained models lie (default: the released ones)",
+        "--checkpoints", type=Path, metavar="FOLDER", help="of trained models (default: released)"
     )
     parser.add_argument("--split", default="test", help="train, val or test (default)")
     parser.add_argument(
@@ -80,48 +75,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print the table, write the file."""
-    device = _device(args.device)
-    world = "scenes" if args.data == "scenes" else "photos"
-    names = row_names(args.models, world, args.checkpoints)
-    if args.limit is not None and args.limit < 1:
-        raise ValueError(f"--limit must be at least 1, got {args.limit}")
-    if args.pairwise_lpips and args.diversity is None:
-        raise ValueError("--pairwise-lpips is a column of --diversity N; give both")
-    if args.known is not None and (world != "scenes" or args.diversity is not None):
-        raise ValueError("--known N is for --data scenes, and not together with --diversity")
     for option, file in (("json", args.json), ("csv", args.csv), ("markdown", args.markdown)):
         if file is not None and file.is_dir():
             raise IsADirectoryError(f"--{option} {file} is a folder; name a file in it")
-    pictures = load(args.data, args.split, count=args.limit)
-    rows, origins = make_rows(names, args.data, world, device, args.checkpoints)
-    provenance = {
-        "split": args.split,
-        "rows": origins,
-        "code_version": checkpoints.code_version(),
-        "command": _command(args),
-    }
-    if args.known is not None:
-        scenes = scene_set(len(pictures), pictures.size, args.split)
-        provenance["training"] = training_facts(names, world, args.checkpoints)
-        result = evaluate_known(rows, scenes, args.known, device=device, provenance=provenance)
-    elif args.diversity is None:
-        result = evaluate(
-            rows, pictures, batch_size=args.batch_size, device=device, provenance=provenance
-        )
-    else:
-        result = evaluate_diversity(
-            rows,
-            pictures,
-            args.diversity,
-            pairwise_lpips=args.pairwise_lpips,
-            device=device,
-            provenance=provenance,
-        )
+    names = ("limit", "batch_size", "diversity", "pairwise_lpips", "known")
+    more = {name: getattr(args, name) for name in names}
+    result = measure(args.models, args.data, args.split, args.checkpoints, args.device, **more)
     print(result.table())
     if args.json is not None:
         result.to_json(args.json)
         print(f"written to {args.json}")
-    costs = released_costs(result.models, world, args.checkpoints)
+    costs = released_costs(result.models, checkpoints.world_of(args.data), args.checkpoints)
     if args.csv is not None:
         write_text(args.csv, result.to_csv(costs))
         print(f"written to {args.csv}")
@@ -131,24 +95,56 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def measure(
+    models: str,
+    data: str,
+    split: str = "test",
+    folder: Path | None = None,
+    device: str = "auto",
+    *,
+    limit: int | None = None,
+    batch_size: int = 16,
+    diversity: int | None = None,
+    pairwise_lpips: bool = False,
+    known: int | None = None,
+) -> Evaluation:
+    """The table of a command line; the arguments are its options, ``folder`` the checkpoints'."""
+    place = _device(device)
+    world = checkpoints.world_of(data)
+    names = row_names(models, world, folder)
+    if limit is not None and limit < 1:
+        raise ValueError(f"--limit must be at least 1, got {limit}")
+    if pairwise_lpips and diversity is None:
+        raise ValueError("--pairwise-lpips is a column of --diversity N; give both")
+    if known is not None and (world != "scenes" or diversity is not None):
+        raise ValueError("--known N is for --data scenes, and not together with --diversity")
+    pictures = load(data, split, count=limit)
+    rows, origins = make_rows(names, data, world, place, folder)
+    # The command that repeats this table; a folder appears by its name, not by where it lies.
+    words = ["colorlab", "evaluate", "--data", Path(data).name or data, "--split", split]
+    words += ["--models", models]
+    words += ["--checkpoints", folder.name] if folder is not None else []
+    for option, number in (("limit", limit), ("diversity", diversity), ("known", known)):
+        words += [f"--{option}", str(number)] if number is not None else []
+    words += ["--pairwise-lpips"] * pairwise_lpips
+    provenance = {
+        "split": split,
+        "rows": origins,
+        "code_version": checkpoints.code_version(),
+        "command": shlex.join(words),
+    }
+    told = {"device": place, "provenance": provenance}
+    if known is not None:
+        scenes = scene_set(len(pictures), pictures.size, split)
+        provenance["training"] = training_facts(names, world, folder)
+        return evaluate_known(rows, scenes, known, **told)
+    if diversity is not None:
+        return evaluate_diversity(rows, pictures, diversity, pairwise_lpips=pairwise_lpips, **told)
+    return evaluate(rows, pictures, batch_size=batch_size, **told)
+
+
 def _device(name: str) -> torch.device:
     try:
         return torch.zeros(1, device=pick_device(name)).device
     except (RuntimeError, AssertionError) as error:  # torch raises either
         raise ValueError(f"--device {name}: {str(error).splitlines()[0]}") from error
-
-
-def _command(args: argparse.Namespace) -> str:
-    """The command that repeats this table; a folder appears by its name, not by where it lies."""
-    data = Path(args.data).name or args.data
-    words = ["colorlab", "evaluate", "--data", data, "--split", args.split, "--models", args.models]
-    if args.checkpoints is not None:
-        words += ["--checkpoints", args.checkpoints.name]
-    if args.limit is not None:
-        words += ["--limit", str(args.limit)]
-    if args.diversity is not None:
-        words += ["--diversity", str(args.diversity)]
-        words += ["--pairwise-lpips"] * args.pairwise_lpips
-    if args.known is not None:
-        words += ["--known", str(args.known)]
-    return shlex.join(words)

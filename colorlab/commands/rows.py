@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,17 @@ MADE = {
 
 
 def row_names(models: str, world: str, folder: Path | None = None) -> list[str]:
-    """Split ``--models``, check each name, and write out what `released` stands for in ``folder``.
-
-    Raises:
-        ValueError: an unknown name, or no name at all.
-    """
+    """Split ``--models`` and check each name; `released` becomes the networks of ``folder``."""
     names: list[str] = []
     for name in filter(None, (part.strip() for part in models.split(","))):
         if name == RELEASED:
             stems = [stem for stem in checkpoints.released(folder) if stem.endswith(f"-{world}")]
             names += [stem.removesuffix(f"-{world}").removesuffix("-ab") for stem in stems]
-        elif name in {*BASELINES, *FITTED, BOOST} or _is_known(parse(name)):
+        elif (
+            name in {*BASELINES, *FITTED, BOOST}
+            or (row := parse(name)).made == "hints"
+            or _is_trained(row.model)
+        ):
             names.append(name)
         else:
             raise ValueError(
@@ -49,10 +50,6 @@ def row_names(models: str, world: str, folder: Path | None = None) -> list[str]:
     if not names:
         raise ValueError(f"--models {models!r} names nothing to measure")
     return list(dict.fromkeys(names))
-
-
-def _is_known(row: RowName) -> bool:
-    return row.made == "hints" or _is_trained(row.model)
 
 
 def _is_trained(model: str) -> bool:
@@ -103,12 +100,8 @@ def make_rows(
 
 def _training_split(data: str) -> Pictures | None:
     """The training split that belongs to ``data``, or None where there is none."""
-    if data == "skimage":
-        return None
-    try:
-        return load(data, "train")
-    except FileNotFoundError:
-        return None
+    with suppress(FileNotFoundError):
+        return load(data, "train") if data != "skimage" else None
 
 
 def _released(name: str, world: str, device: torch.device, folder: Path | None) -> tuple[Any, str]:

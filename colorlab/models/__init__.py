@@ -26,7 +26,10 @@ MODELS: dict[str, tuple[type[Colorizer], type]] = {
     "classifier": (Classifier, ClassifierConfig),
 }
 
-__all__ = ["MODELS", "Colorizer", "Player", "Regressor", "build", "name_of"]
+# Settings of released cards that no code reads any more, each with the value that it has there.
+RETIRED = {"perceptual": 0.0}
+
+__all__ = ["MODELS", "Colorizer", "Player", "Regressor", "build", "current", "name_of"]
 
 
 def build(name: str, **settings: Any) -> Colorizer:
@@ -38,6 +41,7 @@ def build(name: str, **settings: Any) -> Colorizer:
     if name not in MODELS:
         raise ValueError(f"unknown model {name!r}; choose from {', '.join(MODELS)}")
     model_class, config_class = MODELS[name]
+    settings = current(settings)
     known = {field.name for field in dataclasses.fields(config_class)}
     if unknown := sorted(set(settings) - known):
         raise ValueError(
@@ -46,6 +50,11 @@ def build(name: str, **settings: Any) -> Colorizer:
     # JSON knows lists only; frozen settings hold tuples.
     plain = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
     return model_class(config_class(**plain))
+
+
+def current(settings: dict[str, Any]) -> dict[str, Any]:
+    """A card's settings, without those that are :data:`RETIRED`."""
+    return {k: v for k, v in settings.items() if (k, v) not in RETIRED.items()}
 
 
 def name_of(model: Colorizer) -> str:

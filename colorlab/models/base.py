@@ -17,7 +17,7 @@ from colorlab.checks import check_lightness
 from colorlab.color import downsample_chroma, join, lab_to_rgb, rgb_to_lab, to_uint8
 from colorlab.data.loaders import Batch
 from colorlab.losses import regression_loss
-from colorlab.models.encoders import SCRATCH, Maps, perceptual_distance
+from colorlab.models.encoders import SCRATCH, Maps
 
 TARGETS = ("ab", "rgb")
 
@@ -32,11 +32,13 @@ class Settings:
         size: side of the training images; other images are resized to about this area.
         encoder: name of a frozen pretrained encoder whose maps are added to the network's own,
             see :mod:`colorlab.models.encoders`; "scratch" for none, as in the lessons.
+        input_skip: add the gray image to an RGB prediction, see :meth:`Colorizer.with_input`.
     """
 
     target: str = "ab"
     size: int = 256
     encoder: str = SCRATCH
+    input_skip: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,7 @@ class Player:
         module: the module whose parameters this player's optimizer updates.
         loss: batch to named terms; the player minimizes their sum.
         rate: factor on the learning rate (two time-scale training gives players different ones).
-        betas: of the player's AdamW. The players of a GAN average the gradient over fewer steps,
-            (0.5, 0.999), because the other player changes (Radford et al. 2016, section 4).
+        betas: of the player's AdamW.
     """
 
     name: str
@@ -62,14 +63,15 @@ class Player:
 class Colorizer(nn.Module):
     """Base of all models: lightness in, a colour image out.
 
-    A model defines ``players()`` and ``forward(L)``, which returns *ab* (N, 2, H/4, W/4) in CIE
-    units for ``target="ab"`` and an image (N, 3, H, W) around [0, 1] for ``target="rgb"``. Inside,
-    H and W are multiples of ``multiple``; ``colorize`` takes any size. A model whose predictions
-    are random sets ``deterministic = False`` and defines ``draw``.
+    A model defines ``players()``, a list of :class:`Player` that training updates in turn, and
+    ``forward(L)``, which returns *ab* (N, 2, H/4, W/4) in CIE units for ``target="ab"`` and an
+    image (N, 3, H, W) around [0, 1] for ``target="rgb"``. Inside, H and W are multiples of
+    ``multiple``; ``colorize`` takes any size. A model whose predictions are random sets
+    ``deterministic = False`` and defines ``draw(L, n, generator)``: n samples (n, N, ...) for L at
+    working size.
 
     Attributes:
-        saturation: factor on *ab* in the image, 1 as predicted; see
-            :class:`colorlab.metrics.Boosted`.
+        saturation: factor on *ab* in the image, 1 as predicted.
         deterministic: the model has one prediction for each gray image.
         keeps_best: training keeps the weights with the lowest ``validation_score``. If false, it
             keeps the last weights, because that score would choose the wrong ones (in a GAN, those
@@ -95,19 +97,6 @@ class Colorizer(nn.Module):
             raise ValueError(f"target must be {choice}, got {config.target!r}")
         self.config = config
 
-    def players(self) -> list[Player]:
-        """The players, which training updates in turn."""
-        raise NotImplementedError
-
-    @staticmethod
-    def batch_mean(value: Tensor) -> Tensor:
-        """The mean of a statistic over the batch, given its mean over this part of the batch.
-
-        The part is the whole batch, unless several processes share it: then training puts the mean
-        over the processes here (:func:`colorlab.parallel.share_statistics`).
-        """
-        return value
-
     @contextmanager
     def evaluating(self) -> Iterator[None]:
         """Evaluation mode while the body runs, then the mode that there was before."""
@@ -132,7 +121,7 @@ class Colorizer(nn.Module):
         Raises:
             ValueError: wrong shape, or values that are not lightness in [0, 100].
         """
-        return self.finish(L, self._single_answer(L))
+        return self.finish(L, self._answer(L))
 
     @torch.inference_mode()
     def colorize_8bit(self, L: Tensor) -> np.ndarray:
@@ -140,14 +129,12 @@ class Colorizer(nn.Module):
 
         A large image is converted band by band, see :mod:`colorlab.bands`.
         """
-        answer = self._single_answer(L)
         picture = np.empty((len(L), *L.shape[-2:], 3), dtype=np.uint8)
-        for rows, band in self._finished_bands(L, answer):
+        for rows, band in self._finished_bands(L, self._answer(L)):
             picture[:, rows] = to_uint8(band)
         return picture
 
-    def _single_answer(self, L: Tensor) -> Tensor:
-        """The prediction at working size, in evaluation mode."""
+    def _answer(self, L: Tensor) -> Tensor:
         check_lightness(L)
         with self.evaluating():
             return self.answer(self.resize(L))
@@ -160,11 +147,8 @@ class Colorizer(nn.Module):
 
         Args:
             L: (N, 1, H, W) lightness in [0, 100].
-            n: number of samples.
+            n: number of samples, at least 1.
             generator: source of the random numbers; torch's global one unless given.
-
-        Raises:
-            ValueError: as :meth:`colorize`, or n below 1.
         """
         return torch.stack([self.finish(L, answer) for answer in self.answers(L, n, generator)])
 
@@ -172,17 +156,14 @@ class Colorizer(nn.Module):
     def mean_of(self, L: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
         """The mean of ``n`` samples as one image (N, 3, H, W), averaged in *ab* (or in sRGB).
 
-        Arguments and errors as :meth:`sample`. It estimates the mean of the model's colours, which
-        minimizes the expected squared error, so it can be compared with a regressor's prediction.
+        It estimates the mean of the model's colours, which minimizes the expected squared error,
+        so it can be compared with a regressor's prediction.
         """
         return self.finish(L, self.answers(L, n, generator).mean(dim=0))
 
     @torch.inference_mode()
     def answers(self, L: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """``n`` samples at working size, (n, N, 2, h, w) in CIE units or (n, N, 3, h, w) sRGB.
-
-        Arguments and errors as :meth:`sample`.
-        """
+        """``n`` samples at working size, (n, N, 2, h, w) in CIE units or (n, N, 3, h, w) sRGB."""
         check_lightness(L)
         if n < 1:
             raise ValueError(f"want at least one sample, got n={n}")
@@ -190,10 +171,6 @@ class Colorizer(nn.Module):
             if self.deterministic:
                 return self.answer(self.resize(L)).expand(n, -1, -1, -1, -1)
             return self.draw(self.resize(L), n, generator)
-
-    def draw(self, L: Tensor, n: int, generator: torch.Generator | None) -> Tensor:
-        """``n`` samples for L (N, 1, h, w) at working size; models that sample override this."""
-        raise NotImplementedError
 
     def start_from(self, begun: Colorizer) -> None:
         """Copy the weights of a trained network of the same class, or of a part of this model.
@@ -222,21 +199,20 @@ class Colorizer(nn.Module):
     def answer(self, L: Tensor, maps: Maps = None) -> Tensor:
         """The network's single prediction at working size; models that sample may override this.
 
-        ``maps`` are the pretrained encoder's for L, if they are known already.
+        ``maps``, here and in all models, are the pretrained encoder's for L, if already known.
         """
         return self(L) if maps is None else self(L, maps)
 
     @property
     def adds_input(self) -> bool:
-        """Whether an RGB prediction is what is added to the gray picture (``input_skip``)."""
-        return self.config.target == "rgb" and getattr(self.config, "input_skip", False)
+        """Whether an RGB prediction is what is added to the gray image."""
+        return self.config.target == "rgb" and self.config.input_skip
 
     def with_input(self, answer: Tensor, L: Tensor) -> Tensor:
         """Add the gray image to an RGB prediction (N, 3, H, W) if the setting ``input_skip`` is on.
 
-        This is a skip connection from the input to the output: the network then predicts only the
-        difference between the colour image and the gray one. An *ab* prediction is returned
-        unchanged.
+        With this skip connection from the input to the output, the network predicts only the
+        difference between the colour image and the gray one.
         """
         # The head predicts around middle gray.
         return answer - 0.5 + _gray(L) if self.adds_input else answer
@@ -246,22 +222,15 @@ class Colorizer(nn.Module):
         return resize_to_area(L, self.config.size, self.multiple)
 
     def finish(self, L: Tensor, answer: Tensor) -> Tensor:
-        """Turn a prediction at working size into images (N, 3, H, W) of the size of L.
-
-        Where the gray image was added (``input_skip``), it is added at the size of L.
-        """
-        if len(bands(*L.shape[-2:])) == 1:
-            return self._finish(L, self._without_input(L, answer))
-        picture = L.new_empty((len(L), 3, *L.shape[-2:]))
-        for rows, band in self._finished_bands(L, answer):
-            picture[..., rows, :] = band
-        return picture
+        """Turn a prediction at working size into images (N, 3, H, W) of the size of L."""
+        return torch.cat([band for _, band in self._finished_bands(L, answer)], dim=-2)
 
     def _finished_bands(self, L: Tensor, answer: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """The image as rows and (N, 3, R, W): a small one whole, a large one in bands."""
         height, width = L.shape[-2:]
         parts = bands(height, width)
-        answer = self._without_input(L, answer)
+        if self.adds_input:  # only the change of colour is enlarged, the gray image has its size
+            answer = answer - _gray(self.resize(L))
         for rows in parts:
             here = answer if len(parts) == 1 else enlarged_rows(answer, height, rows)
             yield rows, self._finish(L[..., rows, :], here)
@@ -272,10 +241,6 @@ class Colorizer(nn.Module):
         if answer.shape[-2:] != L.shape[-2:]:
             answer = F.interpolate(answer, size=L.shape[-2:], mode="bilinear", antialias=True)
         return (answer + _gray(L) if self.adds_input else answer).clamp(0, 1)
-
-    def _without_input(self, L: Tensor, answer: Tensor) -> Tensor:
-        """What :meth:`with_input` added, taken away: the change of colour alone is enlarged."""
-        return answer - _gray(self.resize(L)) if self.adds_input else answer
 
     def validation_score(self, batch: Batch) -> Tensor:
         """Colour error of each image (N,), lower is better; it chooses the weights to keep.
@@ -292,7 +257,7 @@ class Colorizer(nn.Module):
 
 
 def _gray(L: Tensor) -> Tensor:
-    """The gray picture of L as sRGB (N, 3, H, W)."""
+    """The gray image of L as sRGB (N, 3, H, W)."""
     return lab_to_rgb(torch.cat((L, torch.zeros_like(L).expand(-1, 2, -1, -1)), dim=1))
 
 
@@ -300,16 +265,12 @@ class Regressor(Colorizer):
     """A colorizer trained with a regression loss, by one player."""
 
     def players(self) -> list[Player]:
-        """One player; its term has the name of the loss, a second one is "perceptual"."""
+        """One player, whose term has the name of the loss."""
         return [Player("colorizer", self, self._loss)]
 
     def _loss(self, batch: Batch) -> dict[str, Tensor]:
         measure = regression_loss(self.config.loss)
         prediction = self.answer(batch.L, batch.maps)
         if self.config.target == "ab":
-            terms = {self.config.loss: measure(prediction / 110, batch.ab / 110)}
-            if weight := getattr(self.config, "perceptual", 0.0):
-                far = perceptual_distance(batch.L, prediction, batch.ab)
-                terms["perceptual"] = weight * far
-            return terms
+            return {self.config.loss: measure(prediction / 110, batch.ab / 110)}
         return {self.config.loss: measure(prediction, batch.rgb)}

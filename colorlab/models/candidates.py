@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +35,7 @@ LATEST = 0.999  # largest time of a state that is divided by 1 - t
 
 
 class PositionHead(nn.Module):
-    """Maps at 1/4, 1/8 and 1/16 of an image, (N, s_i, h_i, w_i), to (N, out, h_0, w_0).
+    """Maps at 1/4, 1/8 and 1/16 of an image, finest first, to (N, out, h_0, w_0).
 
     One hidden layer at each position, from all three scales: the finest map alone does not tell
     which object it is.
@@ -47,7 +47,7 @@ class PositionHead(nn.Module):
         self.leave = nn.Conv2d(hidden, out, 1)
 
     def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
-        """See the class; finest map first."""
+        """Maps (N, s_i, h_i, w_i): see the class."""
         size = maps[0].shape[-2:]
         hidden = sum(
             F.interpolate(narrow(m), size=size, mode="bilinear", align_corners=False)
@@ -70,14 +70,9 @@ class Candidates(PositionHead):
             log_sigma.fill_(math.log(BEGIN))
 
     def forward(self, maps: tuple[Tensor, ...], mean: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The mixture at each position.
+        """Colours (N, 2, K, h, w), logarithms of their shares (N, K, h, w), sigmas (N, K, h, w).
 
-        Args:
-            maps: see :class:`PositionHead`.
-            mean: (N, 2, h, w) the UNet's prediction, to which the candidates are offsets.
-
-        Returns:
-            Colours (N, 2, K, h, w), logarithms of their shares (N, K, h, w), sigmas (N, K, h, w).
+        ``mean`` (N, 2, h, w) is the UNet's prediction, to which the candidates are offsets.
         """
         said = super().forward(maps).unflatten(1, (4, self.count))
         log_sigma = math.log(WIDEST) - F.softplus(math.log(WIDEST) - said[:, 3])
@@ -110,16 +105,13 @@ class Pointers(PositionHead):
         """Links (N, h w, h w / 4), followed ``doublings`` times; h and w are even."""
         features = super().forward(maps)
         n, _, h, w = features.shape
-        down, across = (
-            torch.arange(h, device=features.device),
-            torch.arange(w, device=features.device),
-        )
-        places = torch.stack(torch.meshgrid(down, across, indexing="ij")).to(features)
-        places = places * (self.log_near / 2).exp()
-        features = torch.cat((features, places.expand(n, -1, -1, -1)), dim=1)
-        cells, places = F.avg_pool2d(features, 2).flatten(2), features.flatten(2)
+        down, across = (torch.arange(side, device=features.device) for side in (h, w))
+        at = torch.stack(torch.meshgrid(down, across, indexing="ij")).to(features)
+        at = at * (self.log_near / 2).exp()
+        features = torch.cat((features, at.expand(n, -1, -1, -1)), dim=1)
+        cells, positions = F.avg_pool2d(features, 2).flatten(2), features.flatten(2)
         length = cells.square().sum(1, keepdim=True)
-        links = (2 * places.mT @ cells - length).softmax(-1)  # by squared distance to each cell
+        links = (2 * positions.mT @ cells - length).softmax(-1)  # by squared distance to each cell
         step = (2 * cells.mT @ cells - length).softmax(-1)
         if not doublings:
             return links
@@ -132,14 +124,9 @@ class Pointers(PositionHead):
 
 
 def pool(links: Tensor, x: Tensor) -> Tensor:
-    """Means of x along links.
+    """Means of x (n * N, C, h, w) along links (N, h w, h w / 4), see :class:`Pointers`.
 
-    Args:
-        links: (N, h w, h w / 4), see :class:`Pointers`.
-        x: (n * N, C, h, w), n draws of N images, all images of a draw together.
-
-    Returns:
-        (n * N, C, h, w).
+    x holds n samples of N images, all images of a sample together.
     """
     (channels, h, w), count = x.shape[1:], len(links)
     cells = F.avg_pool2d(x, 2).view(-1, count, channels, links.shape[-1])  # (n, N, C, cells)
@@ -161,8 +148,7 @@ def pointing_error(links: Tensor, clean: Tensor, noise: float) -> Tensor:
 class CandidateFlowConfig(DiffusionConfig):
     """Settings of :class:`CandidateFlow`, in addition to those of its parent.
 
-    The parent's settings of a denoiser and its loss have no effect here: ``denoiser``, ``scale``,
-    ``floor``, ``draws`` and ``unconditional``.
+    Those of its denoiser and its loss have no effect here.
 
     Attributes:
         candidates: colours of each position; objects of scenes have up to three, and three
@@ -189,15 +175,11 @@ class CandidateFlowConfig(DiffusionConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, only in (("target", "ab"), ("predicts", "clean"), ("guidance", 1.0)):
-            if getattr(self, name) != only:
-                raise ValueError(
-                    f"{name} must be {only!r} where colours are chosen from candidates, "
-                    f"got {getattr(self, name)!r}"
-                )
-        for name, least in (("candidates", 2), ("doublings", 0), ("further", 0), ("linked", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if self.predicts != "clean" or self.guidance != 1:
+            raise ValueError(
+                'predicts must be "clean" and guidance 1 where colours are chosen from candidates, '
+                f"got {self.predicts!r} and {self.guidance}"
+            )
 
 
 class SeenCandidates(NamedTuple):
@@ -205,9 +187,7 @@ class SeenCandidates(NamedTuple):
 
     Attributes:
         mean: (N, 2, h, w) the UNet's prediction, in the model's units.
-        colours: (N, 2, K, h, w), see :class:`Candidates`.
-        log_share: (N, K, h, w).
-        sigma: (N, K, h, w).
+        colours: as ``log_share`` and ``sigma``, see :class:`Candidates`.
         links: (N, h w, h w / 4), never repeated: all samples of an image share them.
     """
 
@@ -218,7 +198,7 @@ class SeenCandidates(NamedTuple):
     links: Tensor
 
     def repeat(self, n: int) -> SeenCandidates:
-        """For n draws of each image, all images of a draw together."""
+        """For n samples of each image, all images of a sample together."""
         return self.map(lambda x: x.repeat(n, *[1] * (x.ndim - 1)))
 
     def map(self, change: Callable[[Tensor], Tensor]) -> SeenCandidates:
@@ -228,6 +208,8 @@ class SeenCandidates(NamedTuple):
 
 class CandidateFlow(Diffusion):
     """L (N, 1, H, W) in [0, 100] to *ab* (N, 2, H/4, W/4); needs a trained UNet to start from."""
+
+    targets: ClassVar[tuple[str, ...]] = ("ab",)
 
     def __init__(self, config: CandidateFlowConfig = CandidateFlowConfig()) -> None:
         super().__init__(config)
@@ -269,11 +251,7 @@ class CandidateFlow(Diffusion):
         return (weight.softmax(1).unsqueeze(1) * answers).sum(2)
 
     def players(self) -> list[Player]:
-        """One player with the terms "surprise" and "pointing"; the UNet does not change.
-
-        Raises:
-            ValueError: the UNet is not a trained one.
-        """
+        """One player with the terms "surprise" and "pointing"; the UNet does not change."""
         if not self.unet_is_frozen:
             raise ValueError("candidates are read from a trained UNet: call start_from(unet) first")
         return [Player("candidates", self.denoiser, self._loss, betas=(0.9, 0.99))]

@@ -7,6 +7,7 @@ Colorization". Compared with the other models in notebook 11.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -67,6 +68,9 @@ class Classifier(UNet):
     keeps_best: ClassVar[bool] = False
     frequency: Tensor
     batches: Tensor
+    # The mean over the batch, given that over this part of it. Where several processes share a
+    # batch, training replaces it, see colorlab.parallel.share_statistics.
+    batch_mean: Callable[[Tensor], Tensor] = staticmethod(lambda value: value)
 
     def __init__(self, config: ClassifierConfig = ClassifierConfig()) -> None:
         super().__init__(config)
@@ -76,7 +80,7 @@ class Classifier(UNet):
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
 
     def logits(self, L: Tensor, maps: Maps = None) -> Tensor:
-        """(N, Q, H/fold, W/fold) over the bins; H, W and ``maps`` as for :class:`UNet`."""
+        """(N, Q, H/fold, W/fold) over the bins."""
         return self.decode(*self.encode(L, maps))
 
     def forward(self, L: Tensor, maps: Maps = None) -> Tensor:

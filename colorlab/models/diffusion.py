@@ -23,13 +23,12 @@ from torch import Tensor, nn
 
 from colorlab import flow
 from colorlab.data.loaders import Batch
-from colorlab.layers import CHROMA_STRIDE, SelfAttention
+from colorlab.flow import SAMPLERS, ddim, ddim_steps, guided, hinted
+from colorlab.layers import CHROMA_STRIDE, SelfAttention, enlarge
 from colorlab.models.base import Colorizer, Player
 from colorlab.models.encoders import Maps
 from colorlab.models.unet import UNetSettings, inner_unet
-from colorlab.noise import correlated_noise
-from colorlab.samplers import SAMPLERS, ddim, ddim_steps, guided, hinted
-from colorlab.tonal_noise import tonal_noise
+from colorlab.noise import correlated_noise, tonal_noise
 
 FORMULATIONS = ("flow", "ddpm")
 PREDICTIONS = ("clean", "v")
@@ -58,7 +57,7 @@ class DiffusionConfig(UNetSettings):
             :func:`colorlab.noise.correlated_noise`; the *ab* of photographs has 6 to 13. 0 is white
             noise, which needs a shift of about 10.
         tones: difference of lightness, CIE units, at which the correlation of the noise at two
-            positions falls to 1/e, see :func:`colorlab.tonal_noise.tonal_noise`; 0 for noise that
+            positions falls to 1/e, see :func:`colorlab.noise.tonal_noise`; 0 for noise that
             does not depend on L. The error of a UNet on photographs has about 60, and a reach of
             60 to 80. On scenes it makes no difference.
         shift: how far the times of training and sampling lie towards noise; notebook 10 has the
@@ -68,13 +67,12 @@ class DiffusionConfig(UNetSettings):
         draws: times and noises for each image of a batch. The UNet sees the image once; more draws
             give more weight to the weak signal of early times, and with it to the rare colours.
         unconditional: share of draws that train without L, for guidance.
-        guidance: 1 for the model's own frequencies; see :func:`colorlab.samplers.guided`.
+        guidance: 1 for the model's own frequencies; see :func:`colorlab.flow.guided`.
         temperature: factor on the initial noise of a sample. Below 1, samples keep to the more
             probable colours, differ less and are paler; guidance above 1 makes them stronger
             again. 1 for the model's own frequencies.
         sampler: "euler" or "heun"; "ddim" with the other formulation.
         steps: of a sample.
-        input_skip: of the UNet, see :meth:`colorlab.models.base.Colorizer.with_input`.
     """
 
     denoiser: tuple[int, int, int] = (16, 48, 96)
@@ -92,7 +90,6 @@ class DiffusionConfig(UNetSettings):
     temperature: float = 1.0
     sampler: str = "euler"
     steps: int = 10
-    input_skip: bool = False
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -229,14 +226,9 @@ class Denoiser(nn.Module):
         x1 = blocks["down1"](x0, time, m1)  # (N, w1, h/2, w/2)
         x2 = blocks["down2"](x1, time, m2)  # (N, w2, h/4, w/4)
         x2 = blocks["bottom"](self.attend(x2), time, mb)
-        x1 = blocks["up1"](x1 + _twice(self.narrow1(x2)), time, mu1)
-        x0 = blocks["up0"](x0 + _twice(self.narrow0(x1)), time, mu0)
+        x1 = blocks["up1"](x1 + enlarge(self.narrow1(x2), 2), time, mu1)
+        x0 = blocks["up0"](x0 + enlarge(self.narrow0(x1), 2), time, mu0)
         return self.leave(x0).float()
-
-
-def _twice(x: Tensor) -> Tensor:
-    """(N, C, h, w) to (N, C, 2h, 2w), bilinear as in :class:`colorlab.layers.Upsample`."""
-    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 class Diffusion(Colorizer):
@@ -287,10 +279,7 @@ class Diffusion(Colorizer):
         return self
 
     def look(self, L: Tensor, maps: Maps = None) -> Seen:
-        """What the denoiser is given of L (N, 1, H, W), once for all steps and samples.
-
-        ``maps`` are the pretrained encoder's for L, if they are known already.
-        """
+        """What the denoiser is given of L (N, 1, H, W), once for all steps and samples."""
         seen = self.unet.climb(*self.unet.encode(L, maps))
         mean = self.unet.with_input(self.unet.head(seen[0]), L)
         return Seen(self.to_units(mean), self.denoiser.look(seen))
@@ -334,10 +323,7 @@ class Diffusion(Colorizer):
         return self.denoise(self.look(L), self.noise(L, n, generator))
 
     def noise(self, L: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Initial noise of ``n`` samples for L (N, 1, H, W): (n, N, C, h, w).
-
-        Sample i does not depend on n.
-        """
+        """Initial noise of ``n`` samples for L: (n, N, C, h, w); sample i does not depend on n."""
         stride = CHROMA_STRIDE if self.config.target == "ab" else 1
         config, tone = self.config, F.avg_pool2d(L, stride)
         if config.tones:

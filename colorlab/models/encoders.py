@@ -15,16 +15,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load as read_tensors
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from colorlab.color import lab_to_rgb, upsample_chroma
 from colorlab.data.cache import released_data
 from colorlab.layers import Fusion
 
@@ -42,10 +41,6 @@ class Encoder(nn.Module):
     Args:
         net: a ``timm`` network made with ``features_only=True``.
         sha256: of its weights' file; "" where ``timm`` fetched them.
-
-    Attributes:
-        channels: of the maps at :data:`STRIDES`.
-        sha256: as given.
     """
 
     def __init__(self, net: nn.Module, sha256: str = "") -> None:
@@ -53,7 +48,7 @@ class Encoder(nn.Module):
         reductions = tuple(net.feature_info.reduction())
         if reductions != (4, *STRIDES):
             raise ValueError(f"want maps at strides {(4, *STRIDES)}, the network has {reductions}")
-        self.channels = tuple(net.feature_info.channels()[1:])
+        self.channels = tuple(net.feature_info.channels()[1:])  # of the maps at STRIDES
         self.sha256 = sha256
         self.net = fused(net.eval()).to(memory_format=torch.channels_last)
         self.eval().requires_grad_(False)
@@ -66,18 +61,13 @@ class Encoder(nn.Module):
         """
         return tuple(self.net((L / 50 - 1).expand(-1, 3, -1, -1))[1:])
 
-    def features(self, rgb: Tensor) -> tuple[Tensor, ...]:
-        """Maps at 1/4, 1/8 and 1/16 of a colour image (N, 3, H, W), sRGB in [0, 1].
-
-        With gradient to the image, which the network sees as in its training: 2 rgb - 1.
-        """
-        x = (2 * rgb - 1).contiguous(memory_format=torch.channels_last)
-        return tuple(self.net(x))[:3]
-
 
 def encode(name: str, L: Tensor) -> tuple[Tensor, ...]:
     """The maps of the encoder called ``name``, see :class:`Encoder`; none for "scratch"."""
-    return () if name == SCRATCH else _load_for(name, L)(L)
+    if name == SCRATCH:
+        return ()
+    encoder = load(name) if L.device.type == "cpu" else _copy(name, L.device)
+    return encoder(L)
 
 
 def fusion(name: str, stride: int, widths: Sequence[int], dropout: float = 0.0) -> Fusion:
@@ -94,56 +84,15 @@ def fusion(name: str, stride: int, widths: Sequence[int], dropout: float = 0.0) 
     return Fusion(channels, STRIDES, own, dropout)
 
 
-def perceptual_distance(L: Tensor, generated: Tensor, truth: Tensor) -> Tensor:
-    """Distance of two colourings in the features of the ImageNet encoder: a loss for training.
-
-    Squared distance of the unit feature vectors at each position of three maps, averaged over
-    positions and summed over maps, as in LPIPS (R. Zhang et al. 2018, equation 1) but with another
-    network and without its weights. The two are related, so a gain in LPIPS from this loss should
-    be checked with other metrics. Images are compared at half size.
-
-    Args:
-        L: (N, 1, H, W) in [0, 100].
-        generated: (N, 2, H/4, W/4) *ab* in CIE units.
-        truth: as generated.
-
-    Returns:
-        A scalar with gradient to ``generated``.
-    """
-    network = _load_for(IMAGENET, L)
-    half = F.avg_pool2d(L, 2)
-    with torch.no_grad():
-        wanted = network.features(_picture(half, truth))
-    return sum(
-        (F.normalize(f.float(), dim=1) - F.normalize(g.float(), dim=1)).square().sum(dim=1).mean()
-        for f, g in zip(network.features(_picture(half, generated)), wanted, strict=True)
-    )
-
-
-def _picture(L: Tensor, ab: Tensor) -> Tensor:
-    """The image (N, 3, h, w), a little beyond sRGB, so that its edge still has a gradient."""
-    ab = upsample_chroma(ab, tuple(L.shape[-2:]))
-    return lab_to_rgb(torch.cat((L, ab), dim=1), clip=False).clamp(-0.1, 1.1)
-
-
-def _load_for(name: str, x: Tensor) -> Encoder:
-    """The encoder on the device of x; on the CPU the one that ``load(name)`` keeps."""
-    return load(name) if x.device.type == "cpu" else load(name, str(x.device))
-
-
 @cache
-@torch.inference_mode(False)  # one that a colorization loads first must also serve training
-def load(name: str, device: str = "cpu") -> Encoder:
-    """The encoder of that name, frozen, in evaluation mode; one for each process and device.
+@torch.inference_mode(False)  # what a colorization loads first must also serve training
+def load(name: str) -> Encoder:
+    """The encoder of that name, frozen, in evaluation mode, on the CPU; one for each process.
 
     Raises:
         ValueError: no such encoder, or a file that does not match its model card.
         FileNotFoundError: the file of ``"imagenet"`` is missing.
     """
-    if device != "cpu":
-        from copy import deepcopy
-
-        return deepcopy(load(name)).to(device)
     if name != IMAGENET:
         return Encoder(_from_timm(name))
     file = FOLDER / FILE.format(name)
@@ -158,6 +107,12 @@ def load(name: str, device: str = "cpu") -> Encoder:
     net = make_net(card["architecture"])
     net.load_state_dict(read_tensors(data))
     return Encoder(net, card["sha256"])
+
+
+@cache
+@torch.inference_mode(False)
+def _copy(name: str, device: torch.device) -> Encoder:
+    return deepcopy(load(name)).to(device)
 
 
 def read_card(name: str) -> dict[str, Any]:
@@ -193,27 +148,6 @@ def _from_timm(name: str) -> nn.Module:
         ) from error
 
 
-class Strided(nn.Module):
-    """A depthwise convolution of stride 2 whose gradient is fast on a CPU too.
-
-    There it takes many times as long as with stride 1. So if a gradient is needed, all positions
-    are computed, and every second row and column is kept.
-    """
-
-    def __init__(self, convolution: nn.Conv2d) -> None:
-        super().__init__()
-        self.convolution = convolution
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C, H/2, W/2), H and W even."""
-        own = self.convolution
-        if not x.requires_grad or x.device.type != "cpu":
-            return own(x)
-        sides = own.weight.shape[-1] - 2  # as the "same" padding of stride 2
-        x = F.pad(x, (sides // 2, sides - sides // 2) * 2)
-        return F.conv2d(x, own.weight, own.bias, groups=own.groups)[..., ::2, ::2]
-
-
 # Convolution and normalization of timm's EfficientNet blocks, by the name of the class.
 _PAIRS = {
     "EfficientNetFeatures": (("conv_stem", "bn1"),),
@@ -227,8 +161,6 @@ def fused(net: nn.Module) -> nn.Module:
     for module in net.modules():
         for convolution, norm in _PAIRS.get(type(module).__name__, ()):
             both = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
-            if both.stride == (2, 2) and both.groups > 1:
-                both = Strided(both)
             setattr(module, convolution, both)
             setattr(module, norm, getattr(module, norm).act)
     return net

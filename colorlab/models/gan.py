@@ -18,15 +18,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from colorlab.adversarial import discriminator_loss, generator_loss, r1_penalty
 from colorlab.data.loaders import Batch
-from colorlab.layers import CHROMA_STRIDE, HEADS, Upsample
-from colorlab.losses import l1
+from colorlab.layers import CHROMA_STRIDE, HEADS, TransposedUpsample, Upsample
+from colorlab.losses import discriminator_loss, generator_loss, r1_penalty
 from colorlab.models.base import Colorizer, Player, Settings
 from colorlab.models.encoders import Maps
 from colorlab.models.resnet import SmallEncoder
 
-# Fewer steps of gradient memory: the other player changes (Radford et al. 2016, section 4).
+# The gradient is averaged over fewer steps than usual, because the other player changes (Radford et
+# al. 2016, section 4).
 BETAS = (0.5, 0.999)
 SEEN_CHANNELS = {"ab": 16 + 2, "rgb": 16 + 48}
 NORMALIZATIONS = ("none", "group", "spectral")
@@ -51,11 +51,15 @@ class AdversarialSettings(Settings):
             100. With 10, 200 steps of a UNetGAN from the trained UNet brought the colourfulness of
             validation photographs from 19 to 38, where the truth has 47.
         label_smoothing: the label of real images is 1 - label_smoothing.
-        normalization: of the discriminator: "group", "none" or "spectral", see
-            :func:`convolution`.
+        normalization: of the discriminator. "group" normalizes each image's features by their own
+            mean and standard deviation; "spectral" divides the weights by their largest singular
+            value, so that the logit cannot change faster than its input (Miyato et al. 2018);
+            "none". There is no batch normalization: a batch of fakes normalized by its own mean
+            hides that all of it is too gray (the loss of a discriminator against a fixed UNet was
+            0.68 after 100 steps, 0.53 with groups), and a batch of both would need the real images
+            again in the generator's step.
         r1: weight of the gradient penalty on real images, in the same units as L1.
         discriminator_rate: factor on its learning rate; two time scales (Heusel et al. 2017).
-        input_skip: see :meth:`colorlab.models.base.Colorizer.with_input`.
     """
 
     dropout: float = 0.0
@@ -66,14 +70,12 @@ class AdversarialSettings(Settings):
     normalization: str = "group"
     r1: float = 0.0
     discriminator_rate: float = 1.0
-    input_skip: bool = False
 
 
 def look(L: Tensor, colour: Tensor) -> Tensor:
     """The input of a discriminator: lightness and colour as channels of one map.
 
-    Both at a quarter of the size, by ``PixelUnshuffle(4)`` where they are larger: no pixel is
-    discarded, and the convolutions cost a sixteenth.
+    Both at a quarter of the size, by ``PixelUnshuffle(4)`` where they are larger.
 
     Args:
         L: (N, 1, H, W) in [0, 100].
@@ -90,31 +92,10 @@ def look(L: Tensor, colour: Tensor) -> Tensor:
     return torch.cat((light, colour), dim=1)
 
 
-def convolution(
+def _convolution(
     in_channels: int, out_channels: int, kernel: int, stride: int, normalization: str
 ) -> nn.Sequential:
-    """A convolution, normalization, and leaky ReLU, whose gradient is never zero.
-
-    Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        kernel: side of the kernel.
-        stride: 2 halves the map.
-        normalization: "none"; "group" normalizes each image's features by their own mean and
-            standard deviation; "spectral" divides the weights by their largest singular value, so
-            that the logit cannot change faster than its input (Miyato et al. 2018). There is no
-            batch normalization: a batch of fakes normalized by its own mean hides that all of it
-            is too gray (the loss of a discriminator against a fixed UNet was 0.68 after 100 steps,
-            0.53 with groups), and a batch of both would need the real images again in the
-            generator's step.
-
-    Raises:
-        ValueError: unknown normalization.
-    """
-    if normalization not in NORMALIZATIONS:
-        raise ValueError(
-            f"normalization must be one of {', '.join(NORMALIZATIONS)}, got {normalization!r}"
-        )
+    """A convolution, normalization, and leaky ReLU, whose gradient is never zero."""
     layer = nn.Conv2d(in_channels, out_channels, kernel, stride, padding=(kernel - 1) // 2)
     return nn.Sequential(
         spectral_norm(layer) if normalization == "spectral" else layer,
@@ -124,9 +105,17 @@ def convolution(
 
 
 def _first_convolution(target: str, width: int, normalization: str) -> nn.Sequential:
-    """Without groups: they would remove the mean and spread of the colours."""
+    """Without groups, which would remove the mean and spread of the colours.
+
+    Raises:
+        ValueError: unknown normalization.
+    """
+    if normalization not in NORMALIZATIONS:
+        raise ValueError(
+            f"normalization must be one of {', '.join(NORMALIZATIONS)}, got {normalization!r}"
+        )
     plain = "none" if normalization == "group" else normalization
-    return convolution(SEEN_CHANNELS[target], width, 4, 2, plain)
+    return _convolution(SEEN_CHANNELS[target], width, 4, 2, plain)
 
 
 def _to_logit(channels: int, normalization: str) -> nn.Module:
@@ -145,7 +134,7 @@ class PatchDiscriminator(nn.Module):
     Args:
         target: "ab" or "rgb", the colour that it is given.
         widths: channels at 1/8 and 1/16 of the image.
-        normalization: see :func:`convolution`.
+        normalization: see :class:`AdversarialSettings`.
     """
 
     FIELD = 72
@@ -155,8 +144,8 @@ class PatchDiscriminator(nn.Module):
         w0, w1 = widths
         self.body = nn.Sequential(
             _first_convolution(target, w0, normalization),  # (N, w0, H/8, W/8)
-            convolution(w0, w1, 4, 2, normalization),  # (N, w1, H/16, W/16)
-            convolution(w1, w1, 3, 1, normalization),
+            _convolution(w0, w1, 4, 2, normalization),  # (N, w1, H/16, W/16)
+            _convolution(w1, w1, 3, 1, normalization),
             _to_logit(w1, normalization),
         )
 
@@ -168,7 +157,7 @@ class PatchDiscriminator(nn.Module):
 class PictureDiscriminator(nn.Module):
     """One logit for each image, (N, 1): strided convolutions, then the mean over positions.
 
-    Args: as :class:`PatchDiscriminator`, with widths at 1/8, 1/16 and 1/32 of the image.
+    As :class:`PatchDiscriminator`, with widths at 1/8, 1/16 and 1/32 of the image.
     """
 
     def __init__(self, target: str, widths: tuple[int, int, int], normalization: str) -> None:
@@ -176,8 +165,8 @@ class PictureDiscriminator(nn.Module):
         w0, w1, w2 = widths
         self.body = nn.Sequential(
             _first_convolution(target, w0, normalization),  # (N, w0, H/8, W/8)
-            convolution(w0, w1, 4, 2, normalization),  # (N, w1, H/16, W/16)
-            convolution(w1, w2, 4, 2, normalization),  # (N, w2, H/32, W/32)
+            _convolution(w0, w1, 4, 2, normalization),  # (N, w1, H/16, W/16)
+            _convolution(w1, w2, 4, 2, normalization),  # (N, w2, H/32, W/32)
             nn.AdaptiveAvgPool2d(1),
             _to_logit(w2, normalization),
             nn.Flatten(),
@@ -211,8 +200,8 @@ class Noise(nn.Module):
 class AdversarialColorizer(Colorizer):
     """A generator and its discriminator; the generator predicts the colours.
 
-    A model defines ``encode`` (L to maps, finest first), ``decode`` (maps to a prediction),
-    ``noise`` (a :class:`Noise` or None) and ``discriminator``.
+    A model defines ``encode(L, maps)`` (L to the generator's encoder maps, finest first),
+    ``decode(maps)`` (these to a prediction), ``noise`` and ``discriminator``.
 
     Training keeps the last weights: the validation error would choose those with the weakest
     adversarial effect.
@@ -226,17 +215,6 @@ class AdversarialColorizer(Colorizer):
     def __init__(self, config: AdversarialSettings) -> None:
         super().__init__(config)
         self.deterministic = not (config.noise or (config.dropout and config.dropout_at_test))
-
-    def encode(self, L: Tensor, maps: Maps = None) -> tuple[Tensor, ...]:
-        """L (N, 1, H, W) to the generator's encoder maps, finest first.
-
-        ``maps`` are the pretrained encoder's for L, if they are known already.
-        """
-        raise NotImplementedError
-
-    def decode(self, maps: tuple[Tensor, ...]) -> Tensor:
-        """The encoder's maps to a prediction."""
-        raise NotImplementedError
 
     def forward(self, L: Tensor, maps: Maps = None) -> Tensor:
         """The generator: random in training mode, otherwise its prediction for noise of 0."""
@@ -316,7 +294,8 @@ class _Round:
             fake = model(batch.L, batch.maps)
         terms = {"generator": generator_loss(model.discriminator(batch.L, fake))}
         if config.l1_weight:
-            terms["l1"] = config.l1_weight * l1(fake / self.unit, self._truth(batch) / self.unit)
+            far = F.l1_loss(fake / self.unit, self._truth(batch) / self.unit)
+            terms["l1"] = config.l1_weight * far
         return terms
 
     def _truth(self, batch: Batch) -> Tensor:
@@ -337,24 +316,6 @@ class GANConfig(AdversarialSettings):
     widths: tuple[int, int, int] = (32, 64, 128)
     upsampling: str = "bilinear"
     discriminator_widths: tuple[int, int, int] = (32, 64, 128)
-
-
-class TransposedUpsample(nn.Sequential):
-    """Twice the size by a transposed 3x3 convolution: (N, in, H, W) to (N, out, 2H, 2W).
-
-    The kernels overlap unevenly, because 3 is not a multiple of the stride 2: an output pixel is a
-    sum of one, two or four products, in a checkerboard (Odena et al. 2016, "Deconvolution and
-    checkerboard artifacts").
-    """
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(
-            nn.ConvTranspose2d(
-                in_channels, out_channels, 3, stride=2, padding=1, output_padding=1, bias=False
-            ),
-            nn.BatchNorm2d(out_channels),
-            nn.SiLU(inplace=True),
-        )
 
 
 UPSAMPLINGS = {"bilinear": Upsample, "transposed": TransposedUpsample}

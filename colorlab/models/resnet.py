@@ -25,12 +25,10 @@ class ResNetConfig(Settings):
         widths: channels at 1/4, 1/8 and 1/16 of the image; about as many parameters as the UNet
             has, so that the two lessons compare architectures and not sizes.
         loss: "mse" as in the lesson; "l1" and "huber" are alternatives.
-        input_skip: see :meth:`colorlab.models.base.Colorizer.with_input`.
     """
 
     widths: tuple[int, int, int] = (32, 64, 128)
     loss: str = "mse"
-    input_skip: bool = False
 
 
 class SmallEncoder(nn.Module):
@@ -56,7 +54,7 @@ class SmallEncoder(nn.Module):
         )
 
     def forward(self, L: Tensor, maps: Maps = None) -> Tensor:
-        """(N, 1, H, W) to (N, widths[2], H/16, W/16); ``maps`` of the encoder if known."""
+        """(N, 1, H, W) to (N, widths[2], H/16, W/16)."""
         seen = encode(self.encoder, L) if maps is None else maps
         x = self.blocks[0](self.stem(L))
         x = self.blocks[2](self.fusion(self.blocks[1](x), 8, seen))
@@ -78,5 +76,5 @@ class ResNet(Regressor):
         self.head = HEADS[config.target](w0)
 
     def forward(self, L: Tensor, maps: Maps = None) -> Tensor:
-        """See the class; H and W are multiples of 32. ``maps`` as :class:`SmallEncoder`."""
+        """See the class; H and W are multiples of 32."""
         return self.with_input(self.head(self.upsampler(self.encoder(L, maps))), L)

@@ -53,14 +53,9 @@ class UNetConfig(UNetSettings):
 
     Attributes:
         loss: "mse" as in the lesson; "l1" and "huber" are the alternatives that it compares.
-        perceptual: weight of :func:`colorlab.models.encoders.perceptual_distance` in the loss,
-            0 to omit it.
-        input_skip: see :meth:`colorlab.models.base.Colorizer.with_input`.
     """
 
     loss: str = "mse"
-    perceptual: float = 0.0
-    input_skip: bool = False
 
 
 class UNet(Regressor):
@@ -91,10 +86,7 @@ class UNet(Regressor):
         self.head = HEADS[config.target](w0, config.fold)
 
     def encode(self, L: Tensor, maps: Maps = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The encoder: maps at 1/4, 1/8, 1/16 and 1/32 of L's size (with a fold of 4).
-
-        ``maps`` are the pretrained encoder's for L, if they are known already.
-        """
+        """The encoder: maps at 1/4, 1/8, 1/16 and 1/32 of L's size (with a fold of 4)."""
         fold, fuse = self.config.fold, self.fusion
         seen = encode(self.config.encoder, L) if maps is None else maps
         x0 = fuse(self.down0(self.stem(L)), fold, seen)  # (N, w0, H/4, W/4)
@@ -118,7 +110,7 @@ class UNet(Regressor):
         return self.head(self.climb(x0, x1, x2, x3)[0])
 
     def forward(self, L: Tensor, maps: Maps = None) -> Tensor:
-        """See the class; H and W are multiples of 8 times the fold. ``maps`` as :meth:`encode`."""
+        """See the class; H and W are multiples of 8 times the fold."""
         return self.with_input(self.decode(*self.encode(L, maps)), L)
 
 

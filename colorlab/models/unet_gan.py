@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from colorlab.models.encoders import Maps
 from colorlab.models.gan import AdversarialColorizer, AdversarialSettings, Noise, PatchDiscriminator
@@ -40,11 +40,6 @@ class UNetGAN(AdversarialColorizer):
         self.discriminator = PatchDiscriminator(
             config.target, config.discriminator_widths, config.normalization
         )
-
-    @property
-    def head(self) -> nn.Module:
-        """The generator's head."""
-        return self.unet.head
 
     def encode(self, L: Tensor, maps: Maps = None) -> tuple[Tensor, ...]:
         """Maps at 1/4, 1/8, 1/16 and 1/32 of L's size (with a fold of 4)."""

@@ -16,9 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab.choices import CategoricalField
-from colorlab.latents import DiagonalGaussian
-from colorlab.layers import ConvBlock
+from colorlab.latents import CategoricalField, DiagonalGaussian
+from colorlab.layers import ConvBlock, enlarge
 from colorlab.models.encoders import Maps
 from colorlab.models.unet import UNetSettings, inner_unet
 from colorlab.models.vae import (
@@ -51,7 +50,7 @@ class UNetVAEConfig(LatentSettings, UNetSettings):
         choices: categories of each variable; as hues they start 45 degrees apart, and three
             colours of a palette rarely share one.
         reach: correlation length of the map at 1/8, in positions, since one object has one
-            colour; see :class:`colorlab.choices.CategoricalField`.
+            colour; see :class:`colorlab.latents.CategoricalField`.
         sigma: standard deviation of the colours about the decoder's prediction, CIE units; it sets
             how many nats a colour is worth. At 30 the latent ignored the small and pale objects
             (sails, cars, apples) of scenes. It may be smaller than a VAE's: a variable holds log 8
@@ -99,11 +98,6 @@ class UNetVAE(LatentColorizer):
         self.inject1 = zero_conv(total, w1)
         self.inject0 = zero_conv(total, w0)
 
-    @property
-    def head(self) -> nn.Module:
-        """The UNet's last layer."""
-        return self.unet.head
-
     def look(self, L: Tensor, maps: Maps = None) -> tuple[Tensor, ...]:
         """The UNet's four maps, see :meth:`colorlab.models.unet.UNet.encode`."""
         return self.unet.encode(L, maps)
@@ -149,13 +143,13 @@ class UNetVAE(LatentColorizer):
         at3 = z["whole"].expand(-1, -1, *x3.shape[-2:])
         if "coarse" in z:
             at3 = torch.cat((at3, z["coarse"]), dim=1)
-        at2, at1 = _enlarge(at3, 2), _enlarge(at3, 4)
+        at2, at1 = enlarge(at3, 2), enlarge(at3, 4)
         if "fine" in z:
             at3 = torch.cat((at3, F.avg_pool2d(z["fine"], 4)), dim=1)
             at2 = torch.cat((at2, F.avg_pool2d(z["fine"], 2)), dim=1)
             at1 = torch.cat((at1, z["fine"]), dim=1)
         return self.unet.decode(
-            x0 + _enlarge(self.inject0(at1), 2),
+            x0 + enlarge(self.inject0(at1), 2),
             x1 + self.inject1(at1),
             x2 + self.inject2(at2),
             x3 + self.inject3(at3),
@@ -178,8 +172,3 @@ def hue_conv(features: int, channels: int, choices: int) -> nn.Conv2d:
         )
         conv.bias.zero_()
     return conv
-
-
-def _enlarge(x: Tensor, factor: int) -> Tensor:
-    """(N, C, h, w) to (N, C, factor h, factor w)."""
-    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)

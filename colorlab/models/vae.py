@@ -19,10 +19,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorlab.choices import CategoricalField
 from colorlab.data.loaders import Batch
-from colorlab.latents import DiagonalGaussian, GaussianField, charged, nats_by_channel
-from colorlab.layers import CHROMA_STRIDE, HEADS, ConvBlock
+from colorlab.latents import (
+    CategoricalField,
+    DiagonalGaussian,
+    GaussianField,
+    charged,
+    nats_by_channel,
+)
+from colorlab.layers import CHROMA_STRIDE, HEADS, ConvBlock, TransposedUpsample
 from colorlab.models.base import Colorizer, Player, Settings
 from colorlab.models.encoders import Maps
 from colorlab.models.resnet import SmallEncoder
@@ -47,23 +52,26 @@ class LatentSettings(Settings):
         beta: weight of the KL divergence; 1 gives the evidence lower bound.
         warm_up: steps in which beta rises from zero, as the cube of the step. Without it the
             posterior collapses in the first 50 steps: see notebook 07.
-        input_skip: see :meth:`colorlab.models.base.Colorizer.with_input`.
     """
 
     recipe: str = "conditional"
     beta: float = 1.0
     warm_up: int = 300
-    input_skip: bool = False
 
 
 class LatentColorizer(Colorizer):
     """A colorizer that samples a latent z given the gray image, and decodes it.
 
-    A model defines ``look``, ``decode`` and, for the two recipes, ``conditional_prior``,
-    ``conditional_posterior`` and ``reference_posterior``. Its config has the
-    :class:`LatentSettings` with ``sigma`` and ``free_bits``. Latents are named maps (N, C, h, w); a
-    vector is a map of size 1x1. So a slider may change one channel and leave the others, and two
-    images may exchange theirs.
+    A model defines
+
+    - ``look(L, maps)``: features of L, computed once for any number of latents;
+    - ``conditional_prior(seen)`` and ``conditional_posterior(seen, L, ab)``: p(z | L) and
+      q(z | L, ab) of the conditional recipe, from these features;
+    - ``reference_posterior(seen)``: q(z | L) of the reference recipe;
+    - ``decode(seen, z)``: features and latents to *ab* in CIE units or sRGB.
+
+    Its config has the :class:`LatentSettings` with ``sigma`` and ``free_bits``. Latents are named
+    maps (N, C, h, w); a vector is a map of size 1x1.
 
     Training keeps the last weights. The score that would choose the best ones, the colour error
     of the single prediction, is lowest where the latent carries the least information.
@@ -85,31 +93,6 @@ class LatentColorizer(Colorizer):
         self.learns_prior = config.recipe == "conditional"
         # A buffer, so that a resumed run continues with the same beta.
         self.register_buffer("steps_taken", torch.zeros((), dtype=torch.int64))
-
-    def look(self, L: Tensor, maps: Maps = None) -> tuple[Tensor, ...]:
-        """Features of L (N, 1, h, w), computed once for any number of latents.
-
-        ``maps`` are the pretrained encoder's for L, if they are known already.
-        """
-        raise NotImplementedError
-
-    def conditional_prior(self, seen: tuple[Tensor, ...]) -> Distributions:
-        """p(z | L) of the conditional recipe, from the features of :meth:`look`."""
-        raise NotImplementedError
-
-    def conditional_posterior(
-        self, seen: tuple[Tensor, ...], L: Tensor, ab: Tensor
-    ) -> Distributions:
-        """q(z | L, ab) of the conditional recipe."""
-        raise NotImplementedError
-
-    def reference_posterior(self, seen: tuple[Tensor, ...]) -> DiagonalGaussian:
-        """q(z | L) of the reference recipe, whose encoder does not see the colour."""
-        raise NotImplementedError
-
-    def decode(self, seen: tuple[Tensor, ...], z: Latents) -> Tensor:
-        """Features and latents to *ab* (N, 2, h/4, w/4) in CIE units or sRGB (N, 3, h, w)."""
-        raise NotImplementedError
 
     def prior(self, seen: tuple[Tensor, ...]) -> Distributions:
         """p(z | L), which does not see the colour; N(0, I) in the reference recipe."""
@@ -148,13 +131,12 @@ class LatentColorizer(Colorizer):
     ) -> Tensor:
         """Decode z sampled from the posterior, which has seen the true colour. NOT a colorization.
 
-        It shows how much the latent can hold. To score it as a colorization would be cheating: at
-        test time the model does not get ``ab``.
+        It shows how much the latent can hold. At test time the model does not get ``ab``.
 
         Args:
             L: (N, 1, H, W) lightness in [0, 100].
             ab: (N, 2, H/4, W/4) true *ab* in CIE units.
-            generator: source of the random numbers; torch's global one unless given.
+            generator: of the random numbers.
 
         Returns:
             (N, 3, H, W) sRGB in [0, 1].
@@ -312,21 +294,6 @@ class VAEConfig(LatentSettings):
     free_bits: float = 0.25
 
 
-class TransposedUp(nn.Sequential):
-    """Twice the size by a transposed convolution: (N, in, H, W) to (N, out, 2H, 2W).
-
-    Kernel 4 with stride 2: every output position sums two kernel values a side, so the kernels
-    overlap evenly and do not cause the checkerboard of kernel 3.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(
-            nn.ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(out_channels),
-            nn.SiLU(inplace=True),
-        )
-
-
 class VAE(LatentColorizer):
     """L (N, 1, H, W) in [0, 100] to *ab* (N, 2, H/4, W/4) or an image (N, 3, H, W).
 
@@ -356,7 +323,8 @@ class VAE(LatentColorizer):
             self.from_vector = nn.Linear(config.bottleneck, w1 * GRID**2)
             wide = doublings // 2
             channels = (w1, *[w1] * wide, *[w0] * (doublings - wide))
-        self.decoder = nn.Sequential(*(TransposedUp(*pair) for pair in pairwise(channels)))
+        steps = pairwise(channels)
+        self.decoder = nn.Sequential(*(TransposedUpsample(*pair, kernel=4) for pair in steps))
         self.head = HEADS[config.target](w0)
 
     def resize(self, L: Tensor) -> Tensor:

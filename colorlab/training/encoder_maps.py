@@ -57,24 +57,19 @@ class EncoderMaps:
         self.folder = (folder or cache_dir()) / f"maps-{encoder}-{key}"
         self._open: dict[int, np.ndarray] = {}
 
-    @property
-    def bytes(self) -> int:
-        """Size of all files on disk."""
-        return len(self.pictures) * 2 * self.numbers * 2
-
-    @property
-    def complete(self) -> bool:
-        """All of them are on disk."""
-        return not self._missing()
+    def missing(self) -> list[int]:
+        """The files that are not on disk."""
+        return [i for i in range(math.ceil(len(self.pictures) / CHUNK)) if not self._has(i)]
 
     def affordable(self) -> bool:
         """Whether half of the free disk holds all of them."""
         place = next(p for p in (self.folder, *self.folder.parents) if p.is_dir())
-        return self.bytes <= SHARE * shutil.disk_usage(place).free
+        size = len(self.pictures) * 2 * self.numbers * 2
+        return size <= SHARE * shutil.disk_usage(place).free
 
     def prepare(self, progress: bool = True) -> None:
         """Compute what is missing, except for the files that another process computes."""
-        missing = self._missing()
+        missing = self.missing()
         if not missing:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -86,13 +81,13 @@ class EncoderMaps:
                 for i in missing:
                     try:
                         with locked(self.folder / f".{i:06d}.lock"):
-                            if not self._file(i).is_file():
+                            if not self._has(i):
                                 data = self._compute(i, precision).tobytes()
                                 write_whole(self._file(i), data + hashlib.sha256(data).digest())
                     except BlockingIOError:
                         continue  # and look again at the end, should that process die
                     bar.update()
-                missing = self._missing()
+                missing = self.missing()
                 if missing:
                     time.sleep(1)
 
@@ -113,22 +108,18 @@ class EncoderMaps:
             for part, shape in zip(parts, self.shapes, strict=True)
         )
 
-    def _missing(self) -> list[int]:
-        return [i for i in range(self._files) if not self._file(i).is_file()]
-
-    @property
-    def _files(self) -> int:
-        return math.ceil(len(self.pictures) / CHUNK)
-
     def _file(self, i: int) -> Path:
         return self.folder / f"{i:06d}.maps"
+
+    def _has(self, i: int) -> bool:
+        return self._file(i).is_file()
 
     def _chunk(self, i: int) -> np.ndarray:
         """(pictures, 2, numbers) float16, checked when first opened; computed again if damaged."""
         if i not in self._open:
             file = self._file(i)
             count = min(CHUNK, len(self.pictures) - i * CHUNK)
-            whole = np.memmap(file, dtype=np.uint8, mode="r") if file.is_file() else np.empty(0)
+            whole = np.memmap(file, dtype=np.uint8, mode="r") if self._has(i) else np.empty(0)
             data, told = whole[:-_SUM], whole[-_SUM:].tobytes()
             if len(data) != count * 4 * self.numbers or hashlib.sha256(data).digest() != told:
                 file.unlink(missing_ok=True)
@@ -178,7 +169,7 @@ def known_maps(
     if encoder == encoders.SCRATCH or device.type != "cpu":
         return None
     maps = EncoderMaps(pictures, encoder)
-    if not maps.complete and (shown < 2 * len(pictures) or not maps.affordable()):
+    if maps.missing() and (shown < 2 * len(pictures) or not maps.affordable()):
         return None
     maps.prepare()
     return maps

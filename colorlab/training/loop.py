@@ -33,7 +33,6 @@ from colorlab.training.runs import History, RunFolder
 SHOW_EVERY = 20  # steps between readings of the loss, since a GPU must finish its work for each
 
 Precision = Literal["auto", "float32", "bfloat16"]
-OnValidation = Callable[[int, Colorizer], None]
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,7 @@ class Trainer:
 
     @property
     def best_guess(self) -> Colorizer:
-        """The weights to validate and keep: the averaged ones if there are any."""
+        """The model to validate and keep: the averaged one if there is any."""
         return self.average.model if self.average else self.model
 
     def advance(self, precision: Precision) -> dict[str, Tensor]:
@@ -269,7 +268,7 @@ def fit(
     out: Path | str | None = None,
     resume: bool = False,
     progress: bool = True,
-    on_validation: OnValidation | None = None,
+    on_validation: Callable[[int, Colorizer], None] | None = None,
 ) -> History:
     """Train ``model`` in place; it ends with its best weights, averaged if ``config`` says so.
 
@@ -289,10 +288,6 @@ def fit(
         The history: one row for each validation, and the best score with its step.
 
     Raises:
-        ValueError: settings or data differ from those of the run to resume.
-        FileExistsError: ``out`` holds a run and ``resume`` is false.
-        BlockingIOError: another process trains in ``out``.
-        OSError: ``out`` cannot be written, or its disk is full; the last saved state is kept.
         FloatingPointError: the loss or the gradient of a step is no longer finite. ``out`` has
             the state before that step, and its batch.
 
@@ -309,19 +304,18 @@ def fit(
     with torch.random.fork_rng(), folder.held() if folder and writes else nullcontext():
         saved = folder.open(resume) if folder else None
         parallel.wait()  # no process writes before all have read
-        history = History.from_state(saved["history"]) if saved else History()
+        history = History(**saved["history"]) if saved else History()
         if not history.precision:
             history.precision = (
                 fastest_precision(model, train, config)[0]
                 if config.precision == "auto"
                 else config.precision
             )
-        folder = folder if writes else None
-        run = _Run(Trainer(model, train, config), history, folder, on_validation)
+        run = _Run(Trainer(model, train, config), history, folder if writes else None)
         if saved:
             run.restore(saved)
         try:
-            run.go(val, progress and writes)
+            run.go(val, progress and writes, on_validation)
         finally:  # after an interrupt too: the best weights so far, ready to colorize
             model.load_state_dict(run.best or run.trainer.best_guess.state_dict())
             model.eval()
@@ -332,24 +326,14 @@ def fit(
 class _Run:
     """A trainer with its history, best weights and folder."""
 
-    def __init__(
-        self,
-        trainer: Trainer,
-        history: History,
-        folder: RunFolder | None,
-        on_validation: OnValidation | None,
-    ) -> None:
-        self.trainer = trainer
-        self.history = history
-        self.folder = folder
-        self.on_validation = on_validation
+    def __init__(self, trainer: Trainer, history: History, folder: RunFolder | None) -> None:
+        self.trainer, self.history, self.folder = trainer, history, folder
         self.best: dict[str, Tensor] | None = None
-        self.val_maps: EncoderMaps | None = None
 
-    def go(self, val: Pictures | None, progress: bool) -> None:
-        trainer, config = self.trainer, self.trainer.config
+    def go(self, val: Pictures | None, progress: bool, on_validation: Callable | None) -> None:
+        trainer, config, maps = self.trainer, self.trainer.config, None
         if val is not None and trainer.model.keeps_best and parallel.size() == 1:
-            self.val_maps = known_maps(trainer.model, val, trainer.device, 2 * len(val))
+            maps = known_maps(trainer.model, val, trainer.device, 2 * len(val))
         every = config.validate_every or math.ceil(len(trainer.batches.order) / config.batch_size)
         saved_at = time.monotonic()
         began = saved_at - self.history.seconds
@@ -371,7 +355,12 @@ class _Run:
                 if not self._is_finite(self.history.mean_terms()):
                     self._repeat(good)
                 if validates:
-                    self._validate(val)
+                    guess = trainer.best_guess
+                    score = None if val is None else validate(guess, val, trainer.device, maps)
+                    if self.history.close_row(trainer.step, score) and trainer.model.keeps_best:
+                        self.best = copy.deepcopy(guess.state_dict())
+                    if on_validation:
+                        on_validation(trainer.step, guess)
                 else:
                     shown = {k: f"{value:.4f}" for k, value in self.history.mean_terms().items()}
                     rate = (bar.format_dict["rate"] or 0) * config.batch_size
@@ -380,16 +369,6 @@ class _Run:
                 if saves:
                     self.folder.save(good)
                     saved_at = time.monotonic()
-
-    def _validate(self, val: Pictures | None) -> None:
-        trainer, guess, score = self.trainer, self.trainer.best_guess, None
-        if val is not None:
-            score = validate(guess, val, trainer.device, self.val_maps)
-        best = self.history.close_row(trainer.step, score)
-        if best and trainer.model.keeps_best:
-            self.best = copy.deepcopy(guess.state_dict())
-        if self.on_validation:
-            self.on_validation(trainer.step, guess)
 
     def _is_finite(self, terms: dict[str, float]) -> bool:
         # A loss can be finite while its gradient is not: then the weights are not.
@@ -404,9 +383,6 @@ class _Run:
         The loss is read only at times, since a GPU must finish its work for each reading. A step is
         a pure function of the state before it, so the repetition finds the bad one. An error that
         does not come back (a GPU adds in any order) does not stop the run.
-
-        Raises:
-            FloatingPointError: names the step, the loss, and what was kept.
         """
         end = self.trainer.step
         self.restore(good)
@@ -440,7 +416,7 @@ class _Run:
         }
 
     def restore(self, state: dict) -> None:
-        """Continue from :meth:`state`."""
+        """Continue from :meth:`state`, which stays as it is."""
         self.trainer.restore(copy.deepcopy(state["trainer"]))
-        self.history = History.from_state(state["history"])
+        self.history = History(**copy.deepcopy(state["history"]))
         self.best = state["best"]

@@ -46,7 +46,7 @@ class History:
     def add(self, terms: dict[str, Tensor]) -> None:
         """Add the loss terms of one step; nothing is read from the device."""
         for name, value in terms.items():
-            self.open_sums[name] = self.open_sums.get(name, 0) + value
+            self.open_sums[name] = self.open_sums.get(name, 0) + value  # not in place, see state
         self.open_count += 1
 
     def mean_terms(self) -> dict[str, float]:
@@ -71,13 +71,8 @@ class History:
         return [row["step"] for row in rows], [row[name] for row in rows]
 
     def state(self) -> dict:
-        """Plain values to be saved, which later steps do not change."""
+        """Plain values, which later steps do not change; ``History(**state)`` is the inverse."""
         return {**vars(self), "rows": list(self.rows), "open_sums": dict(self.open_sums)}
-
-    @classmethod
-    def from_state(cls, state: dict) -> History:
-        """The inverse of :meth:`state`, whose value it leaves unchanged."""
-        return cls(**{**state, "rows": list(state["rows"]), "open_sums": dict(state["open_sums"])})
 
 
 class RunFolder:
@@ -89,23 +84,13 @@ class RunFolder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Lock the folder while the body runs; it is made if absent.
-
-        Raises:
-            BlockingIOError: another process trains there; the message names it.
-            OSError: the folder cannot be made or written.
-        """
+        """Lock the folder while the body runs; a BlockingIOError names who holds it."""
         make_folder(self.path)
         with locked(self.path / LOCK_FILE):
             yield
 
     def open(self, resume: bool) -> dict | None:
-        """The saved state, or None for a fresh run.
-
-        Raises:
-            FileExistsError: there is a run and ``resume`` is false.
-            ValueError: that run has other settings, or its state cannot be read.
-        """
+        """The saved state, or None for a fresh run; refuses a run of other settings or data."""
         if not (self.path / STATE_FILE).exists():
             return None
         if not resume:
@@ -121,11 +106,7 @@ class RunFolder:
         return state
 
     def save(self, state: dict) -> None:
-        """Write ``state`` beside the old one, then replace the old one in one move.
-
-        Raises:
-            OSError: the disk is full or not writable; the old state is kept.
-        """
+        """Replace the saved state in one move; where that fails the old one is kept."""
         stream = io.BytesIO()
         torch.save({**state, "identity": self.identity}, stream)
         write_whole(self.path / STATE_FILE, stream.getvalue())
@@ -142,11 +123,7 @@ class RunFolder:
 
 
 def read_state(folder: Path) -> dict:
-    """The saved state of a run, with its ``identity``: its settings and data.
-
-    Raises:
-        ValueError: it is damaged, or not the state of a run.
-    """
+    """The saved state of a run, with its ``identity``: its settings and data."""
     file = folder / STATE_FILE
     try:
         with zipfile.ZipFile(file) as records:  # torch writes checksums but does not check them

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import re
-from dataclasses import dataclass
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -56,28 +55,16 @@ def step_flops(
     return counter.get_total_flops() * parallel.size()
 
 
-@dataclass(frozen=True)
-class Throughput:
-    """The speed of a run over its whole time, validation included.
+def speed(config: TrainConfig, flops: int, seconds: float, peak: float | None) -> str:
+    """How fast a run was, in words, over its whole time, validation included.
 
-    Attributes:
-        pictures: images per second of all processes together.
-        tflops: counted TFLOP/s of all processes together.
-        share: of the peak of all processes, or None if the peak is not known.
+    Args:
+        config: its steps and batch size.
+        flops: of one step, see :func:`step_flops`.
+        seconds: of the whole run.
+        peak: TFLOP/s of one process's GPU, see :func:`peak_tflops`.
     """
-
-    pictures: float
-    tflops: float
-    share: float | None
-
-    @classmethod
-    def of(cls, config: TrainConfig, flops: int, seconds: float, peak: float | None) -> Throughput:
-        """From the steps of ``config``, the ``flops`` of one, and the ``peak`` of one process."""
-        rate = config.steps / seconds
-        tflops = rate * flops / 1e12
-        share = tflops / (peak * parallel.size()) if peak else None
-        return cls(rate * config.batch_size, tflops, share)
-
-    def __str__(self) -> str:
-        text = f"{self.pictures:.0f} pictures/s, {self.tflops:.2f} TFLOP/s"
-        return text if self.share is None else f"{text}, {self.share:.1%} of the peak"
+    rate = config.steps / seconds
+    tflops = rate * flops / 1e12
+    text = f"{rate * config.batch_size:.0f} pictures/s, {tflops:.2f} TFLOP/s"
+    return f"{text}, {tflops / (peak * parallel.size()):.1%} of the peak" if peak else text

@@ -29,8 +29,10 @@ def test_a_lesson_runs_in_jupyterlab(lab, lesson):
     # Laid out as in a checkout: lessons read measured tables from beside their folder.
     (lab.root / "notebooks").mkdir(exist_ok=True)
     shutil.copy(NOTEBOOKS / f"{lesson}.ipynb", lab.root / "notebooks")
-    results = NOTEBOOKS.parent / "data" / "results"
-    shutil.copytree(results, lab.root / "data" / "results", dirs_exist_ok=True)
+    data = NOTEBOOKS.parent / "data"
+    shutil.copytree(data / "results", lab.root / "data" / "results", dirs_exist_ok=True)
+    for file in data.glob("*.json"):
+        shutil.copy(file, lab.root / "data")
     page = lab.open(f"notebooks/{lesson}.ipynb")
     page.evaluate("window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
     cells = lab.run_all(page, seconds=60 * MINUTES)

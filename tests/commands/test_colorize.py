@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from skimage.color import rgb2lab
+from tiny import small_unet
 
-from colorlab import checkpoints
+from colorlab import checkpoints, files
 from colorlab.__main__ import main
-from colorlab.models import build
+from colorlab.commands import colorize
+
+
+def tinted():
+    """A network that answers with a flat warm tint."""
+    model = small_unet()
+    torch.nn.init.constant_(model.head.project.bias, 0.1)
+    return model
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory) -> str:
-    torch.manual_seed(0)
-    model = build("unet", size=64, widths=(8, 16, 16, 16))
-    torch.nn.init.constant_(model.head.project.bias, 0.1)  # a flat warm tint
-    return str(checkpoints.save(model, "photos", {}, tmp_path_factory.mktemp("weights")))
+    return str(checkpoints.save(tinted(), "photos", {}, tmp_path_factory.mktemp("weights")))
 
 
 @pytest.fixture
@@ -54,8 +67,10 @@ def test_a_folder_goes_on_past_a_bad_file(gray, weights, tmp_path, capsys):
 
 def test_nothing_is_overwritten(gray, weights, tmp_path, capsys):
     arguments = ["colorize", str(gray), "--model", weights, "-o"]
-    assert main([*arguments, str(gray)]) == 2
-    assert "is an input" in capsys.readouterr().err
+    (tmp_path / "link").symlink_to(gray.parent)
+    for same in (gray, tmp_path / "link" / gray.name):
+        assert main([*arguments, str(same), "--overwrite"]) == 2
+        assert "is an input" in capsys.readouterr().err
     out = tmp_path / "out.png"
     out.write_bytes(b"mine")
     assert main([*arguments, str(out)]) == 2
@@ -92,27 +107,13 @@ def test_an_output_that_cannot_be_is_refused_before_any_work(gray, weights, tmp_
     assert (tmp_path / "file").read_bytes() == b"mine"
 
 
-def test_a_folder_whose_name_has_a_dot_is_a_folder(gray, weights, tmp_path):
-    out = tmp_path / "out.v2"
-    out.mkdir()
-    assert main(["colorize", str(gray), "-o", str(out), "--model", weights]) == 0
-    assert (out / "a name with spaces.png").is_file()
-
-
 def test_hidden_files_are_left_alone_and_links_are_followed(gray, weights, tmp_path):
     gray.with_name("._a name.png").write_bytes(b"macOS writes such files")
     gray.with_name("link.jpg").symlink_to(gray.name)
-    out = tmp_path / "out"
+    out = tmp_path / "out.v2"
+    out.mkdir()  # a folder, in spite of the dot
     assert main(["colorize", str(gray.parent), "-o", str(out), "--model", weights]) == 0
     assert sorted(file.name for file in out.iterdir()) == ["a name with spaces.png", "link.png"]
-
-
-def test_an_input_is_recognised_through_a_link(gray, weights, tmp_path, capsys):
-    (tmp_path / "link").symlink_to(gray.parent)
-    out = tmp_path / "link" / gray.name
-    arguments = ["colorize", str(gray), "--model", weights, "--overwrite", "-o", str(out)]
-    assert main(arguments) == 2
-    assert "is an input" in capsys.readouterr().err
 
 
 def test_without_a_place_the_answer_lies_beside_the_input(gray, weights, capsys):
@@ -144,12 +145,8 @@ def test_saturation_is_refused_where_there_is_no_ab(gray, capsys):
 
 
 def test_without_a_model_the_safest_is_turned_up_by_its_cards_factor(gray, tmp_path, monkeypatch):
-    torch.manual_seed(0)
-    model = build("unet", size=64, widths=(8, 16, 16, 16))
-    torch.nn.init.constant_(model.head.project.bias, 0.1)
-    assert checkpoints.save(model, "photos", {"boost": {"vivid": 2.0}}, tmp_path).stem.startswith(
-        checkpoints.SAFEST
-    )
+    file = checkpoints.save(tinted(), "photos", {"boost": {"vivid": 2.0}}, tmp_path)
+    assert file.stem.startswith(checkpoints.SAFEST)
     monkeypatch.setattr(checkpoints, "FOLDER", tmp_path)
     vivid, safest, asked = (tmp_path / f"{name}.png" for name in ("vivid", "safest", "asked"))
     assert main(["colorize", str(gray), "-o", str(vivid)]) == 0
@@ -157,3 +154,96 @@ def test_without_a_model_the_safest_is_turned_up_by_its_cards_factor(gray, tmp_p
     assert main([*words, "-o", str(safest)]) == 0
     assert main([*words, "-o", str(asked), "--saturation", "2"]) == 0
     assert vivid.read_bytes() == asked.read_bytes() != safest.read_bytes()
+
+
+# ---- runs that are stopped
+
+
+@pytest.fixture
+def folder(gray) -> Path:
+    """Three copies of the gray picture."""
+    for name in "abc":
+        (gray.parent / f"{name}.png").write_bytes(gray.read_bytes())
+    gray.unlink()
+    return gray.parent
+
+
+def colour(weights: str, folder: Path, *more: str) -> int:
+    out = str(folder.parent / "out")
+    return main(["colorize", str(folder), "-o", out, "--model", weights, *more])
+
+
+def check_whole(folder: Path) -> None:
+    """Only whole pictures lie there."""
+    for file in folder.iterdir():
+        assert file.suffix == ".png", file
+        with Image.open(file) as image:
+            image.load()
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_run_that_is_stopped_leaves_no_half_picture(step, folder, weights, monkeypatch):
+    calls, real = [], getattr(os, step)
+
+    def stop(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(files.os, step, stop)
+    out = folder.parent / "out"
+    assert colour(weights, folder) == 130
+    assert [file.name for file in out.glob("*.png")] == ["a.png"]
+    monkeypatch.undo()
+    assert colour(weights, folder, "--overwrite") == 0
+    check_whole(out)  # what the stopped run had left is gone
+    assert len(os.listdir(out)) == 3
+
+
+def test_a_full_disk_ends_the_run(folder, weights, monkeypatch, capsys):
+    synced = []
+
+    def fill_up(descriptor):
+        synced.append(descriptor)
+        if len(synced) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", fill_up)
+    assert colour(weights, folder) == 1
+    done, rest, why = capsys.readouterr().out.splitlines()
+    assert done.startswith("1 of 3 pictures coloured")
+    assert rest.startswith("1 were not tried")
+    assert "b.png" in why and "free some space" in why
+    assert os.listdir(folder.parent / "out") == ["a.png"]
+
+
+def test_a_picture_too_large_for_the_memory(folder, weights, monkeypatch, capsys):
+    errors = [MemoryError(), RuntimeError("can't allocate memory"), RuntimeError("a bug")]
+
+    def fail(*_):
+        raise errors.pop(0)
+
+    monkeypatch.setattr(colorize, "lightness_of", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        colour(weights, folder)
+    errors += [MemoryError()] * 3
+    assert colour(weights, folder) == 1
+    assert "c.png: too large for the free memory" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs signals")
+def test_a_killed_run_leaves_whole_pictures_only(folder, weights):
+    for i in range(1000):
+        (folder / f"{i:04}.png").symlink_to("a.png")
+    out = folder.parent / "out"
+    words = [sys.executable, "-m", "colorlab", "colorize", str(folder), "-o", str(out)]
+    run = subprocess.Popen([*words, "--model", weights], stderr=subprocess.DEVNULL)
+    while run.poll() is None and len(list(out.glob("*.png"))) < 5:
+        time.sleep(0.01)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    assert 5 <= len(list(out.glob("*.png"))) < 1000
+    for part in out.glob("*.part"):
+        part.unlink()  # the one in the making, which is not called .png
+    check_whole(out)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny import small_unet
 
 from colorlab import checkpoints
 from colorlab.classical import FITTED
@@ -16,7 +17,6 @@ from colorlab.commands import evaluate as command
 from colorlab.commands import rows as rows_of
 from colorlab.metrics import BestOf, Evaluation, MeanOf, perceptual
 from colorlab.metrics.rows import BASELINES
-from colorlab.models import build
 
 
 @pytest.fixture
@@ -29,6 +29,12 @@ def folder(tmp_path):
             coarse = Image.fromarray(random.integers(0, 256, (8, 8, 3), dtype=np.uint8))
             coarse.resize((256, 256)).save(tmp_path / "set" / split / f"{i}.png")
     return tmp_path / "set"
+
+
+@pytest.fixture(scope="module")
+def unet(tmp_path_factory):
+    """An untrained UNet, saved."""
+    return checkpoints.save(small_unet(), "photos", {}, tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +75,7 @@ def test_the_table_is_exported_with_what_the_models_cost(folder, unet, tmp_path,
     head, gray, network, oracle = files["csv"].read_text(encoding="utf-8").splitlines()
     cells = dict(zip(head.split(","), network.split(","), strict=True))
     assert float(cells["de76_low"]) <= float(cells["de76_mean"]) <= float(cells["de76_high"])
-    assert int(cells["parameters"]) > 1e6
+    assert int(cells["parameters"]) > 1e4
     assert gray.endswith(",") and oracle.endswith(",")
     text = files["markdown"].read_text(encoding="utf-8")
     assert "▲" in text and "▲" not in text.splitlines()[4], "no mark in the oracle's row"
@@ -108,12 +114,6 @@ def test_rows_with_hints_know_how_many(folder):
         rows_of.row_names("levin0", "photos")
 
 
-@pytest.fixture
-def unet(tmp_path):
-    """An untrained UNet, saved."""
-    return checkpoints.save(build("unet", size=64), "photos", {}, tmp_path / "weights")
-
-
 def test_rows_of_draws_share_one_network_and_say_what_they_are(unet):
     names = [f"{unet}{made}" for made in ("", ":sample", ":mean3", ":best12")]
     assert rows_of.row_names(",".join(names), "photos") == names
@@ -134,26 +134,14 @@ def test_rows_of_draws_share_one_network_and_say_what_they_are(unet):
     [
         "unet:best",
         "unet:best0",
-        "unet:sample8",
-        "unet:worst8",
         "unet-rgb:worst8",
         "unet:boostx",
         "gray:best8",
-        "released:best8",
     ],
 )
 def test_draws_of_what_has_none_are_refused(name):
     with pytest.raises(ValueError, match=f"unknown model '{name}'.*:best8"):
         rows_of.row_names(name, "photos")
-
-
-def test_a_network_with_one_answer_has_the_same_row_thrice(unet, folder, capsys, tmp_path):
-    file = tmp_path / "table.json"
-    names = [f"{unet}{made}" for made in ("", ":sample", ":best2")]
-    assert _run("--data", folder, "--models", ",".join(names), "--limit", 2, "--json", file) == 0
-    assert "sees the truth" in capsys.readouterr().out
-    de76 = [row["de76"]["mean"] for row in Evaluation.read(file).rows]
-    assert de76[1:] == pytest.approx(de76[:1] * 2, rel=1e-4)
 
 
 def test_diversity_is_printed_and_written(unet, folder, capsys, tmp_path):
@@ -180,9 +168,9 @@ def test_scenes_are_measured_against_their_colours(tmp_path, capsys):
 
 def test_a_table_of_scenes_tells_how_its_networks_were_trained(tmp_path):
     told = {"steps": 7, "seconds": 3, "device": "CPU, 1 thread", "seed": 5}
-    begun = checkpoints.save(build("unet", size=64), "scenes", told, tmp_path / "first")
+    begun = checkpoints.save(small_unet(), "scenes", told, tmp_path / "first")
     told |= {"steps": 9, "started_from": checkpoints.read_card(begun)}
-    checkpoints.save(build("unet", size=64), "scenes", told, tmp_path)
+    checkpoints.save(small_unet(), "scenes", told, tmp_path)
     names = ["gray", "unet", "unet-rgb:sample"]
     (now, before) = rows_of.training_facts(names, "scenes", tmp_path)["unet"]
     assert (now["steps"], before["steps"], now["seed"], now["model"]) == (9, 7, 5, "unet")

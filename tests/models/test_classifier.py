@@ -10,18 +10,18 @@ from colorlab.models import build
 RED, BLUE = (60.0, 40.0), (20.0, -60.0)
 
 
-def world(step: int, red: float = 0.25) -> Batch:
-    """Gray pictures of noise, which tells nothing; each is all red or all blue."""
+def world(step: int) -> Batch:
+    """Gray images of noise, which tells nothing; each is all red, one in four, or all blue."""
     generator = torch.Generator().manual_seed(step)
-    is_red = torch.rand(16, generator=generator) < red
+    is_red = torch.rand(16, generator=generator) < 0.25
     ab = torch.where(is_red[:, None], torch.tensor(RED), torch.tensor(BLUE))
     ab = ab[..., None, None].expand(-1, -1, 8, 8)
     L = 50 + 10 * torch.randn(16, 1, 32, 32, generator=generator).clamp(-3, 3)
     return Batch(L, ab, make_picture=lambda: pytest.fail("unused"))
 
 
-def shares(mix: float) -> tuple[float, float]:
-    """Learned shares of red and blue."""
+@pytest.mark.parametrize(("mix", "want"), [(1.0, (0.25, 0.75)), (0.01, (0.5, 0.5))])
+def test_it_learns_how_often_each_colour_comes_and_rebalancing_raises_the_rare_one(mix, want):
     torch.manual_seed(0)
     model = build("classifier", size=32, widths=(8, 8, 8, 8), attention=False, mix=mix)
     (player,) = model.players()
@@ -36,29 +36,14 @@ def shares(mix: float) -> tuple[float, float]:
     with torch.no_grad():
         p = model.eval().logits(world(0).L).softmax(dim=1).mean(dim=(0, 2, 3))
     near = [(bin_centres() - torch.tensor(c)).norm(dim=1) < 11 for c in (RED, BLUE)]
-    return tuple(float(p[n].sum()) for n in near)
+    assert [float(p[n].sum()) for n in near] == pytest.approx(want, abs=0.08)
 
 
-def test_it_learns_how_often_each_color_comes():
-    red, blue = shares(mix=1.0)
-    assert red == pytest.approx(0.25, abs=0.06)
-    assert blue == pytest.approx(0.75, abs=0.06)
-
-
-def test_rebalancing_raises_the_rare_color():
-    red, blue = shares(mix=0.01)
-    assert red == pytest.approx(0.5, abs=0.08)
-    assert blue == pytest.approx(0.5, abs=0.08)
-
-
-def test_it_goes_on_from_a_unet():
+def test_it_starts_from_a_unet_and_classifies_ab_only():
     unet, model = build("unet", size=64), build("classifier", size=64)
     model.start_from(unet)
     for name, value in unet.state_dict().items():
         if not name.startswith("head."):
             torch.testing.assert_close(model.state_dict()[name], value)
-
-
-def test_it_classifies_chroma_only():
     with pytest.raises(ValueError, match="'ab', got 'rgb'"):
         build("classifier", target="rgb")

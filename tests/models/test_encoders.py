@@ -1,18 +1,16 @@
 """Pretrained encoders: frozen, shared, verified, and added to every model alike."""
 
 import json
-from functools import partial
 
 import pytest
 import torch
 
-from colorlab import checkpoints
-from colorlab.data.loaders import Batch
+from colorlab import checkpoints, data
+from colorlab.data.loaders import make_batch
 from colorlab.layers import Fusion
 from colorlab.models import MODELS, build, encoders
 
 L = torch.linspace(0, 100, 2 * 64 * 96).view(2, 1, 64, 96)
-FOLDED = {name: {} if name in ("resnet", "vae", "gan") else {"fold": 8} for name in MODELS}
 
 
 def test_maps_have_the_strides_and_channels_that_the_encoder_states():
@@ -33,17 +31,12 @@ def test_folding_the_normalization_changes_nothing():
     with torch.no_grad():
         before = [m.clone() for m in net(x)]
         after = encoders.fused(net)(x)
-    with_gradient = net(x.requires_grad_())  # another way for strided convolutions
-    for one, other, third in zip(before, after, with_gradient, strict=True):
+    for one, other in zip(before, after, strict=True):
         assert (one - other).abs().max() < 1e-4 * one.abs().max()
-        assert (one - third).abs().max() < 1e-4 * one.abs().max()
 
 
-def test_the_encoder_tells_apart_what_lightness_alone_shows():
-    """A control: the same values in another order are another picture to it."""
-    from colorlab import data
-    from colorlab.data.loaders import make_batch
-
+def test_the_encoder_tells_photographs_apart_by_more_than_their_lightness():
+    """A control: the same values in another order are another image to it."""
     seen = make_batch(data.load("skimage", "test").rgb).L
     shuffled = seen.flatten(2)[..., torch.randperm(seen[0].numel())].view_as(seen)
     whole, broken = (encoders.encode("imagenet", x)[2].mean((2, 3)) for x in (seen, shuffled))
@@ -51,30 +44,27 @@ def test_the_encoder_tells_apart_what_lightness_alone_shows():
     assert apart > 2 * torch.cdist(broken, broken).max(), "noise is noise, photographs differ"
 
 
-def test_the_encoder_is_frozen_and_no_part_of_a_model():
-    model = build("unet", encoder="imagenet", fold=8)
-    assert not any(p.requires_grad for p in encoders.load("imagenet").parameters())
-    theirs = set(encoders.load("imagenet").state_dict())
-    assert not theirs & set(model.state_dict())
-    assert not encoders.load("imagenet").training
-    assert encoders.load("imagenet") is encoders.load("imagenet")
-
-
-def test_a_models_start_does_not_hang_on_whether_the_encoder_was_there():
+def test_the_encoder_is_frozen_shared_and_no_part_of_a_model():
     starts = []
-    for forget in (True, False):
-        if forget:
+    for loaded in (False, True):  # initial weights do not depend on whether it was loaded
+        if not loaded:
             encoders.load.cache_clear()
         torch.manual_seed(0)
         starts.append(build("unet", encoder="imagenet", fold=8).state_dict())
     assert all(torch.equal(starts[0][key], starts[1][key]) for key in starts[0])
+    encoder = encoders.load("imagenet")
+    assert encoder is encoders.load("imagenet")
+    assert not encoder.training
+    assert not any(p.requires_grad for p in encoder.parameters())
+    assert not set(encoder.state_dict()) & set(starts[0])
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_sees_the_maps_and_may_be_given_them(name):
     torch.manual_seed(0)
-    model = build(name, encoder="imagenet", size=64, **FOLDED[name]).eval()
-    for key, value in model.state_dict().items():  # heads begin at zero: give them something to say
+    folded = {} if name in ("resnet", "vae", "gan") else {"fold": 8}
+    model = build(name, encoder="imagenet", size=64, **folded).eval()
+    for key, value in model.state_dict().items():  # heads start at zero
         if key.split(".")[-1] in ("weight", "bias") and "head" in key:
             value.normal_(0, 0.01)
     square = L[..., :64]
@@ -96,18 +86,12 @@ def test_fusion_adds_at_the_own_stride_and_enlarges_what_is_coarser():
     both = fusion(x16, 16, maps)
     assert not torch.allclose(both, fusion.project[1](maps[1]))
     assert both.shape == x16.shape
-    nothing = Fusion((), (8, 16, 32), {4: 2})
-    assert torch.equal(nothing(x4, 4, ()), x4)
-    assert not list(nothing.parameters())
 
 
-def test_an_unknown_encoder_is_named_with_what_there_is():
+def test_an_unknown_a_missing_and_an_exchanged_encoder_are_told(tmp_path, monkeypatch):
     there = "choose scratch, imagenet, or a model of timm"
     with pytest.raises(ValueError, match=f"unknown encoder 'imagnet'; {there}"):
         build("unet", encoder="imagnet")
-
-
-def test_a_missing_or_exchanged_file_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(encoders, "FOLDER", tmp_path)
     encoders.load.cache_clear()
     try:
@@ -126,9 +110,7 @@ def test_a_missing_or_exchanged_file_is_told(tmp_path, monkeypatch):
 def test_weights_name_their_encoder_and_refuse_another(tmp_path):
     model = build("unet", encoder="imagenet", fold=8, size=64).eval()
     file = checkpoints.save(model, "photos", {}, tmp_path)
-    assert torch.equal(
-        checkpoints.load(str(file)).stem.block[0].weight, model.stem.block[0].weight.half().float()
-    )
+    checkpoints.load(str(file))
     card = checkpoints.read_card(file)
     assert card["encoder_sha256"] == encoders.load("imagenet").sha256
     card["encoder_sha256"] = "0" * 64
@@ -136,51 +118,6 @@ def test_weights_name_their_encoder_and_refuse_another(tmp_path):
     file.with_suffix(".json").write_text(json.dumps(card))
     with pytest.raises(ValueError, match="another; fetch the two together"):
         checkpoints.load(str(file))
-
-
-def test_the_card_states_source_and_licence():
     card = encoders.read_card("imagenet")
     assert card["licence"] == "Apache-2.0"
     assert {"source", "source_sha256", "limits", "intended_use", "trained_on"} <= set(card)
-
-
-def test_the_perceptual_distance_is_a_distance_with_a_gradient():
-    from colorlab import data
-    from colorlab.data.loaders import make_batch
-
-    batch = make_batch(data.load("skimage", "test").rgb[:2])
-    distance = partial(encoders.perceptual_distance, batch.L, truth=batch.ab)
-    assert distance(batch.ab).item() < 1e-6
-    weak, none = distance(0.5 * batch.ab), distance(0 * batch.ab)
-    assert 0 < weak < none, "the paler, the farther"
-    swapped = distance(batch.ab.flip(0))
-    assert swapped > weak, "another picture's colours are far"
-    ab = (1.5 * batch.ab).requires_grad_()  # partly beyond the gamut
-    far = distance(ab)
-    far.backward()
-    assert ab.grad.isfinite().all()
-    assert ab.grad.abs().max() > 0
-    with torch.no_grad():
-        nearer = distance(ab - ab.grad * (0.05 * far / ab.grad.square().sum()))
-    assert nearer < far
-    assert not any(p.grad is not None for p in encoders.load("imagenet").parameters())
-
-
-def test_an_encoder_that_a_colorization_loads_first_also_serves_training():
-    encoders.load.cache_clear()
-    with torch.inference_mode():
-        encoders.encode("imagenet", L)
-    ab = torch.zeros(2, 2, 16, 24, requires_grad=True)
-    encoders.perceptual_distance(L, ab, ab.detach() + 20).backward()
-    assert ab.grad.abs().max() > 0
-    assert encoders.load.cache_info().currsize == 1, "one copy a process"
-
-
-def test_a_perceptual_weight_is_a_term_of_the_unets_loss():
-    torch.manual_seed(0)
-    model = build("unet", size=64, perceptual=0.3, loss="huber")
-    ab = 20 * torch.randn(2, 2, 4, 4).repeat_interleave(4, 2).repeat_interleave(4, 3)
-    terms = model.players()[0].loss(Batch(L[..., :64], ab, lambda: None))
-    assert set(terms) == {"huber", "perceptual"}
-    want = 0.3 * encoders.perceptual_distance(L[..., :64], 0 * ab, ab)
-    assert terms["perceptual"].item() == pytest.approx(want.item(), rel=1e-4), "untrained: gray"

@@ -26,6 +26,10 @@ every_model_and_target = pytest.mark.parametrize(
 )
 
 
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
 def picture(n: int = 2, size: int = 64) -> Batch:
     torch.manual_seed(0)
     coarse = torch.rand(n, 3, 8, 8)
@@ -33,7 +37,7 @@ def picture(n: int = 2, size: int = 64) -> Batch:
 
 
 def stir(model: torch.nn.Module) -> torch.nn.Module:
-    """Move every weight a little: heads start at zero, and zero hides mistakes."""
+    """Change every weight a little: heads start at zero, and zero hides mistakes."""
     torch.manual_seed(1)
     with torch.no_grad():
         for p in model.parameters():
@@ -41,43 +45,48 @@ def stir(model: torch.nn.Module) -> torch.nn.Module:
     return model
 
 
+def head_of(model: torch.nn.Module, *kinds: type) -> torch.nn.Module:
+    return next(m for m in model.modules() if isinstance(m, kinds or (ChromaHead, BinHead)))
+
+
+def train(model: torch.nn.Module, batch: Batch, steps: int, rate: float) -> torch.nn.Module:
+    """Overfit one batch, with a rate that falls to zero."""
+    (player,) = model.train().players()
+    optimizer = torch.optim.AdamW(player.module.parameters(), lr=rate, betas=player.betas)
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
+        optimizer.zero_grad()
+        sum(player.loss(batch).values()).backward()
+        optimizer.step()
+    return model.eval()
+
+
 @every_model_and_target
-def test_forward_has_the_shape_of_its_target(name, target):
+def test_it_takes_any_size_and_gives_images(name, target):
     model = build(name, target=target, size=64)
-    answer = model(picture().L)
-    assert answer.shape == ((2, 2, 16, 16) if target == "ab" else (2, 3, 64, 64))
+    shape = (2, 2, 16, 16) if target == "ab" else (2, 3, 64, 64)
+    assert model(picture().L).shape == shape
+    for size in ((64, 64), (50, 77), (1, 1)):
+        rgb = stir(model).colorize(30 + 40 * torch.rand(1, 1, *size))
+        assert rgb.shape == (1, 3, *size)
+        assert rgb.min() >= 0
+        assert rgb.max() <= 1
+        assert not rgb.requires_grad
 
 
 @every_model
-def test_an_untrained_chroma_model_answers_gray(name):
-    L = picture().L
-    rgb = build(name, size=64).colorize(L)
-    assert (rgb - rgb.mean(1, keepdim=True)).abs().max() < 1e-4
-
-
-@every_model_and_target
-@pytest.mark.parametrize("size", [(64, 64), (50, 77), (1, 1), (130, 33)])
-def test_colorize_takes_any_size(name, target, size):
-    model = stir(build(name, target=target, size=64))
-    L = 30 + 40 * torch.rand(1, 1, *size)
-    rgb = model.colorize(L)
-    assert rgb.shape == (1, 3, *size)
-    assert rgb.min() >= 0
-    assert rgb.max() <= 1
-    assert not rgb.requires_grad
-
-
-@every_model
-def test_lightness_is_kept(name):
+def test_an_untrained_model_predicts_gray_and_lightness_is_kept(name):
     model = build(name, size=64)
-    head = next(module for module in model.modules() if isinstance(module, ChromaHead | BinHead))
-    with torch.no_grad():  # a weak, everywhere different colour: no gamut clipping
+    rgb = model.colorize(picture().L)
+    assert (rgb - rgb.mean(1, keepdim=True)).abs().max() < 1e-4
+    head = head_of(model)
+    with torch.no_grad():  # a weak colour that differs everywhere: no gamut clipping
         torch.nn.init.normal_(head.project.weight, std=0.02)
         torch.nn.init.constant_(head.project.bias, 0.05)
     L = 30 + 40 * torch.rand(1, 1, 96, 128)
-    rgb = model.colorize(L)
-    assert rgb.std(dim=1).max() > 1e-3, "the test needs some colour"
-    assert (lightness(rgb) - L).abs().max() < 0.02
+    for rgb in (model.colorize(L), model.sample(L, 2, seeded())[1]):
+        assert rgb.std(dim=1).max() > 1e-3, "the test needs some colour"
+        assert (lightness(rgb) - L).abs().max() < 0.02
 
 
 @every_model_and_target
@@ -87,17 +96,6 @@ def test_alone_and_in_a_batch_is_the_same(name, target):
     together = model.colorize(L)
     alone = torch.cat([model.colorize(one) for one in L.split(1)])
     assert (together - alone).abs().max() < 1e-4
-
-
-@every_model
-def test_samples_of_a_deterministic_model_are_one_answer(name):
-    model = stir(build(name, size=64))
-    if not model.deterministic:
-        pytest.skip(f"{name} draws samples")
-    L = picture().L
-    drawn = model.sample(L, 3)
-    assert drawn.shape == (3, 2, 3, 64, 64)
-    assert all(torch.equal(one, model.colorize(L)) for one in drawn)
 
 
 # Every model that samples, in each way that it can.
@@ -116,31 +114,33 @@ sampling_models = pytest.mark.parametrize(
 
 
 @sampling_models
-def test_samples_follow_their_seed_and_the_single_answer_has_none(name, settings):
-    model, L = stir(build(name, size=64, **settings)).eval(), picture().L
+def test_samples_follow_their_seed_and_survive_a_checkpoint(name, settings, tmp_path):
+    model = stir(build(name, size=64, **settings)).eval().half().float()
+    L = picture().L
     assert not model.deterministic
-
-    def drawn(n: int, seed: int) -> torch.Tensor:
-        return model.sample(L, n, torch.Generator().manual_seed(seed))
-
-    first = drawn(2, 0)
+    first = model.sample(L, 2, seeded())
     assert first.shape == (2, 2, 3, 64, 64)
-    assert torch.equal(first, drawn(2, 0))
-    assert (first - drawn(2, 1)).abs().max() > 1e-3
+    assert torch.equal(first, model.sample(L, 2, seeded()))
+    assert (first - model.sample(L, 2, seeded(1))).abs().max() > 1e-3
     assert (first[0] - first[1]).abs().max() > 1e-3
     # A sample does not depend on how many follow, nor on how many are made together.
-    torch.testing.assert_close(drawn(1, 0)[0], first[0], atol=1e-4, rtol=0)
-    assert torch.equal(model.colorize(L), model.colorize(L))
-
-
-@sampling_models
-def test_released_weights_draw_the_same_samples(name, settings, tmp_path):
-    model = stir(build(name, size=64, **settings)).eval().half().float()
+    torch.testing.assert_close(model.sample(L, 1, seeded())[0], first[0], atol=1e-4, rtol=0)
+    assert torch.equal(model.colorize(L), model.colorize(L)), "the single prediction has no seed"
     back = checkpoints.load(str(checkpoints.save(model, "scenes", {}, tmp_path)))
-    L = picture().L
-    one, two = (m.sample(L, 2, torch.Generator().manual_seed(3)) for m in (model, back))
-    assert (one - two).abs().max() < 1e-4
+    assert (back.sample(L, 2, seeded()) - first).abs().max() < 1e-4
     assert back.config == model.config
+
+
+@pytest.mark.parametrize("name", ["resnet", "unet", "gan", "unet_gan", "classifier"])
+def test_samples_of_a_deterministic_model_are_its_one_prediction(name):
+    model, L = (
+        stir(build(name, size=64, **({"dropout": 0.5} if "unet" in name else {}))),
+        picture().L,
+    )
+    assert model.deterministic
+    drawn = model.sample(L, 3)
+    assert drawn.shape == (3, 2, 3, 64, 64)
+    assert all(torch.equal(one, model.colorize(L)) for one in drawn)
 
 
 @every_model_and_target
@@ -161,18 +161,13 @@ def test_each_player_learns_one_batch(name, target):
             losses.append(loss.item())
 
 
-@every_model
-def test_players_own_every_parameter_once(name):
-    model = build(name)
+@every_model_and_target
+def test_players_own_every_parameter_once_and_weights_fit_a_checkpoint(name, target):
+    model = build(name, target=target)
     owned = [id(p) for player in model.players() for p in player.module.parameters()]
     assert len(owned) == len(set(owned))
     assert set(owned) == {id(p) for p in model.parameters()}
-
-
-@every_model_and_target
-def test_fits_a_released_checkpoint(name, target):
     # 3 MiB in half precision, without what only training needs, or what is a checkpoint itself.
-    model = build(name, target=target)
     left_out = {*model.training_only, *model.stands_on}
     kept = (child for n, child in model.named_children() if n not in left_out)
     assert sum(map(count_parameters, kept)) * 2 < 3 * 2**20
@@ -181,7 +176,7 @@ def test_fits_a_released_checkpoint(name, target):
 @every_model
 def test_settings_are_frozen_and_named(name):
     model_class, config_class = MODELS[name]
-    assert name_of(build(name)) == name
+    assert name_of(build(name, perceptual=0.0)) == name  # a setting that released cards hold
     with pytest.raises(dataclasses.FrozenInstanceError):
         config_class().target = "rgb"
     with pytest.raises(ValueError, match="'lab'"):
@@ -190,7 +185,14 @@ def test_settings_are_frozen_and_named(name):
         build(name, wdith=3)
 
 
-def test_validation_score_is_the_chroma_distance():
+def test_an_unknown_model_and_a_retired_setting_are_told():
+    with pytest.raises(ValueError, match="unknown model 'vgg'; choose from resnet, unet"):
+        build("vgg")
+    with pytest.raises(ValueError, match="unet has no setting perceptual; it has attention"):
+        build("unet", perceptual=0.3)
+
+
+def test_validation_score_is_the_distance_in_ab():
     batch = picture()
     score = build("unet", size=64).validation_score(batch)  # untrained: ab = 0
     want = batch.ab.square().sum(1).sqrt().mean((1, 2))
@@ -206,74 +208,62 @@ def test_validation_score_is_the_chroma_distance():
     ],
 )
 def test_what_is_not_lightness_is_refused(wrong, tells):
-    with pytest.raises(ValueError, match=tells):
-        build("unet", size=64).colorize(wrong)
+    model = build("unet", size=64, widths=WIDTHS)
+    for call in (model.colorize, model.colorize_8bit, lambda L: model.sample(L, 1)):
+        with pytest.raises(ValueError, match=tells):
+            call(wrong)
+    with pytest.raises(ValueError, match="at least one sample, got n=0"):
+        model.sample(picture().L, 0)
 
 
-def test_unknown_model_lists_the_known():
-    with pytest.raises(ValueError, match="resnet, unet"):
-        build("vgg")
-
-
+@pytest.mark.parametrize("name", ["unet", "unet_vae", "diffusion"])
 @every_target
-def test_a_fold_of_8_answers_at_the_same_size(target):
-    model = stir(build("unet", target=target, fold=8, size=64))
-    L = picture().L
+def test_a_fold_of_8_predicts_at_the_same_size(name, target):
+    model, L = stir(build(name, target=target, fold=8, size=64)), picture().L
     assert model(L).shape == ((2, 2, 16, 16) if target == "ab" else (2, 3, 64, 64))
-    assert model.colorize(L[:, :, :50, :37]).shape == (2, 3, 50, 37)
+    assert model.sample(L[:, :, :50, :37], 2).shape == (2, 2, 3, 50, 37)
     with pytest.raises(ValueError, match="fold must be 4 or 8, got 5"):
-        build("unet", fold=5)
+        build(name, fold=5)
 
 
-@pytest.mark.parametrize("name", [n for n, (_, c) in MODELS.items() if hasattr(c, "input_skip")])
-def test_an_input_skip_begins_at_the_gray_picture(name):
-    """With an RGB head that says nothing, the prediction is gray to the last digit."""
+@pytest.mark.parametrize("name", [n for n, (kind, _) in MODELS.items() if "rgb" in kind.targets])
+def test_an_input_skip_starts_at_the_gray_image(name):
+    """With an RGB head of zeros, the prediction is gray to the last digit."""
     model = build(name, target="rgb", size=64, input_skip=True).eval()
-    head = next(module for module in model.modules() if isinstance(module, PictureHead))
+    head = head_of(model, PictureHead)
     torch.nn.init.zeros_(head.project.weight)
     torch.nn.init.zeros_(head.project.bias)
-    batch = picture()
-    gray = join(batch.L, torch.zeros_like(batch.ab))
-    assert (model.colorize(batch.L) - gray).abs().max() < 1e-5
-    assert (model.sample(batch.L, 2)[1] - gray).abs().max() < 1e-5
-    for height, width in ((96, 160), (50, 37)):  # the input is added at its own size: no blur
+    for height, width in ((64, 64), (50, 37)):  # the input is added at its own size: no blur
         L = 100 * torch.rand(1, 1, height, width)
         gray = join(L, torch.zeros(1, 2, height // 4, width // 4))
         assert (model.colorize(L) - gray).abs().max() < 1e-5
+        assert (model.sample(L, 2)[1] - gray).abs().max() < 1e-5
     without = build(name, target="rgb", size=64).eval()
     without.load_state_dict(model.state_dict())
-    assert (without.colorize(batch.L) - 0.5).abs().max() < 1e-5
+    assert (without.colorize(L) - 0.5).abs().max() < 1e-5
 
 
-def test_saturation_turns_the_colours_up_and_down():
+def test_saturation_is_a_factor_on_ab():
     model, L = stir(build("unet", size=64)).eval(), picture().L
     ab = model.answers(L, 1)[0]
-    for factor in (0.0, 0.5, 2.0):
+    for factor in (0.0, 2.0):
         model.saturation = factor
         assert torch.equal(model.colorize(L), join(L, factor * ab))
 
 
-def test_the_same_model_takes_everything():
-    begun, model = (
-        stir(build("unet", size=64, widths=WIDTHS)),
-        build("unet", size=64, widths=WIDTHS),
-    )
-    model.start_from(begun)
-    L = 100 * torch.rand(1, 1, 64, 64)
-    assert torch.equal(model.colorize(L), begun.colorize(L))
-
-
-def test_a_model_with_a_unet_inside_puts_the_weights_there():
+def test_a_model_starts_from_the_same_or_from_the_unet_inside_it():
     class Around(UNet):
         def __init__(self, config):
             super().__init__(config)
             self.inner = UNet(config)
 
     begun = stir(build("unet", size=64, widths=WIDTHS))
-    model = Around(begun.config)
+    same, model = build("unet", size=64, widths=WIDTHS), Around(begun.config)
     stem = model.stem.block[0].weight.clone()
+    same.start_from(begun)
     model.start_from(begun)
     L = 100 * torch.rand(1, 1, 64, 64)
+    assert torch.equal(same.colorize(L), begun.colorize(L))
     assert torch.equal(model.inner.colorize(L), begun.colorize(L))
     assert torch.equal(model.stem.block[0].weight, stem), "the rest stays as it was"
 
@@ -288,8 +278,22 @@ def test_parts_of_the_same_name_and_shape_are_taken_whole_or_not_at_all():
     # down3 differs in width: none of it, although some of its tensors would fit.
     assert not any(k.startswith(("down3", "bottom", "up2")) for k in changed)
     assert any(k.startswith("merge1") for k in changed)
-
-
-def test_what_shares_nothing_is_refused():
     with pytest.raises(ValueError, match="UNet cannot start from ResNet: no part is shared"):
-        build("unet", size=64, widths=WIDTHS).start_from(build("resnet", size=64))
+        begun.start_from(build("resnet", size=64))
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "settings"),
+    [
+        ("unet_gan", "unet", {"noise": 4}),
+        ("gan", "resnet", {}),
+        ("unet_vae", "unet", {}),
+        ("diffusion", "unet", {}),
+        ("diffusion", "unet", {"predicts": "v"}),
+    ],
+)
+def test_a_model_that_starts_from_another_predicts_like_it(name, other, settings):
+    begun, model = stir(build(other, size=64)).eval(), build(name, size=64, **settings)
+    model.start_from(begun)
+    L = picture().L
+    torch.testing.assert_close(model.eval()(L), begun(L))

@@ -63,6 +63,18 @@ def test_a_deck_announces_and_links_only_what_is_there(text, shown):
     assert cell["source"] == shown
 
 
+def test_a_figure_may_follow_the_title():
+    figure = {"output_type": "display_data", "data": {"image/png": ""}, "metadata": {}}
+    cells = [
+        {"cell_type": "markdown", "source": ["# Title"], "metadata": {}},
+        {"cell_type": "code", "source": ["import os\n"], "metadata": {}, "outputs": []},
+        {"cell_type": "code", "source": ["draw()\n"], "metadata": {}, "outputs": [figure]},
+    ]
+    PLAN.mark({"cells": cells})
+    kinds = [cell["metadata"]["slideshow"]["slide_type"] for cell in cells]
+    assert kinds == ["slide", "skip", "-"]
+
+
 @pytest.mark.parametrize(("widget", "told"), [("FigureSlider(a)", 1), ("Studio(a)", 0)])
 def test_a_still_tells_that_it_moves(widget, told):
     data = {PLAN.WIDGET: {}, "image/png": "iVBO", "text/plain": [widget]}

@@ -17,7 +17,7 @@ from colorlab.training import TrainConfig, Trainer
 from colorlab.training.encoder_maps import EncoderMaps
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pictures():
     random = np.random.default_rng(0)
     coarse = random.integers(0, 256, (70, 8, 8, 3), dtype=np.uint8)  # more than one file holds
@@ -25,9 +25,9 @@ def pictures():
     return Pictures(rgb, tuple(f"{i}.png" for i in range(70)), "0" * 64, "test")
 
 
-@pytest.fixture
-def maps(pictures, tmp_path):
-    made = EncoderMaps(pictures, "imagenet", tmp_path)
+@pytest.fixture(scope="module")
+def maps(pictures, tmp_path_factory):
+    made = EncoderMaps(pictures, "imagenet", tmp_path_factory.mktemp("maps"))
     made.prepare(progress=False)
     return made
 
@@ -45,18 +45,18 @@ def test_kept_maps_are_the_encoders_own_in_both_orientations(maps, pictures):
     assert not torch.allclose(unturned[0][0], maps.batch(chosen, mirrored)[0][0], atol=0.1)
 
 
-def test_a_killed_run_goes_on_and_damage_is_mended(maps, pictures, tmp_path):
+def test_a_killed_run_goes_on_and_damage_is_mended(maps, pictures):
     whole = maps.batch(np.arange(70))
     second = maps.folder / "000001.maps"
     stamp = (maps.folder / "000000.maps").stat().st_mtime_ns
     second.unlink()
-    again = EncoderMaps(pictures, "imagenet", tmp_path)
+    again = EncoderMaps(pictures, "imagenet", maps.folder.parent)
     again.prepare(progress=False)
     assert (maps.folder / "000000.maps").stat().st_mtime_ns == stamp, "what is there stays"
     data = bytearray(second.read_bytes())
     data[100] ^= 1
     second.write_bytes(data)
-    mended = EncoderMaps(pictures, "imagenet", tmp_path).batch(np.arange(70))
+    mended = EncoderMaps(pictures, "imagenet", maps.folder.parent).batch(np.arange(70))
     for one, other in zip(whole, mended, strict=True):
         # Each time the faster precision is measured anew, and bfloat16 differs by a few percent.
         assert (one - other).abs().mean() < 0.1 * one.abs().mean()
@@ -84,18 +84,12 @@ def test_two_processes_share_the_work(pictures, tmp_path):
     assert other.batch(np.array([0, 69]))[0].shape == (2, 40, 8, 8)
 
 
-def test_parts_of_a_set_do_not_share_files(pictures, tmp_path):
-    one, other = (
-        EncoderMaps(pictures.subset(part), "imagenet", tmp_path) for part in ([0, 1], [2, 3])
-    )
-    assert one.folder != other.folder
-
-
 def test_a_full_disk_is_left_alone(maps, pictures, tmp_path, monkeypatch):
-    assert maps.complete
+    assert not maps.missing()
     part = EncoderMaps(pictures.subset([0]), "imagenet", tmp_path)
     assert part.affordable()
-    assert not part.complete
+    assert part.missing()
+    assert part.folder.name != maps.folder.name, "parts of a set do not share files"
     monkeypatch.setattr("colorlab.training.encoder_maps.SHARE", 0.0)
     assert not part.affordable()
 

@@ -17,27 +17,16 @@ To read in this order: `palettes` (colours and best predictions), `layout` (what
 
 from __future__ import annotations
 
-from colorlab.data.scenes.layout import Layout, Thing, draw_layout
-from colorlab.data.scenes.palettes import (
-    HOURS,
-    PALETTES,
-    SEVERAL_COLOURED,
-    Palette,
-    best_ab,
-    distribution,
-)
-from colorlab.data.scenes.rendering import Scene, ab_fields, interior, optimal, render
+from colorlab.data.scenes.layout import draw_layout
+from colorlab.data.scenes.palettes import HOURS, PALETTES, SEVERAL_COLOURED, best_ab, distribution
+from colorlab.data.scenes.rendering import ab_fields, interior, optimal, render
 from colorlab.data.scenes.sets import SceneSet, scene_set, split_seeds
 
 __all__ = [
     "HOURS",
     "PALETTES",
     "SEVERAL_COLOURED",
-    "Layout",
-    "Palette",
-    "Scene",
     "SceneSet",
-    "Thing",
     "ab_fields",
     "best_ab",
     "distribution",

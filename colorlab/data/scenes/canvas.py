@@ -3,8 +3,7 @@
 All geometry is in unit coordinates: x to the right and y down, both 0 to 1. The size only
 changes the sampling, so the same seed has the same layout at every size.
 
-The bytes of every scene depend on this module. That is why it has its own `lab_to_linear`, in
-float32, and does not use `colorlab.color`.
+The bytes of every scene depend on this module.
 """
 
 from __future__ import annotations
@@ -33,9 +32,11 @@ _STEPS = 1 << 14  # entries of the lookup table: 0.1 levels of error in the dark
 
 
 def lab_to_linear(lab: np.ndarray, scale: float = 1.0) -> np.ndarray:
-    """Convert Lab (3, ...) to linear sRGB (3, ...), not clipped (CIE 15:2004, section 8.2).
+    """Convert Lab (3, ...) to linear sRGB (3, ...), inside the gamut in [0, scale], not clipped.
 
-    Inside the gamut the result lies in [0, scale].
+    Lab stands here a second time, since the bytes of every scene depend on this float32 arithmetic:
+    with `colorlab.color` and its other digits of the matrix, all scenes would change.
+    Source: CIE 15:2004, section 8.2.
     """
     lab = np.asarray(lab, dtype=np.float32)
     f = np.empty_like(lab)
@@ -62,10 +63,9 @@ def _transfer_tables() -> tuple[np.ndarray, np.ndarray]:
 def lab_to_uint8(lab: np.ndarray) -> np.ndarray:
     """Convert Lab (3, H, W) to sRGB uint8 (H, W, 3), keeping L to about 0.02.
 
-    Rounding each channel to the nearest level moves L by 0.08 (root mean square), in a pattern
-    that depends on the colour: the last digits of L would reveal the colour. So green is rounded
-    first, red compensates for the resulting error in luminance, and blue for what is left: error
-    diffusion over channels instead of pixels.
+    Rounding each channel to the nearest level moves L by 0.08 (root mean square), by an amount
+    that depends on the colour and would reveal it. So green is rounded first, red compensates for
+    its error in luminance, and blue for what is left: error diffusion over channels.
     """
     to_level, to_linear = _transfer_tables()
     red, green, blue = lab_to_linear(lab, _STEPS)
@@ -84,8 +84,7 @@ def lab_to_uint8(lab: np.ndarray) -> np.ndarray:
 def lightness_range(kind: str, hour: str) -> tuple[float, float]:
     """Return the L interval in which all colours of a kind fit sRGB, less room for grain.
 
-    It is the same for all entries of the palette, so clipping L to it reveals nothing about
-    the entry that was sampled.
+    One interval for the whole palette: clipping L to it does not reveal the entry.
     """
     ab = PALETTES[kind].at(hour)
     lightness = np.arange(0.0, 100.01, 0.25)
@@ -110,7 +109,7 @@ _TILE = 512
 
 
 def _spectrum(name: str) -> np.ndarray:
-    """Spectrum of a periodic texture on the 512 grid: band-limited noise, unit variance."""
+    """Spectrum (512, 512) of band-limited noise with unit variance."""
     (x_low, x_high), (y_low, y_high), slope = _TEXTURES[name]
     seed = 9_000 + list(_TEXTURES).index(name)
     white = np.random.default_rng(seed).standard_normal((_TILE, _TILE))
@@ -127,8 +126,8 @@ def _spectrum(name: str) -> np.ndarray:
 def texture(name: str, size: int) -> np.ndarray:
     """Return a (2 size, 2 size) float32 texture, periodic with `size`.
 
-    The same field at every size: a smaller size keeps the low frequencies only, so it has
-    no aliasing and a little less contrast. Only "grain" is sampled per pixel.
+    The same field at every size, without the frequencies that a smaller size cannot hold. Only
+    "grain" is sampled per pixel.
     """
     if name == "grain":
         field = np.random.default_rng(9_999).standard_normal((size, size)).clip(-2.5, 2.5)
@@ -163,7 +162,7 @@ class Canvas:
         self.x, self.y = centres[None, :], centres[:, None]
 
     def window(self, x0: float, y0: float, x1: float, y1: float) -> Canvas:
-        """Return the part of the canvas inside a box; no pixels where the box misses it."""
+        """Return the part of the canvas inside a box, empty where the box misses it."""
         n, part = self.size, copy(self)
         part.left, part.top = max(int(x0 * n) - 1, 0), max(int(y0 * n) - 1, 0)
         cols = slice(part.left, max(int(x1 * n) + 2, 0))
@@ -179,14 +178,10 @@ class Canvas:
     def polygon(
         self, x: float, y: float, scale: float, mirror: float, *corners: tuple[float, float]
     ) -> np.ndarray:
-        """Return the coverage of a convex polygon.
+        """Return the coverage of a convex polygon of an object with its foot at (x, y).
 
-        Args:
-            x: horizontal position of the object's foot, unit coordinates.
-            y: vertical position of it.
-            scale: size of the object.
-            mirror: 1, or -1 to swap left and right.
-            corners: (u, v) right of and above the foot, in units of the size, clockwise.
+        Corners (u, v) are right of and above the foot, in units of `scale`, clockwise; `mirror`
+        is 1, or -1 to swap left and right.
         """
         points = [(x + mirror * u * scale, y - v * scale) for u, v in corners]
         points = points if mirror > 0 else points[::-1]
@@ -206,7 +201,7 @@ class Canvas:
         return texture(name, self.size)[y : y + self.y.size, x : x + self.x.size]
 
     def paint(self, thing: int, cover: np.ndarray, lightness: np.ndarray | float) -> None:
-        """Blend a thing over the canvas: L and ab by coverage; the region changes at one half."""
+        """Blend a thing over L and ab by its coverage; the region changes at one half."""
         L, ab = self.planes[0], self.planes[1:]
         L += cover * (self.gains[thing] * lightness - L)
         ab += cover * (self.colours[thing] - ab)

@@ -2,7 +2,6 @@
 
 Two random streams come from one seed. The first decides all geometry, hence lightness; the
 second samples palette entries only. So lightness is independent of the colours by construction.
-Nothing here touches pixels: thousands of layouts a second, for statistics.
 
 The bytes of every scene depend on the order in which this module takes random numbers.
 """
@@ -46,20 +45,14 @@ class Item:
 class Layout:
     """Everything that decides a picture, before any pixel.
 
-    Attributes:
-        hour: one of `HOURS`.
-        sun: (x, y) of the sun or moon in unit coordinates.
-        things: what the region map indexes. One-coloured kinds appear once a scene;
-            several-coloured kinds appear once for each instance.
-        items: painter calls, back to front.
-        grain: offset of the film grain.
+    A one-coloured kind is one thing of the scene, several-coloured kinds one for each instance.
     """
 
-    hour: str
-    sun: tuple[float, float]
-    things: tuple[Thing, ...]
-    items: tuple[Item, ...]
-    grain: tuple[float, float]
+    hour: str  # one of `HOURS`
+    sun: tuple[float, float]  # (x, y) of the sun or moon, unit coordinates
+    things: tuple[Thing, ...]  # what the region map indexes
+    items: tuple[Item, ...]  # back to front
+    grain: tuple[float, float]  # offset of the film grain
 
 
 def height(x, base: float, waves: Waves):
@@ -72,13 +65,7 @@ def height(x, base: float, waves: Waves):
 
 
 def draw_layout(seed: int, choices: Mapping[int | str, int] | None = None) -> Layout:
-    """Sample a scene without rendering it.
-
-    Args:
-        seed: non-negative integer; the same seed gives the same layout everywhere.
-        choices: palette entries to force, by thing index or by kind name. Geometry and
-            the other colours stay as they are.
-    """
+    """Sample a scene without rendering it; ``choices`` as in `rendering.render`."""
     if seed < 0:
         raise ValueError(f"a scene's seed must be 0 or greater, got {seed}")
     d = _Draw(int(seed), choices or {})
@@ -120,7 +107,7 @@ class _Draw:
         return self._geometry.random(), self._geometry.random()
 
     def ridge(self, low: float, high: float, frequency: float) -> Waves:
-        """Return waves of a ridge: each octave higher in frequency and lower in amplitude."""
+        """Return waves of a ridge: higher octaves have lower amplitudes."""
         return tuple(
             (
                 self.between(low, high) * 0.45**octave,

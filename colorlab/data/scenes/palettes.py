@@ -1,10 +1,8 @@
 """The colours of the drawn world, and the best prediction under each loss.
 
 Each object class (a *kind*: grass, balloon, ...) has a palette of K colours with stated
-probabilities. Most kinds have one colour. Some have several, all possible at the same lightness,
-so the gray image does not determine which one was sampled. The best prediction is then known
-exactly: the mean under a squared error, a median under an absolute error, the whole distribution
-under a log loss or for a sampler.
+probabilities. The best prediction is then known exactly: the mean under a squared error, a median
+under an absolute error, the whole distribution under a log loss or for a sampler.
 
 Colours are (a, b) of CIELAB (D65, 2 degree observer) in CIE units, as seen at noon. At another
 hour one affine map applies to all of them, so it also maps their means and medians.
@@ -33,22 +31,13 @@ HOURS = tuple(HOUR_COLOUR)
 
 @dataclass(frozen=True)
 class Palette:
-    """The colours that objects of one kind may have.
-
-    Attributes:
-        kind: a key of `PALETTES`.
-        names: K colour names.
-        ab: (K, 2) float array, the colours at noon, CIE units.
-        prob: (K,) float array, their probabilities, which sum to 1.
-        by_hour: for some one-coloured kinds (sky, water, ...) the (1, 2) colour at each
-            hour, in place of the affine map `HOUR_COLOUR`.
-    """
+    """The K colours that objects of one kind may have."""
 
     kind: str
     names: tuple[str, ...]
-    ab: np.ndarray
-    prob: np.ndarray
-    by_hour: Mapping[str, np.ndarray] = field(default_factory=dict)
+    ab: np.ndarray  # (K, 2), at noon, CIE units
+    prob: np.ndarray  # (K,), sums to 1
+    by_hour: Mapping[str, np.ndarray] = field(default_factory=dict)  # (1, 2), not `HOUR_COLOUR`
 
     def __len__(self) -> int:
         return len(self.names)
@@ -120,11 +109,7 @@ SEVERAL_COLOURED = tuple(p.kind for p in _PALETTES if len(p) > 1)
 
 
 def distribution(kind: str, hour: str = "noon") -> tuple[np.ndarray, np.ndarray]:
-    """Return the exact colour distribution of a kind, which minimises the log loss.
-
-    Args:
-        kind: a key of `PALETTES`.
-        hour: one of `HOURS`.
+    """Return the exact colour distribution of a kind at an hour, which minimises the log loss.
 
     Returns:
         ab (K, 2) in CIE units and probabilities (K,).
@@ -143,17 +128,12 @@ def weighted_median(values: np.ndarray, prob: np.ndarray) -> float:
     return float(low + high) / 2
 
 
-def geometric_median(ab: np.ndarray, prob: np.ndarray, steps: int = 500) -> np.ndarray:
-    """Return the minimiser of sum p ||x - v||, by Weiszfeld's iteration.
+def geometric_median(ab: np.ndarray, prob: np.ndarray) -> np.ndarray:
+    """Return the minimiser (2,) of sum p ||x - v|| over points (K, 2), by Weiszfeld's iteration.
 
     A palette colour itself is the minimiser if the pull of the others does not exceed its
     own probability (Vardi and Zhang 2000, equation 2.6). This is tested first, because the
     iteration divides by the distance.
-
-    Args:
-        ab: (K, 2) points.
-        prob: (K,) weights that sum to 1.
-        steps: number of iterations.
     """
     for point in ab:
         away = ab - point
@@ -163,7 +143,7 @@ def geometric_median(ab: np.ndarray, prob: np.ndarray, steps: int = 500) -> np.n
         if np.linalg.norm(pull) <= prob[~others].sum():
             return point.copy()
     x = prob @ ab
-    for _ in range(steps):
+    for _ in range(500):
         weight = prob / np.maximum(np.linalg.norm(ab - x, axis=1), 1e-9)
         x = weight @ ab / weight.sum()
     return x
@@ -184,11 +164,8 @@ def _best_at_noon(kind: str, loss: str) -> np.ndarray:
 def best_ab(kind: str, loss: str, hour: str = "noon") -> np.ndarray:
     """Return the one colour (2,) that minimises the expected loss over the palette of a kind.
 
-    Args:
-        kind: a key of `PALETTES`.
-        loss: "l2" (squared error: the mean), "l1" (absolute error of a and of b: the
-            median of each) or "l1-vector" (Euclidean distance: the geometric median).
-        hour: one of `HOURS`.
+    The loss is "l2" (squared error: the mean), "l1" (absolute error of a and of b: the median of
+    each) or "l1-vector" (Euclidean distance: the geometric median).
     """
     best = _best_at_noon(kind, loss)
     return replace(PALETTES[kind], ab=best[None]).at(hour)[0]

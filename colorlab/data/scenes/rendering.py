@@ -27,29 +27,20 @@ _SHINES = {"sky", "horizon", "cloud", "sun", "window", "water"}  # painters set 
 
 @dataclass(frozen=True)
 class Scene:
-    """A rendered scene.
+    """A rendered scene of S x S pixels."""
 
-    Attributes:
-        rgb: (S, S, 3) uint8 sRGB.
-        regions: (S, S) uint8, index into `things` of what covers most of a pixel.
-        things: the things of the scene with the colours sampled.
-        hour: one of `HOURS`.
-        lab: (3, S, S) float32, the picture before rounding to 8 bits.
-        seed: what it was rendered from.
-    """
-
-    rgb: np.ndarray
-    regions: np.ndarray
-    things: tuple[Thing, ...]
-    hour: str
-    lab: np.ndarray
+    rgb: np.ndarray  # (S, S, 3) uint8 sRGB
+    regions: np.ndarray  # (S, S) uint8, index into `things` of what covers most of a pixel
+    things: tuple[Thing, ...]  # with the colours sampled
+    hour: str  # one of `HOURS`
+    lab: np.ndarray  # (3, S, S) float32, before rounding to 8 bits
     seed: int
 
     def palette_table(self) -> list[dict]:
-        """Return one row for each region: what it is, what it could have been.
+        """Return a row for each region: what it is, and the K colours it could have had.
 
-        A row has `region`, `kind`, `pixels`, `drawn` (index), `names` (K), `ab` (K, 2) at
-        the scene's hour in CIE units, and `prob` (K,).
+        `region`, `kind`, `pixels`, `drawn` (index of the colour), `names` (K), `ab` (K, 2) at the
+        scene's hour in CIE units, and `prob` (K,).
         """
         pixels = np.bincount(self.regions.ravel(), minlength=len(self.things))
         return [
@@ -96,12 +87,11 @@ def _draw(layout: Layout, size: int, rules: Sequence[str]) -> tuple[np.ndarray, 
 
 
 def render(seed: int, size: int = 128, choices: Mapping[int | str, int] | None = None) -> Scene:
-    """Render a scene.
+    """Render a scene of 32 to 512 pixels on each side.
 
     Args:
-        seed: non-negative integer. The same seed gives the same bytes, and the same layout
-            at every size.
-        size: 32 to 512 pixels on each side.
+        seed: 0 or greater. The same seed gives the same bytes, and the same layout at every size.
+        size: of each side, in pixels.
         choices: palette entries to force, by thing index or kind name, for "what if the
             balloon were green": L stays the same bit for bit.
     """
@@ -111,13 +101,9 @@ def render(seed: int, size: int = 128, choices: Mapping[int | str, int] | None =
 
 
 def ab_fields(seed: int, size: int, rules: Sequence[str]) -> np.ndarray:
-    """Return exact ab planes (F, 2, S, S) of a seed's scene under each rule.
+    """Return exact ab planes (F, 2, S, S) of a seed's scene under each of F rules.
 
-    Args:
-        seed: the scene.
-        size: 32 to 512 pixels.
-        rules: each "truth" (the colours sampled) or a loss of `best_ab`: "l2", "l1",
-            "l1-vector".
+    A rule is "truth" (the colours sampled) or a loss of `best_ab`: "l2", "l1", "l1-vector".
     """
     planes, _ = _draw(draw_layout(seed), size, rules)
     return planes[1:].reshape(len(rules), 2, size, size)
@@ -126,11 +112,10 @@ def ab_fields(seed: int, size: int, rules: Sequence[str]) -> np.ndarray:
 def optimal(scene: Scene, loss: str = "l2") -> np.ndarray:
     """Return the exact best ab (2, S, S), float32, CIE units, of a scene under a loss.
 
-    No model can beat it on average, given the gray image: each thing takes the best one colour
-    for its palette. Soft borders mix these colours by coverage, which is exact for "l2", and for
-    the medians wherever at most one several-coloured thing covers the pixel. "l1" is the median
-    of a and of b, "l1-vector" the geometric median; for the log loss see `distribution`. The
-    optimum is stated in ab; a loss on sRGB has a slightly different one.
+    No model can beat it on average, given the gray image: each thing takes the colour of
+    `best_ab`. Soft borders mix these colours by coverage, which is exact for "l2", and for
+    the medians wherever at most one several-coloured thing covers the pixel. The optimum is
+    stated in ab; a loss on sRGB has a slightly different one.
     """
     return ab_fields(scene.seed, scene.rgb.shape[0], (loss,))[0]
 
@@ -138,10 +123,7 @@ def optimal(scene: Scene, loss: str = "l2") -> np.ndarray:
 def interior(regions: np.ndarray, radius: int = 2) -> np.ndarray:
     """Return a mask (..., H, W) of pixels whose whole neighbourhood is one region.
 
-    Args:
-        regions: (..., H, W) region maps.
-        radius: 1 for 3x3 neighbourhoods, 2 for 5x5; the frame of the picture counts as
-            border.
+    A radius of 1 means 3x3 pixels, 2 means 5x5; the frame of the image counts as border.
     """
     height, width = regions.shape[-2:]
     inside = (..., slice(radius, height - radius), slice(radius, width - radius))

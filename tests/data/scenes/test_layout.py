@@ -24,16 +24,14 @@ def test_palette_frequencies_over_5000_scenes_match_the_stated_ones():
         assert seen.sum() > 400, kind
         # One false alarm in a million for right probabilities; the seeds are fixed anyway.
         assert stats.chisquare(seen, PALETTES[kind].prob * seen.sum()).pvalue > 1e-6, kind
-    # Two balloons of one scene are drawn independently.
-    prob = PALETTES["balloon"].prob
-    expected = np.outer(prob, prob) * joint.sum()
+    # Two balloons of one scene are sampled independently.
+    expected = np.outer(*[PALETTES["balloon"].prob] * 2) * joint.sum()
     assert stats.chisquare(joint.ravel(), expected.ravel()).pvalue > 1e-6
 
 
 def test_forcing_one_thing_leaves_the_others():
     layout = draw_layout(16)
-    several = [i for i, t in enumerate(layout.things) if t.kind in SEVERAL_COLOURED]
-    forced = several[0]
+    forced = next(i for i, t in enumerate(layout.things) if t.kind in SEVERAL_COLOURED)
     for choice in range(len(PALETTES[layout.things[forced].kind])):
         other = draw_layout(16, {forced: choice})
         assert other.things[forced].choice == choice

@@ -1,11 +1,11 @@
 """Kill `colorlab train` again and again, resume it, and compare with a run that nothing disturbed.
 
-    python killing.py MODEL KILLS SEED PICTURES OUT [OPTION ...]
+    python killing.py KILLS PICTURES OUT
 
-One process imports torch; each run is a fork of it that dies by SIGKILL at the n-th event. Events
-stand before and after everything that a later run could notice: steps, the players' moves, and
-each operation on a file, half a write among them. Prints one JSON line: the kills, each with its
-event and whether the run that went on from it came to the same bytes.
+One process imports torch; each run of a tiny model is a fork of it that dies by SIGKILL at the n-th
+event. Events stand before and after everything that a later run could notice: steps, the players'
+moves, and each operation on a file, half a write among them. Prints one JSON line: by model the
+kills, each an event and whether the run that went on from it came to the same bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ import signal
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import torch
+from tiny import SAVING, TINY, command
 
 import colorlab.commands.train  # noqa: F401 - before the fork, so that runs start at once
 from colorlab import cards, files
@@ -54,8 +57,8 @@ class Events:
         setattr(owner, name, watched)
 
     def watch(self) -> None:
-        self.around(loop.Trainer, "advance")
-        self.around(torch.optim.AdamW, "step")
+        for owner, name in ((loop.Trainer, "advance"), (torch.optim.AdamW, "step")):
+            self.around(owner, name)
         self.around(loop.Average, "update")
         self.around(loop, "validate")
         for name in ("fsync", "replace", "mkdir"):
@@ -93,8 +96,7 @@ def run(arguments: list[str], die_at: int = 0, among: str = "") -> tuple[int, st
     child = os.fork()
     if not child:
         os.close(heard)
-        silence = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(silence, 1)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         events = Events(die_at, among, tell)
         events.watch()
         code = main(arguments)
@@ -118,42 +120,38 @@ def result(out: Path) -> tuple:
     return weights.read_bytes(), {**card, "seconds": 0}, runs.read_state(out)["history"]["rows"]
 
 
-def kill_and_resume(model: str, kills: int, seed: int, pictures: str, out: Path, options) -> list:
+def kill_and_resume(model: str, kills: int, photos: Path, out: Path) -> list[dict]:
     """The kills as dicts: event, chain (a run from its start to its end), same."""
-
-    def command(folder: Path) -> list[str]:
-        return ["train", model, "--data", pictures, "--out", str(folder), "--resume", *options]
-
-    # Here, not in a fork: it decodes the pictures and wakes torch up for all that follow.
-    main(command(out / "first"))
-    total, _ = run(command(out / "whole"))
+    whole = command(photos, out / "whole", *SAVING, model=model)
+    total, _ = run(whole)
     want = result(out / "whole")
-    assert result(out / "first") == want, f"two runs of {model} differ"
-    choose = random.Random(f"{model} {seed}")
+    choose = random.Random(model)
     done: list[dict] = []
     chain = 0
-    while len(done) < kills or (done and "same" not in done[-1]):
-        folder = out / f"killed-{chain}"
+    while len(done) < kills or "same" not in done[-1]:
+        killed = out / f"killed-{chain}"
         # The first dies while the weights are written, every other one in mid-write, the rest
         # anywhere; the last comes through.
         among = "half written" if len(done) % 2 else ""
         die_at = (
             choose.randint(1, 4 if among else total) if done else total - choose.randrange(LAST)
         )
-        _, event = run(command(folder), die_at if len(done) < kills else 0, among)
+        words = command(photos, killed, *SAVING, "--resume", model=model)
+        _, event = run(words, die_at if len(done) < kills else 0, among)
         if event:
             done.append({"event": event, "chain": chain})
             continue
-        same = result(folder) == want
         for kill in done:
             if kill["chain"] == chain:
-                kill["same"] = same
+                kill["same"] = result(killed) == want
         chain += 1
     return done
 
 
 if __name__ == "__main__":
-    name, count, number, photos, folder, *more = sys.argv[1:]
+    count, photos, out = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
     torch.set_num_threads(1)
-    kills = kill_and_resume(name, int(count), int(number), photos, Path(folder), more)
-    print(json.dumps(kills))
+    # Here, not in a fork: it decodes the pictures and wakes torch up for all that follow.
+    main(command(photos, out / "first", *SAVING))
+    killed = {model: kill_and_resume(model, count, photos, out / model) for model in TINY}
+    print(json.dumps(killed))

@@ -19,7 +19,7 @@ TINY = {
     "diffusion": ["widths=[8,16,16,16]", "denoiser=[8,16,16]", "steps=2"],
     "classifier": ["widths=[8,16,16,16]"],
 }
-SAVING = [
+SAVING = [  # a state at each step
     *("--size", "32", "--steps", "6", "--batch-size", "4", "--precision", "float32"),
     *("--ema", "0.9", "--seed", "3", "--validate-every", "2", "--checkpoint-every", "0"),
 ]
@@ -28,17 +28,15 @@ FEW = TrainConfig(
 )
 
 
-def options(model: str) -> list[str]:
-    return [word for setting in TINY[model] for word in ("--set", setting)]
-
-
-def command(photos: Path, out: Path, *more: str) -> list[str]:
-    return ["train", "unet", "--data", str(photos), "--out", str(out), *options("unet"), *more]
+def command(photos: Path, out: Path, *more: str, model: str = "unet") -> list[str]:
+    """Words of `colorlab train`."""
+    settings = [word for setting in TINY[model] for word in ("--set", setting)]
+    return ["train", model, "--data", str(photos), "--out", str(out), *settings, *more]
 
 
 def small_unet(**settings):
     torch.manual_seed(0)
-    return build("unet", size=32, widths=(8, 16, 16, 16), dropout=0.3, **settings)
+    return build("unet", **{"size": 32, "widths": (8, 16, 16, 16), "dropout": 0.3, **settings})
 
 
 def small_gan():
@@ -47,7 +45,9 @@ def small_gan():
 
 
 def same(a, b) -> bool:
-    """Two states, down to the bit."""
+    """Two models or states, down to the bit."""
+    if isinstance(a, torch.nn.Module):
+        return same(a.state_dict(), b.state_dict())
     if isinstance(a, torch.Tensor):
         return isinstance(b, torch.Tensor) and a.shape == b.shape and torch.equal(a, b)
     if isinstance(a, dict):

@@ -1,0 +1,171 @@
+"""Checks that once accepted a wrong answer, or gave a hint that led nowhere, say what is wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from course import FOLDER, read, tool
+
+from colorlab.exercises import check
+from colorlab.metrics import bootstrap, delta_e76, paired_difference
+
+EXERCISES = tool("exercises")
+
+
+def check_cell(lesson: str, number: int) -> str:
+    """The source of an exercise's check."""
+    return EXERCISES.source(EXERCISES.pairs(read(FOLDER / "solutions" / lesson))[number - 1][1])
+
+
+def said(capsys, code: str, names: dict) -> str:
+    exec(code, {"check": check, "np": np, "torch": torch, **names})
+    return capsys.readouterr().out
+
+
+def paired(low: float, high: float, together: bool = True):
+    """A bootstrap of a - b with these quantiles, or of a and b with different images."""
+
+    def function(a, b, n_resamples=5000, seed=1):
+        rng = np.random.default_rng(seed)
+        first = rng.integers(len(a), size=(n_resamples, len(a)))
+        second = first if together else rng.integers(len(a), size=(n_resamples, len(a)))
+        means = (a[first] - b[second]).mean(axis=1)
+        return (np.mean(a - b), *np.quantile(means, [low, high]))
+
+    return function
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        (paired(0.025, 0.975), "Correct"),
+        (paired(0.05, 0.95), "too narrow for 95 %"),
+        (paired(0.025, 0.975, together=False), "resample the differences"),
+        (lambda a, b: (np.mean(a - b), *np.quantile(a - b, [0.025, 0.975])), "too wide"),
+    ],
+)
+def test_a_paired_interval_must_be_one_of_95_percent(capsys, answer, reply):
+    rng = np.random.default_rng(0)
+    x = rng.normal(25, 5, 32)
+    y = x - 2 + rng.normal(0, 3, 32)
+    names = {
+        "my_paired": answer,
+        "paired_difference": paired_difference,
+        "x": x,
+        "y": y,
+        "separate": {"gray": bootstrap(x)},
+    }
+    assert reply in said(capsys, check_cell("03_measuring_color.ipynb", 2), names)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        ([(60, 64), (60, 192), (190, 128)], "Correct"),
+        ([(10, 10), (10, 300), (200, 10)], "from 0 to 255"),
+        ([(10, 10), (200, 10)], "exactly three pairs"),
+        ([(10, 10), (11, 10), (10, 12)], "18 or more"),
+    ],
+)
+def test_hints_outside_the_image_are_named(capsys, answer, reply):
+    coffee = torch.zeros(1, 3, 256, 256)
+    coffee[:, 0, :128, 128:] = coffee[:, 1, 128:] = 0.8
+
+    def nearest(L, truth, mask):
+        """Each pixel takes the colour of the nearest hint."""
+        at = mask[0, 0].nonzero()
+        grid = torch.cartesian_prod(torch.arange(256), torch.arange(256))
+        best = at[torch.cdist(grid.float(), at.float()).argmin(dim=1)]
+        return truth[:, :, best[:, 0], best[:, 1]].reshape(1, 2, 256, 256)
+
+    from colorlab.color import join, lightness, rgb_to_lab
+
+    names = {
+        "my_hints": answer,
+        "coffee": coffee,
+        "levin": nearest,
+        "L": lightness(coffee),
+        "join": join,
+        "rgb_to_lab": rgb_to_lab,
+        "delta_e76": delta_e76,
+    }
+    assert reply in said(capsys, check_cell("02_classical.ipynb", 2), names)
+
+
+def test_the_mean_is_answered_with_the_question_mean_or_median(capsys):
+    from colorlab.color import join
+    from colorlab.data.loaders import make_batch
+
+    rgb = np.full((24, 128, 128, 3), 128, np.uint8)
+    rgb[:, :40, :, 0] = 255  # a third of every image is red, the rest is gray
+    rgb[:, :40, :, 1:] = 0
+
+    class Scenes:
+        pass
+
+    Scenes.rgb = rgb
+    names = {"scenes": Scenes, "make_batch": make_batch, "join": join, "delta_e76": delta_e76}
+    code = check_cell("00_start_here.ipynb", 2)
+    mean = make_batch(rgb).ab.mean(dim=(0, 2, 3)).tolist()
+    assert "mean or the median" in said(capsys, code, names | {"one_ab": mean})
+    assert "two numbers" in said(capsys, code, names | {"one_ab": (1.0, 2.0, 3.0)})
+    assert "still None" in said(capsys, code, names | {"one_ab": None})
+
+
+@pytest.mark.parametrize(
+    ("bugs", "reply"),
+    [
+        (("range", "bytes", "lightness", "absolute"), "Correct"),
+        (("lightness", "bytes", "range", "absolute"), "exactly 1"),
+        (("range", "absolute", "lightness", "bytes"), "11 dB too much"),
+        (("range", "bytes", "range", "absolute"), "belongs to one report"),
+        ((None, "bytes", "lightness", "absolute"), "no bug yet"),
+    ],
+)
+def test_each_report_has_its_bug(capsys, bugs, reply):
+    names = {"bugs": dict(zip("ABCD", bugs, strict=True))}
+    assert reply in said(capsys, check_cell("03_measuring_color.ipynb", 5), names)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        (lambda d, h: int(np.ceil((1.96 * np.std(d, ddof=1) / h) ** 2)), "Correct"),
+        (lambda d, h: 1.96 * np.std(d, ddof=1) / h, "four times the images"),
+        (lambda d, h: (1.96 * np.abs(d).mean() / h) ** 2, "1.96 standard deviations"),
+        (lambda d, h: None, "return a number"),
+    ],
+)
+def test_a_test_set_is_planned_from_the_paired_differences(capsys, answer, reply):
+    rng = np.random.default_rng(0)
+    x = rng.normal(25, 5, 32)
+    names = {"images_needed": answer, "x": x, "y": x - 2 + rng.normal(0, 3, 32)}
+    assert reply in said(capsys, check_cell("03_measuring_color.ipynb", 6), names)
+
+
+def rows_by(change):
+    """A mended system: the broken one of lesson 02 with its rows changed."""
+
+    def function(L, variance):
+        weight = np.exp(-(np.diff(L) ** 2) / variance)
+        system = np.eye(len(L))
+        for i in range(1, len(L) - 1):
+            system[i, i - 1], system[i, i + 1] = change(-weight[i - 1], -weight[i])
+        return system, np.eye(len(L))[-1]
+
+    return function
+
+
+@pytest.mark.parametrize(
+    ("change", "reply"),
+    [
+        (lambda a, b: (a / -(a + b), b / -(a + b)), "Correct"),
+        (lambda a, b: (a, b), "a mean of its neighbours"),
+        (lambda a, b: (a / 2, b / 2), "keep the ratio"),
+        (lambda a, b: (-0.5, -0.5), "keep the ratio"),
+    ],
+)
+def test_a_system_of_scribbles_must_take_means(capsys, change, reply):
+    names = {"mended_system": rows_by(change)}
+    assert reply in said(capsys, check_cell("02_classical.ipynb", 5), names)
