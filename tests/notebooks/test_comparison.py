@@ -8,7 +8,7 @@ import json
 import re
 
 import pytest
-from course import FOLDER, ROOT, cells, source
+from course import FOLDER, ROOT, cells, read, source, tool
 from IPython.core.inputtransformer2 import TransformerManager
 
 from colorlab.metrics.protocol import COLUMNS
@@ -87,3 +87,31 @@ def test_every_network_of_the_scenes_table_tells_how_it_was_trained():
 def test_its_widgets_and_figures_show_no_private_photographs():
     shown = [text for text in CODE if re.search(r"photos\b.*\.rgb|kept.*\.rgb", text)]
     assert not shown, shown
+
+
+EXERCISES = tool("exercises")
+WRONG = (
+    (0, "de76", "lpips", "this is the skill in LPIPS"),
+    (0, "de76", "de00", "is not its share of the way in mean Delta-E 76"),
+    (1, "> gray", "< gray", "count where the UNet's Delta-E is larger"),
+    (2, "de00", "de76", "this is the share in Delta-E 76"),
+    (2, "de00", "lpips", "count the photographs on which the Delta-E 2000"),
+    (3, '"ssim", "lpips", "de76"', '"psnr", "lpips", "de76"', "these are not the ranks"),
+    (3, '"ssim", "lpips", "de76"', '"ssim", "lpips", "de00"', "these are not the ranks"),
+    (3, '== "higher" else', '== "lower" else', "the oracle is first everywhere"),
+)
+
+
+@pytest.mark.parametrize(("number", "right", "wrong", "told"), WRONG)
+def test_an_exercise_refuses_another_metric(number, right, wrong, told, capsys, monkeypatch):
+    monkeypatch.chdir(FOLDER / "solutions")
+    solutions = read(FOLDER / "solutions" / NOTEBOOK.name)
+    names: dict = {}
+    for cell in [cell for cell in solutions["cells"] if cell["cell_type"] == "code"][:2]:
+        exec(source(cell), names)
+    solved, check = map(source, EXERCISES.pairs(solutions)[number])
+    assert right in solved
+    for code, expected in ((solved, "Correct."), (solved.replace(right, wrong), told)):
+        exec(code, names)
+        exec(check, names)
+        assert expected in capsys.readouterr().out
