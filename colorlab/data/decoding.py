@@ -166,7 +166,7 @@ def _to_16_bits(values: np.ndarray, top: int, what: str) -> np.ndarray:
         raise RefusedError(f"{what}; save it with 8 or 16 bits")
     if top == 65535:
         return values.astype(np.uint16)
-    return np.rint(values * (65535 / top)).astype(np.uint16)
+    return np.rint(values.astype(np.float64) * (65535 / top)).astype(np.uint16)
 
 
 def _with_hole(samples: np.ndarray, none: int | tuple[int, ...]) -> np.ndarray:
@@ -456,10 +456,12 @@ def _check_tiff(page: tifffile.TiffPage, content: io.BytesIO, most_pixels: int) 
                 inflate.decompress(view[start : start + length], most)
                 if inflate.unconsumed_tail and not inflate.eof:
                     raise RefusedError("more data than pixels; save it as PNG")
-    elif page.compression not in _FREE and importlib.util.find_spec("imagecodecs") is None:
+    packed = page.compression not in _FREE or (page.bitspersample > 8 and page.bitspersample % 8)
+    if packed and importlib.util.find_spec("imagecodecs") is None:
         kind = getattr(page.compression, "name", page.compression)
         raise RefusedError(
-            f"a TIFF compressed by {kind}; install the package imagecodecs or save it as PNG"
+            f"a TIFF of {page.bitspersample} bits, compression {kind}; install the package "
+            "imagecodecs or save it as PNG"
         )
 
 
