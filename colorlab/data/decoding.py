@@ -429,11 +429,12 @@ def _tiff_layout(page: tifffile.TiffPage) -> tuple[str, int, float, str]:
         raise RefusedError("a TIFF of unknown inks; save it as PNG")
     if page.sampleformat == 3:
         return mode, channels, 1, "floating-point values outside [0, 1]"
+    if bits > 16:
+        raise RefusedError(f"{bits}-bit values outside a known range; save it with 8 or 16 bits")
     if page.sampleformat != 1 and mode != "LAB":
         raise RefusedError("signed values, whose black is not known; save it with 8 or 16 bits")
-    if not 1 <= bits <= 16 or page.axes not in ("YX", "YXS", "SYX"):
-        what = f"{bits}-bit values outside of what is known" if bits > 16 else "more than a picture"
-        raise RefusedError(f"{what}; save it with 8 or 16 bits")
+    if page.axes not in ("YX", "YXS", "SYX"):
+        raise RefusedError("a TIFF of more than two dimensions; save it as PNG")
     return mode, channels, 2**bits - 1, ""
 
 
