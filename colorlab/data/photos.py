@@ -42,6 +42,13 @@ FORMAT = 1
 
 SPLITS = ("train", "val", "test")
 
+SPELLINGS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""Names of a split's folder, in capitals or not; a year may follow, as in COCO's train2017."""
+
 SUFFIXES = frozenset(
     ".jpg .jpeg .jfif .jp2 .png .avif .webp .bmp .gif .tif .tiff .ppm .pgm".split()  # noqa: SIM905
 )
@@ -129,14 +136,14 @@ def open_folder(
     """Images of a folder and a report on what was skipped.
 
     Args:
-        root: a folder with `train`, `val` and `test` below it, each searched in depth; or any
-            folder of images, which `hash_split` then divides 80/10/10.
+        root: a folder with `train`, `val` and `test` below it, under any name of `SPELLINGS`, each
+            searched in depth; or any folder of images, which `hash_split` then divides 80/10/10.
         split: "train", "val", "test", or "all" for everything below `root`.
         size: side in pixels. The centre square is resized; an image of this size is left untouched.
 
     Raises:
         FileNotFoundError: no such folder, no such split, or no usable image in it.
-        ValueError: an unknown split, or a size below 8.
+        ValueError: an unknown split, two folders for one split, or a size below 8.
         OSError: the disk is full or the cache folder cannot be written.
     """
     if split not in (*SPLITS, "all"):
@@ -220,13 +227,14 @@ def list_files(root: Path, split: str) -> tuple[Path, list[str]]:
 
     if not root.is_dir():
         raise FileNotFoundError(f"{shown(root)}: no such folder; name one that holds pictures")
-    has_splits = any((root / name).is_dir() for name in SPLITS)
-    if has_splits and split != "all":
-        folder, keep = root / split, None
-        if not folder.is_dir():
+    splits = {} if split == "all" else split_folders(root)
+    if splits:
+        if split not in splits:
             raise FileNotFoundError(
-                f"{shown(root)} has no folder {split!r}; make it or choose another split"
+                f"{shown(root)} has no folder {split!r}, only {', '.join(splits.values())}; "
+                "make it or choose another split"
             )
+        folder, keep = root / splits[split], None
     else:
         folder, keep = root, None if split == "all" else split
     names = []
@@ -239,6 +247,37 @@ def list_files(root: Path, split: str) -> tuple[Path, list[str]]:
     if not names:
         raise FileNotFoundError(f"{shown(folder)}: no picture for split {split!r}; add some")
     return folder, names
+
+
+def split_folders(root: Path) -> dict[str, str]:
+    """The subfolders of `root` that are a split: train, val or test -> the folder's name.
+
+    Raises:
+        ValueError: two folders for one split. Which of them is meant, nobody can know, and to take
+            both might train on pictures that are kept for testing.
+    """
+    found: dict[str, str] = {}
+    for name in sorted(os.listdir(root)):
+        split = SPELLINGS.get(re.sub(r"[-_ ]?(19|20)\d\d$", "", name).lower())
+        if split is None or not (root / name).is_dir():
+            continue
+        if split in found:
+            raise ValueError(
+                f"{shown(root)} has two folders for the split {split!r}, {shown(found[split])} and "
+                f"{shown(name)}; rename or move one of them"
+            )
+        found[split] = name
+    return found
+
+
+def hashed_share(root: Path, split: str) -> tuple[int, int] | None:
+    """How many pictures of `root` their names put into `split`, and of how many.
+
+    None where nothing is divided by names: for the split "all", and where splits have folders.
+    """
+    if split == "all" or split_folders(root):
+        return None
+    return len(list_files(root, split)[1]), len(list_files(root, "all")[1])
 
 
 def hash_split(name: str) -> str:

@@ -103,7 +103,8 @@ def render(seed: int, size: int = 128, choices: Mapping[int | str, int] | None =
 def ab_fields(seed: int, size: int, rules: Sequence[str]) -> np.ndarray:
     """Return exact ab planes (F, 2, S, S) of a seed's scene under each of F rules.
 
-    A rule is "truth" (the colours sampled) or a loss of `best_ab`: "l2", "l1", "l1-vector".
+    A rule is "truth" (the colours sampled) or a loss of `best_ab`: "l2", "l1", "l1-vector",
+    "huber".
     """
     planes, _ = _draw(draw_layout(seed), size, rules)
     return planes[1:].reshape(len(rules), 2, size, size)
