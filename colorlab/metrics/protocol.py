@@ -89,9 +89,8 @@ CONSISTENCY: dict[str, Column] = {
     "brighter": Column("brighter", 2, ""),
     "ortho": Column("red-blind film", 2, ""),
 }
-COLUMNS: dict[str, Column] = (
-    DIVERSITY | KNOWN | CONSISTENCY | METRICS
-)  # every column that a table may have
+# Every column that a table may have.
+COLUMNS: dict[str, Column] = DIVERSITY | KNOWN | CONSISTENCY | METRICS
 
 
 def round_to_8_bit(rgb: Tensor) -> Tensor:

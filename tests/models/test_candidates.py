@@ -162,3 +162,15 @@ def test_only_the_heads_learn_and_what_cannot_be_is_refused():
         CandidateFlow(CandidateFlowConfig(target="rgb"))
     with pytest.raises(ValueError, match=r"guidance 1 .*got 'clean' and 2"):
         CandidateFlowConfig(guidance=2.0)
+
+
+def test_links_are_in_float32_under_autocast():
+    torch.manual_seed(0)
+    links = Pointers((8, 8, 8))
+    features = 3 * torch.randn(1, 9, 8, 8)
+    want = links._links(features, 2)
+    x = torch.randn(2, 2, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(links._links(features, 2), want)
+        assert pool(want, x).dtype == torch.float32
+    torch.testing.assert_close(want.sum(dim=-1), torch.ones(1, 64))
