@@ -107,7 +107,7 @@ class Pointers(PositionHead):
         Distances and links are in float32 under autocast too: bfloat16 rounds a squared distance
         by more than the differences that the softmax compares.
         """
-        features = super().forward(maps).float()
+        features = super().forward(maps)
         with torch.autocast(features.device.type, enabled=False):
             return self._links(features, doublings)
 

@@ -80,6 +80,7 @@ def test_what_is_left_out_is_counted_and_named(folder):
             used=4,
             enlarged=1,
             gray=["gray.jpg", "gray.png", "one_channel.png"],
+            toned=[],
             unreadable=["cut.png", "text.jpg"],
             small=["small.png"],
         )
@@ -308,7 +309,7 @@ def test_toned_gray_pictures_are_left_out_as_gray_ones_are(tmp_path, tone, quali
     else:
         save(tmp_path / "test" / "toned.png", toned)
     with pytest.warns(UserWarning, match="1 of one hue skipped: toned"):
-        pictures = photos.load_folder(tmp_path, "test", 128)
+        pictures = photos.load_folder(tmp_path, "test", 64)
     assert pictures.names == ("0.png", "1.png", "2.png")
 
 
