@@ -84,8 +84,9 @@ CHANGES: dict[str, Change] = {
     ),
     "half": Change(_half),  # upsampled again in `consistency`
     "jpeg": Change(_jpeg),
-    "darker": Change(lambda L: 100 * (L / 100) ** DARKER),
-    "brighter": Change(lambda L: 100 * (L / 100) ** BRIGHTER),
+    # Rounding leaves the L of black a little below 0, where a power is NaN.
+    "darker": Change(lambda L: 100 * (L.clamp_min(0) / 100) ** DARKER),
+    "brighter": Change(lambda L: 100 * (L.clamp_min(0) / 100) ** BRIGHTER),
 }
 
 

@@ -54,6 +54,7 @@ def test_gray_does_not_move_and_old_photographs_need_no_colours(rgb):
     moved = consistency(Gray(), L)
     assert "ortho" not in moved
     assert all(values.max() < 1e-2 for values in moved.values())
+    assert not any(values.isnan().any() for values in consistency(Gray(), L * 0 - 1e-5).values())
 
 
 def test_film_that_is_blind_to_red_shows_red_black_and_gray_as_it_is():
