@@ -17,6 +17,13 @@ from colorlab.color import from_uint8, lightness
 MOST_PIXELS = 2**20
 """Of a band: its arithmetic then takes about 150 MB."""
 
+MOST_STRETCH = 0.1
+"""By which the proportions of a picture may change when its sides are rounded to multiples."""
+
+MOST_AREA = 16
+"""Of a resized picture, in squares of the training size: of 1,000 times its height, and more, the
+proportions are not kept."""
+
 
 def bands(height: int, width: int) -> list[slice]:
     """Cut a picture into bands of whole rows, of ``MOST_PIXELS`` at most or of one row."""
@@ -48,10 +55,12 @@ def enlarged_rows(x: Tensor, height: int, rows: slice) -> Tensor:
 
 
 def resize_to_area(L: Tensor, size: int, multiple: int, least: int = 0) -> Tensor:
-    """Resize, antialiased, to about the area of ``size`` x ``size``; the shape is kept.
+    """Resize, antialiased, to about the area of ``size`` x ``size``; the proportions are kept.
 
     What was learned at one scale means nothing at another: a network that has seen 256x256
-    pictures takes a 4,000 pixel wide sky for a wall.
+    pictures takes a 4,000 pixel wide sky for a wall. Rounding the sides to multiples changes the
+    proportions a little. Where it would change them by more than ``MOST_STRETCH``, as of a very
+    long picture, its short side is rounded and the long one follows, at a larger area.
 
     Args:
         L: (N, 1, H, W) in [0, 100].
@@ -64,10 +73,16 @@ def resize_to_area(L: Tensor, size: int, multiple: int, least: int = 0) -> Tenso
     """
     height, width = L.shape[-2:]
     scale = size / (height * width) ** 0.5
-    wanted = [
-        max(least or multiple, round(side * scale / multiple) * multiple)
-        for side in (height, width)
-    ]
+
+    def rounded(side: float) -> int:
+        return max(least or multiple, round(side / multiple) * multiple)
+
+    wanted = [rounded(height * scale), rounded(width * scale)]
+    ratio = max(height, width) / min(height, width)
+    short, long = sorted(wanted)
+    if not 1 / (1 + MOST_STRETCH) <= ratio * short / long <= 1 + MOST_STRETCH:
+        long = rounded(min(ratio * short, MOST_AREA * size**2 / short))
+        wanted = [short, long] if height < width else [long, short]
     if wanted == [height, width]:
         return L
     return F.interpolate(L, size=wanted, mode="bilinear", antialias=True, align_corners=False)

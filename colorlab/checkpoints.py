@@ -95,29 +95,17 @@ def save(
     if isinstance(model, Colorizer):
         name, target = name_of(model), model.config.target
         config = dataclasses.asdict(model.config)
-        bases = _bases(model, world, folder)
+        data, bases = pack(model, world, folder, eight_bit)
         facts = {**facts, "stands_on": bases} if bases else facts
         if (encoder := getattr(model.config, "encoder", SCRATCH)) != SCRATCH:
             facts = {**facts, "encoder_sha256": encoders.load(encoder).sha256}
-        left_out = {*model.training_only, *bases}
-        tensors = {
-            k: _eight(v) if eight_bit else _half(v)
-            for k, v in model.state_dict().items()
-            if k.split(".")[0] not in left_out
-        }
     else:
         name = next((n for n, kind in METHODS.items() if type(model) is kind), None)
         if name is None:
             raise ValueError(
                 f"{type(model).__name__} is neither a listed model nor a fitted method"
             )
-        target, config, tensors = "ab", {}, model.tensors()
-    data = write_tensors({k: v.contiguous().cpu() for k, v in tensors.items()})
-    if len(data) > MAX_BYTES:
-        raise ValueError(
-            f"{name} takes {len(data) / 2**20:.2f} MiB, over the {MAX_BYTES / 2**20:.0f} MiB of a "
-            "released checkpoint; use narrower widths, or eight bits a weight"
-        )
+        target, config, data = "ab", {}, _packed(model.tensors(), name)
     _parse_tensors(data, f"this {name}")  # half precision ends at 65,504, eight bits at 448
     card = {
         "format": CARD_FORMAT,
@@ -139,6 +127,34 @@ def save(
     with locked(folder / f".{file.stem}.lock", wait=True):
         write_together({file: data, card_path(file): text})
     return file
+
+
+def pack(
+    model: Colorizer, world: str, folder: Path, eight_bit: bool = False
+) -> tuple[bytes, dict[str, dict[str, str]]]:
+    """The weights file of a network, and the released networks that it refers to.
+
+    Training calls it before the first step too: how much a model takes depends on its settings.
+    Arguments and errors as of :func:`save`.
+    """
+    bases = _bases(model, world, folder)
+    left_out = {*model.training_only, *bases}
+    tensors = {
+        k: _eight(v) if eight_bit else _half(v)
+        for k, v in model.state_dict().items()
+        if k.split(".")[0] not in left_out
+    }
+    return _packed(tensors, name_of(model)), bases
+
+
+def _packed(tensors: dict[str, Tensor], name: str) -> bytes:
+    data = write_tensors({k: v.contiguous().cpu() for k, v in tensors.items()})
+    if len(data) > MAX_BYTES:
+        raise ValueError(
+            f"{name} takes {len(data) / 2**20:.2f} MiB, over the {MAX_BYTES / 2**20:.0f} MiB of a "
+            "released checkpoint; use narrower widths, or eight bits a weight"
+        )
+    return data
 
 
 def code_version() -> str:

@@ -67,7 +67,8 @@ def rarity(frequency: Tensor, mix: float = 0.5, sigma: float = 5.0) -> Tensor:
         raise ValueError(f"mix must be in (0, 1], got {mix}")
     centres = bin_centres().to(frequency)
     kernel = (-torch.cdist(centres, centres).square() / (2 * sigma**2)).exp()
-    smooth = (kernel / kernel.sum(dim=0)) @ frequency
+    with torch.autocast(frequency.device.type, enabled=False):
+        smooth = (kernel / kernel.sum(dim=0)) @ frequency
     weight = 1 / ((1 - mix) * smooth + mix / len(centres))
     return weight / (weight * frequency).sum()
 

@@ -93,7 +93,8 @@ class GaussianField(DiagonalGaussian):
         e = (self.mean - other.mean) * (-other.log_std).exp()
         log_f = self.log_std - other.log_std
         f = log_f.exp()
-        both = factor @ factor.T * inverse
+        with torch.autocast(factor.device.type, enabled=False):
+            both = factor @ factor.T * inverse
         return 0.5 * (e * _mix(e, inverse) + f * _mix(f, both) - 1) - log_f
 
 
@@ -175,8 +176,13 @@ def _normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
 
 
 def _mix(x: Tensor, matrix: Tensor) -> Tensor:
-    """A matrix (P, P) applied to the positions of (N, C, h, w)."""
-    return (x.flatten(2) @ matrix.T.to(x)).view_as(x)
+    """A matrix (P, P) applied to the positions of (N, C, h, w).
+
+    In the precision of x under autocast too: in bfloat16, the divergence of a field from itself
+    was up to 0.76 nats instead of 0.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        return (x.flatten(2) @ matrix.T.to(x)).view_as(x)
 
 
 # Of the two kernels below: what a colorization makes first, training may differentiate by.

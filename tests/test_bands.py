@@ -122,9 +122,13 @@ def test_24_megapixels_take_less_than_half_a_gigabyte(tmp_path):
     ("shape", "size", "multiple", "least", "want"),
     [
         ((64, 100), 20, 4, 16, (16, 24)),  # 20x20 is 400 pixels, 16x24 are 384
-        ((8, 100), 16, 4, 16, (16, 56)),  # the shorter side would be 4
+        ((8, 100), 16, 4, 16, (16, 200)),  # the shorter side would be 4
         ((1000, 500), 256, 32, 0, (352, 192)),
-        ((7, 900), 256, 32, 0, (32, 2912)),  # no side below one multiple
+        ((7, 900), 256, 32, 0, (32, 4128)),  # no side below one multiple, and 1 : 129 as it is
+        ((40, 900), 256, 32, 0, (64, 1440)),  # not 1216
+        ((900, 40), 256, 32, 0, (1440, 64)),
+        ((1, 700), 256, 32, 0, (32, 22400)),
+        ((1, 2000), 256, 32, 0, (32, 32768)),  # 16 times the area, and no more
     ],
 )
 def test_lightness_comes_to_the_area_of_training(shape, size, multiple, least, want):

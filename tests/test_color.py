@@ -150,3 +150,11 @@ def test_chroma_down_and_up():
 def test_wrong_input_is_named(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_colours_are_in_float32_under_autocast():
+    rgb = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    want = color.rgb_to_lab(rgb)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(color.rgb_to_lab(rgb), want)
+        torch.testing.assert_close(color.lab_to_rgb(want), rgb, atol=1e-4, rtol=0)

@@ -81,3 +81,11 @@ def test_what_makes_no_sense_is_refused():
         rarity(torch.ones(len(bin_centres())), mix=0)
     with pytest.raises(ValueError, match="positive, got nan"):
         annealed_mean(torch.zeros(1, len(bin_centres()), 1, 1), np.nan)
+
+
+def test_rarity_is_in_float32_under_autocast():
+    frequency = torch.rand(len(bin_centres()), generator=torch.Generator().manual_seed(0))
+    frequency /= frequency.sum()
+    want = rarity(frequency)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(rarity(frequency), want)

@@ -158,3 +158,14 @@ def test_nats_are_summed_over_positions_and_free_bits_pull_at_nothing():
     cost.backward()
     assert cost.item() == pytest.approx(3.0)
     assert nats.grad.tolist() == [0, 0, 1]
+
+
+def test_a_divergence_is_in_float32_under_autocast():
+    g = torch.Generator().manual_seed(0)
+    mean, log_std = torch.randn(2, 1, 3, 8, 8, generator=g)
+    field = GaussianField(3 * mean, log_std.clamp(-1, 1), 2.0)
+    other = GaussianField.standard_like(field)
+    want = field.kl(other)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert field.kl(field).abs().max() < 1e-4
+        torch.testing.assert_close(field.kl(other), want)

@@ -8,11 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from colorlab import data
+from colorlab.commands import add_examples, check_positive
 from colorlab.training import recipes, series
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
+    add_examples(
+        parser,
+        "colorlab ablate --out runs/ablation",
+        "colorlab ablate --only mse,seed --steps 300 --out runs/quick --json ablation.json",
+    )
     parser.add_argument("--data", default="photos", help="photos (default), or a folder with train")
     parser.add_argument("--split", default="val", help="to measure on (default: val)")
     parser.add_argument("--size", type=int, default=64, help="side of the pictures (64)")
@@ -26,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train what is not finished, measure all of it, print the table, write the file."""
+    check_positive(args, "size", "steps")
     chosen = recipes.choose_changes(args.only)
     pictures = data.load(args.data, args.split, args.size)
     asked = {"steps": args.steps, "device": args.device, "precision": args.precision}

@@ -7,12 +7,18 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from colorlab.commands import add_examples, check_positive
 from colorlab.data.cache import checkout_data
 from colorlab.data.coco import SETS, counts_of, download_coco
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
+    add_examples(
+        parser,
+        "colorlab download",
+        "colorlab download --set train2017 --limit 20000 --out photos-more",
+    )
     parser.add_argument(
         "--out", type=Path, help="folder for the photo set (default: data/photos of the checkout)"
     )
@@ -32,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make the photo set; run again after a cut, it goes on where it was."""
+    check_positive(args, "limit")
     out = args.out or _default_out()
     archive, counts = SETS[args.set][0], counts_of(args.set, args.limit)
     if args.url:

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from colorlab import checkpoints
 from colorlab.classical import FITTED
+from colorlab.commands import add_examples, check_positive
 from colorlab.commands.rows import make_rows, row_names, training_facts
 from colorlab.data import load
+from colorlab.data.photos import hashed_share
 from colorlab.data.scenes import scene_set
-from colorlab.files import write_text
-from colorlab.metrics import Evaluation, evaluate, evaluate_diversity, evaluate_known
+from colorlab.files import shown, write_text
+from colorlab.metrics import (
+    Evaluation,
+    evaluate,
+    evaluate_consistency,
+    evaluate_diversity,
+    evaluate_known,
+)
 from colorlab.metrics.costs import released_costs
 from colorlab.metrics.rows import BASELINES
 from colorlab.training.loop import pick_device
@@ -22,13 +31,23 @@ from colorlab.training.loop import pick_device
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
+    add_examples(
+        parser,
+        "colorlab evaluate --data skimage --models gray,unet,oracle64",
+        "colorlab evaluate --data my-photos --split all --models gray,unet --json table.json",
+    )
     parser.add_argument(
         "--data", default="photos", help="photos (default), scenes, skimage, or a folder's path"
     )
     parser.add_argument(
         "--checkpoints", type=Path, metavar="FOLDER", help="of trained models (default: released)"
     )
-    parser.add_argument("--split", default="test", help="train, val or test (default)")
+    parser.add_argument(
+        "--split",
+        default="test",
+        help="train, val, test (default), or all: every picture of a folder. A folder without "
+        "folders of splits is divided 80/10/10 by its files' names",
+    )
     parser.add_argument(
         "--models",
         default=",".join(BASELINES),
@@ -55,6 +74,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of scenes: measure N draws a scene against the stated colours instead",
     )
+    parser.add_argument(
+        "--consistency",
+        action="store_true",
+        help="measure instead how far the colours move when the gray picture is mirrored, shifted, "
+        "made smaller, saved as JPEG, darker, brighter, or taken on film that is blind to red",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table to FILE too")
     parser.add_argument(
         "--csv",
@@ -78,7 +103,8 @@ def run(args: argparse.Namespace) -> int:
     for option, file in (("json", args.json), ("csv", args.csv), ("markdown", args.markdown)):
         if file is not None and file.is_dir():
             raise IsADirectoryError(f"--{option} {file} is a folder; name a file in it")
-    names = ("limit", "batch_size", "diversity", "pairwise_lpips", "known")
+    check_positive(args, "limit", "batch_size", "diversity", "known")
+    names = ("limit", "batch_size", "diversity", "pairwise_lpips", "known", "consistency")
     more = {name: getattr(args, name) for name in names}
     result = measure(args.models, args.data, args.split, args.checkpoints, args.device, **more)
     print(result.table())
@@ -107,17 +133,18 @@ def measure(
     diversity: int | None = None,
     pairwise_lpips: bool = False,
     known: int | None = None,
+    consistency: bool = False,
 ) -> Evaluation:
     """The table of a command line; the arguments are its options, ``folder`` the checkpoints'."""
     place = _device(device)
     world = checkpoints.world_of(data)
     names = row_names(models, world, folder)
-    if limit is not None and limit < 1:
-        raise ValueError(f"--limit must be at least 1, got {limit}")
     if pairwise_lpips and diversity is None:
         raise ValueError("--pairwise-lpips is a column of --diversity N; give both")
     if known is not None and (world != "scenes" or diversity is not None):
         raise ValueError("--known N is for --data scenes, and not together with --diversity")
+    if consistency and (known is not None or diversity is not None):
+        raise ValueError("--consistency is a table by itself: without --known and --diversity")
     pictures = load(data, split, count=limit)
     rows, origins = make_rows(names, data, world, place, folder)
     # The command that repeats this table; a folder appears by its name, not by where it lies.
@@ -126,7 +153,7 @@ def measure(
     words += ["--checkpoints", folder.name] if folder is not None else []
     for option, number in (("limit", limit), ("diversity", diversity), ("known", known)):
         words += [f"--{option}", str(number)] if number is not None else []
-    words += ["--pairwise-lpips"] * pairwise_lpips
+    words += ["--pairwise-lpips"] * pairwise_lpips + ["--consistency"] * consistency
     provenance = {
         "split": split,
         "rows": origins,
@@ -137,10 +164,23 @@ def measure(
     if known is not None:
         scenes = scene_set(len(pictures), pictures.size, split)
         provenance["training"] = training_facts(names, world, folder)
-        return evaluate_known(rows, scenes, known, **told)
-    if diversity is not None:
-        return evaluate_diversity(rows, pictures, diversity, pairwise_lpips=pairwise_lpips, **told)
-    return evaluate(rows, pictures, batch_size=batch_size, **told)
+        result = evaluate_known(rows, scenes, known, **told)
+    elif diversity is not None:
+        more = {"pairwise_lpips": pairwise_lpips}
+        result = evaluate_diversity(rows, pictures, diversity, **more, **told)
+    elif consistency:
+        result = evaluate_consistency(rows, pictures, batch_size=batch_size, **told)
+    else:
+        result = evaluate(rows, pictures, batch_size=batch_size, **told)
+    # A folder appears by its name, as in the command.
+    share = None if data in ("scenes", "skimage", "photos") else hashed_share(Path(data), split)
+    if share is None:
+        return result
+    note = (
+        f"{shown(Path(data).name)} has no folders of splits, so its files' names decide: "
+        f"{share[0]} of {share[1]} pictures are {split}; --split all measures every one"
+    )
+    return replace(result, notes=(*result.notes, note))
 
 
 def _device(name: str) -> torch.device:

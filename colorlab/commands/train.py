@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
 from colorlab import checkpoints, parallel
+from colorlab.commands import add_examples, check_positive
 from colorlab.commands.evaluate import measure
 from colorlab.losses import REGRESSION_LOSSES
 from colorlab.metrics.rows import BASELINES
@@ -37,6 +38,11 @@ _ASKED = ("augment", "crop_size", "repeat", "seed", "device", "precision")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
+    add_examples(
+        parser,
+        "colorlab train unet --data scenes --minutes 2 --out runs/unet",
+        "colorlab train unet --data photos --encoder imagenet --loss huber --out runs/photos",
+    )
     parser.add_argument("model", nargs="?", choices=list(MODELS), help="which model")
     parser.add_argument("--all", action="store_true", help="every network of the series, in order")
     parser.add_argument(
@@ -109,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
     """Train one network or the series; the series ends in a table of results."""
     if bool(args.model) == args.all:
         raise ValueError(f"name one model, {', '.join(MODELS)}; or give --all and a --budget")
+    check_positive(args, "budget", "size", "epochs", "minutes", "steps", "limit", "peak_tflops")
     with parallel.team():
         if args.all:
             _run_all(args)
@@ -140,7 +147,7 @@ def _setting(text: str) -> tuple[str, object]:
 
 
 def _run_all(args: argparse.Namespace) -> None:
-    if not args.budget or args.budget <= 0:
+    if args.budget is None:
         raise ValueError("--all wants --budget MINUTES, for all networks together")
     recipes = choose(args.only.split(",") if args.only else None)
     asked = {name: getattr(args, name) for name in _ASKED}

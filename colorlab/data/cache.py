@@ -45,7 +45,10 @@ def checkout_data() -> Path | None:
 
 
 def released_data() -> Path:
-    """The folder of `checkpoints/` and `results/`: a checkout's `data/`, else where pip put it."""
+    """The folder of `checkpoints/` and `results/`: a checkout's `data/`, else where pip put it.
+
+    The same from any working directory: `released_data() / "results" / "photos-test.json"`.
+    """
     found = checkout_data()
     if found is not None:
         return found

@@ -2,7 +2,8 @@
 
 A folder is read once: each image becomes a `size` x `size` sRGB square in a memory map (see
 `cache`), and the next call opens that map in milliseconds. Gray images teach a colorizer that gray
-is right, so they are left out, and so is what cannot be read. `open_folder` reports all of it.
+is right, and toned ones that everything is brown, so they are left out, and so is what cannot be
+read. `open_folder` reports all of it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from PIL import Image
 
+from colorlab.color import from_uint8, rgb_to_lab
 from colorlab.data import cache
 from colorlab.data.pictures import Pictures
 from colorlab.data.reading import (
@@ -37,10 +41,22 @@ SIZE = 256
 GRAY_CHROMA = 2.0
 """An image of a folder with less mean chroma than this counts as gray, perhaps with JPEG noise."""
 
+TONED_SCATTER = 1.5
+"""An image of one hue whose *ab* differs by less than this, CIE units, where L is the same, is a
+toned gray image (sepia, a duotone), perhaps with JPEG noise. None of the 4,282 photographs of the
+released sets is one by this rule."""
+
 FORMAT = 1
 """Raise it when the same files must give other pixels: old caches are then rebuilt."""
 
 SPLITS = ("train", "val", "test")
+
+SPELLINGS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""Names of a split's folder, in capitals or not; a year may follow, as in COCO's train2017."""
 
 SUFFIXES = frozenset(
     ".jpg .jpeg .jfif .jp2 .png .avif .webp .bmp .gif .tif .tiff .ppm .pgm".split()  # noqa: SIM905
@@ -64,6 +80,7 @@ class FolderReport:
         used: number of images taken.
         enlarged: how many of them were smaller than asked for (at most twice).
         gray: names left out because their mean Lab chroma is under `GRAY_CHROMA`.
+        toned: names left out because they are gray images in one hue, see `is_toned`.
         unreadable: names left out because they are cut short, damaged or not images.
         small: names left out because their short side is under half of the size.
     """
@@ -71,6 +88,7 @@ class FolderReport:
     used: int = 0
     enlarged: int = 0
     gray: Sequence[str] = ()
+    toned: Sequence[str] = ()
     unreadable: Sequence[str] = ()
     small: Sequence[str] = ()
 
@@ -80,7 +98,12 @@ class FolderReport:
             parts.append(f"{self.enlarged} of them enlarged")
         if self.gray:
             parts.append(f"{len(self.gray)} gray ones skipped")
-        for what, names in (("unreadable", self.unreadable), ("too small", self.small)):
+        left_out = {
+            "of one hue": self.toned,
+            "unreadable": self.unreadable,
+            "too small": self.small,
+        }
+        for what, names in left_out.items():
             if names:
                 some = ", ".join(map(shown, names[:5]))
                 more = f" and {len(names) - 5} more" if len(names) > 5 else ""
@@ -118,7 +141,7 @@ def require_photos() -> Path:
 def load_folder(root: str | os.PathLike, split: str, size: int = SIZE) -> Pictures:
     """Images of a folder; what was skipped is reported in one warning. See `open_folder`."""
     pictures, report = open_folder(root, split, size)
-    if report.gray or report.unreadable or report.small:
+    if report.gray or report.toned or report.unreadable or report.small:
         warnings.warn(f"{shown(Path(root) / split)}: {report}", stacklevel=2)
     return pictures
 
@@ -129,14 +152,14 @@ def open_folder(
     """Images of a folder and a report on what was skipped.
 
     Args:
-        root: a folder with `train`, `val` and `test` below it, each searched in depth; or any
-            folder of images, which `hash_split` then divides 80/10/10.
+        root: a folder with `train`, `val` and `test` below it, under any name of `SPELLINGS`, each
+            searched in depth; or any folder of images, which `hash_split` then divides 80/10/10.
         split: "train", "val", "test", or "all" for everything below `root`.
         size: side in pixels. The centre square is resized; an image of this size is left untouched.
 
     Raises:
         FileNotFoundError: no such folder, no such split, or no usable image in it.
-        ValueError: an unknown split, or a size below 8.
+        ValueError: an unknown split, two folders for one split, or a size below 8.
         OSError: the disk is full or the cache folder cannot be written.
     """
     if split not in (*SPLITS, "all"):
@@ -145,13 +168,14 @@ def open_folder(
         raise ValueError(f"size {size} is too small; choose 8 pixels or more")
     root = Path(root)
     folder, files = list_files(root, split)
-    key = listing_key(folder, files, (FORMAT, size, GRAY_CHROMA))
+    key = listing_key(folder, files, (FORMAT, size, GRAY_CHROMA, TONED_SCATTER))
     place = hashlib.sha256(encoded(f"{folder.resolve()}|{split}|{size}")).hexdigest()[:12]
     # The hash tells folders apart; the name is for people, short and harmless as a file name.
     called = re.sub(r"[^\w.-]", "_", root.resolve().name)[:40]
     path = cache.cache_dir() / f"{called}-{split}-{size}-{place}.pix"
 
-    notes: dict[str, Any] = {"used": 0, "enlarged": 0, "gray": [], "unreadable": [], "small": []}
+    notes: dict[str, Any] = {"used": 0, "enlarged": 0}
+    notes |= {"gray": [], "toned": [], "unreadable": [], "small": []}
 
     def images() -> Iterator[tuple[str, np.ndarray]]:
         return _usable(folder, files, size, notes)
@@ -184,6 +208,8 @@ def _usable(
             return name, "small", None
         if mean_chroma(rgb) < GRAY_CHROMA:
             return name, "gray", None
+        if is_toned(rgb):
+            return name, "toned", None
         return name, min(whole.shape[:2]) < size, rgb
 
     show = len(files) >= 100
@@ -197,6 +223,25 @@ def _usable(
                 notes["used"] += 1
                 notes["enlarged"] += verdict
                 yield name, rgb
+
+
+def is_toned(rgb: np.ndarray) -> bool:
+    """Whether an image (S, S, 3) uint8 is a gray one in one hue: sepia, a cyanotype, a duotone.
+
+    Its colours lie on one side of gray along one direction of the *ab* plane, and L decides them:
+    a photograph of one hue (a dune, a dandelion) has several colours of each L.
+    """
+    small = np.array(Image.fromarray(rgb).reduce(max(1, len(rgb) // 32)))  # against JPEG noise
+    with torch.no_grad():
+        lab = rgb_to_lab(from_uint8(small[None]))[0].flatten(1).double().numpy()  # (3, pixels)
+    level, ab = (lab[0] / 2).astype(int), lab[1:]
+    (across, along), directions = np.linalg.eigh(ab @ ab.T)
+    side = directions[:, 1] @ ab > 0
+    if across > 0.25**2 * along or not max(side.mean(), 1 - side.mean()) > 0.95:
+        return False
+    count = np.maximum(np.bincount(level), 1)
+    mean = np.stack([np.bincount(level, values) / count for values in ab])
+    return bool((((ab - mean[:, level]) ** 2).sum(axis=0)).mean() < TONED_SCATTER**2)
 
 
 def is_picture_name(name: str) -> bool:
@@ -220,13 +265,14 @@ def list_files(root: Path, split: str) -> tuple[Path, list[str]]:
 
     if not root.is_dir():
         raise FileNotFoundError(f"{shown(root)}: no such folder; name one that holds pictures")
-    has_splits = any((root / name).is_dir() for name in SPLITS)
-    if has_splits and split != "all":
-        folder, keep = root / split, None
-        if not folder.is_dir():
+    splits = {} if split == "all" else split_folders(root)
+    if splits:
+        if split not in splits:
             raise FileNotFoundError(
-                f"{shown(root)} has no folder {split!r}; make it or choose another split"
+                f"{shown(root)} has no folder {split!r}, only {', '.join(splits.values())}; "
+                "make it or choose another split"
             )
+        folder, keep = root / splits[split], None
     else:
         folder, keep = root, None if split == "all" else split
     names = []
@@ -239,6 +285,37 @@ def list_files(root: Path, split: str) -> tuple[Path, list[str]]:
     if not names:
         raise FileNotFoundError(f"{shown(folder)}: no picture for split {split!r}; add some")
     return folder, names
+
+
+def split_folders(root: Path) -> dict[str, str]:
+    """The subfolders of `root` that are a split: train, val or test -> the folder's name.
+
+    Raises:
+        ValueError: two folders for one split. Which of them is meant, nobody can know, and to take
+            both might train on pictures that are kept for testing.
+    """
+    found: dict[str, str] = {}
+    for name in sorted(os.listdir(root)):
+        split = SPELLINGS.get(re.sub(r"[-_ ]?(19|20)\d\d$", "", name).lower())
+        if split is None or not (root / name).is_dir():
+            continue
+        if split in found:
+            raise ValueError(
+                f"{shown(root)} has two folders for the split {split!r}, {shown(found[split])} and "
+                f"{shown(name)}; rename or move one of them"
+            )
+        found[split] = name
+    return found
+
+
+def hashed_share(root: Path, split: str) -> tuple[int, int] | None:
+    """How many pictures of `root` their names put into `split`, and of how many.
+
+    None where nothing is divided by names: for the split "all", and where splits have folders.
+    """
+    if split == "all" or split_folders(root):
+        return None
+    return len(list_files(root, split)[1]), len(list_files(root, "all")[1])
 
 
 def hash_split(name: str) -> str:

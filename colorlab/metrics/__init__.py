@@ -3,9 +3,10 @@
 Functions take two batches (N, 3, H, W) of sRGB in [0, 1] and return (N,), one number for each
 image. :func:`evaluate` runs the whole protocol. Several samples of an image are (n, N, 3, H, W);
 :func:`evaluate_diversity` measures them, and :func:`evaluate_known` on scenes, whose colours are
-stated. Taught in notebook 03.
+stated; :func:`evaluate_consistency` needs no truth. Taught in notebook 03.
 """
 
+from colorlab.metrics.consistency import consistency, evaluate_consistency
 from colorlab.metrics.diversity import (
     ab_distance,
     energy_score,
@@ -44,11 +45,13 @@ __all__ = [
     "cie76",
     "ciede2000",
     "colorfulness",
+    "consistency",
     "delta_e00",
     "delta_e76",
     "delta_e_map",
     "energy_score",
     "evaluate",
+    "evaluate_consistency",
     "evaluate_diversity",
     "evaluate_known",
     "exact_coverage",

@@ -37,7 +37,7 @@ def check_batch(x: Tensor, name: str = "x") -> None:
     """Check that ``x`` is a batch of sRGB images, (N, 3, H, W) floating point in [0, 1].
 
     Raises:
-        TypeError: not a floating-point tensor.
+        TypeError: not a floating-point tensor, or one of half precision.
         ValueError: another shape, an empty batch, a NaN, or values outside [0, 1].
     """
     if not isinstance(x, Tensor):
@@ -49,6 +49,8 @@ def check_batch(x: Tensor, name: str = "x") -> None:
             f"{name} must be floating point in [0, 1], got {x.dtype}; convert 8-bit pictures with "
             "colorlab.color.from_uint8"
         )
+    if x.dtype in (torch.float16, torch.bfloat16):  # a colour difference of two would be NaN
+        raise TypeError(f"{name} must be float32 or float64, got {x.dtype}; convert it by .float()")
     if x.ndim != 4 or x.shape[1] != 3:
         raise ValueError(f"{name} must have shape (N, 3, H, W), got {tuple(x.shape)}")
     if x.numel() == 0:

@@ -78,7 +78,19 @@ KNOWN: dict[str, Column] = {
     "inside": Column("inside", 1, "lower"),
     "held": Column("truth in 90 % set", 2, ""),
 }
-COLUMNS: dict[str, Column] = DIVERSITY | KNOWN | METRICS  # every column that a table may have
+# Where the gray image changes and the colours do not: see colorlab/metrics/consistency.py. None has
+# a better end, since gray has 0 everywhere.
+CONSISTENCY: dict[str, Column] = {
+    "mirror": Column("mirrored", 2, ""),
+    "shift": Column("shifted", 2, ""),
+    "half": Column("half size", 2, ""),
+    "jpeg": Column("JPEG 75", 2, ""),
+    "darker": Column("darker", 2, ""),
+    "brighter": Column("brighter", 2, ""),
+    "ortho": Column("red-blind film", 2, ""),
+}
+# Every column that a table may have.
+COLUMNS: dict[str, Column] = DIVERSITY | KNOWN | CONSISTENCY | METRICS
 
 
 def round_to_8_bit(rgb: Tensor) -> Tensor:

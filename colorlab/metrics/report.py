@@ -67,7 +67,8 @@ def bootstrap(values: ArrayLike, n_resamples: int = N_RESAMPLES, seed: int = SEE
     quantiles of the resampled means. The same arguments give the same digits.
 
     Args:
-        values: (N,) one number an image; infinities are allowed (PSNR of equal images), NaN not.
+        values: (N,) one number an image; infinities of one sign are allowed (PSNR of equal
+            images), NaN not.
         n_resamples: how often to resample.
         seed: of the resampling.
 
@@ -78,6 +79,8 @@ def bootstrap(values: ArrayLike, n_resamples: int = N_RESAMPLES, seed: int = SEE
         raise ValueError(f"want a non-empty list of numbers, got shape {x.shape}")
     if np.isnan(x).any():
         raise ValueError(f"{int(np.isnan(x).sum())} of {x.size} values are NaN")
+    if np.isposinf(x).any() and np.isneginf(x).any():
+        raise ValueError("infinite values of both signs have no mean; leave these images out")
     if n_resamples < 1:
         raise ValueError(f"n_resamples must be at least 1, got {n_resamples}")
     rng = np.random.default_rng(seed)

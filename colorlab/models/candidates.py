@@ -102,8 +102,16 @@ class Pointers(PositionHead):
         self.log_near = nn.Parameter(torch.tensor(math.log(NEAR)))
 
     def forward(self, maps: tuple[Tensor, ...], doublings: int = 0) -> Tensor:
-        """Links (N, h w, h w / 4), followed ``doublings`` times; h and w are even."""
+        """Links (N, h w, h w / 4), followed ``doublings`` times; h and w are even.
+
+        Distances and links are in float32 under autocast too: bfloat16 rounds a squared distance
+        by more than the differences that the softmax compares.
+        """
         features = super().forward(maps)
+        with torch.autocast(features.device.type, enabled=False):
+            return self._links(features, doublings)
+
+    def _links(self, features: Tensor, doublings: int) -> Tensor:
         n, _, h, w = features.shape
         down, across = (torch.arange(side, device=features.device) for side in (h, w))
         at = torch.stack(torch.meshgrid(down, across, indexing="ij")).to(features)
@@ -130,7 +138,8 @@ def pool(links: Tensor, x: Tensor) -> Tensor:
     """
     (channels, h, w), count = x.shape[1:], len(links)
     cells = F.avg_pool2d(x, 2).view(-1, count, channels, links.shape[-1])  # (n, N, C, cells)
-    pooled = links @ cells.permute(1, 3, 0, 2).flatten(2)  # (N, h w, n C)
+    with torch.autocast(x.device.type, enabled=False):
+        pooled = links @ cells.permute(1, 3, 0, 2).flatten(2)  # (N, h w, n C)
     return pooled.view(count, h, w, -1, channels).permute(3, 0, 4, 1, 2).reshape(x.shape)
 
 

@@ -313,10 +313,13 @@ class Diffusion(Colorizer):
         return self.from_units(self.look(L, maps).mean)
 
     def answer(self, L: Tensor) -> Tensor:
-        """One sample, from the same noise for every image and every call."""
-        seed = torch.Generator().manual_seed(0)
-        noise = self.noise(L[:1], 1, seed).expand(-1, len(L), -1, -1, -1)
-        return self.denoise(self.look(L), noise)[0]
+        """One sample, from the same random numbers for every image and every call.
+
+        Noise that follows the lightness is made for each image alone, so that the sample does not
+        depend on the images beside it.
+        """
+        noises = [self.noise(one, 1, torch.Generator().manual_seed(0)) for one in L.split(1)]
+        return self.denoise(self.look(L), torch.cat(noises, dim=1))[0]
 
     def draw(self, L: Tensor, n: int, generator: torch.Generator | None) -> Tensor:
         """``n`` samples (n, N, C, h, w), each from its own noise."""

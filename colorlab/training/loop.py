@@ -79,8 +79,12 @@ class TrainConfig:
         for name in ("steps", "batch_size", "learning_rate", "clip"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        if not 0 <= self.ema < 1:
-            raise ValueError(f"ema must lie in [0, 1), got {self.ema}")
+        for name in ("weight_decay", "crop_size", "seed", "validate_every", "checkpoint_every"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        for name in ("ema", "warmup"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
 
 
 def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
@@ -106,8 +110,8 @@ class Average:
     statistics must be averaged too: with those of the last step, validation on photographs jumps
     by half a Delta-E from one epoch to the next.
 
-    After step t (from 0) the decay is min(decay, (1 + t) / (10 + t)), which gives the first, poor
-    weights little influence.
+    After t steps the decay is min(decay, (1 + t) / (10 + t)), 2 / 11 after the first, which gives
+    the first, poor weights little influence.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -116,7 +120,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        """Move the average towards ``model``; counters are copied."""
+        """Move the average towards ``model`` after ``step`` steps; counters are copied."""
         decay = min(self.decay, (1 + step) / (10 + step))
         # Not by name: building two state dicts takes a twentieth of a small model's step.
         mine, theirs = (list(chain(m.parameters(), m.buffers())) for m in (self.model, model))

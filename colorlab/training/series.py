@@ -85,7 +85,10 @@ def train_one(job: Job) -> None:
     train = data.load(job.data, "train", job.size, job.limit)
     val = data.load(job.data, "val", job.size)
     model = make_model(job, train.size)
-    check_config(job.model, dataclasses.asdict(model.config))  # now, not when it is saved
+    # Now, not when it is saved.
+    check_config(job.model, dataclasses.asdict(model.config))
+    world, place = checkpoints.world_of(job.data), job.weights or job.out
+    checkpoints.pack(model, world, place, job.eight_bit)
     config = replace(job.config, steps=_steps(job, model, train))
     device = pick_device(config.device)
     say(
@@ -99,8 +102,7 @@ def train_one(job: Job) -> None:
     if job.start:
         told["started_from"] = checkpoints.read_card(checkpoints.find(job.start))
     if parallel.rank() == 0:
-        world = checkpoints.world_of(job.data)
-        file = checkpoints.save(model, world, told, job.weights or job.out, job.eight_bit)
+        file = checkpoints.save(model, world, told, place, job.eight_bit)
         say(f"weights in {file}")
     parallel.wait()  # the next network may begin with these weights
     say(

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
-import numpy as np
 import torch
 import traitlets
 from torch import Tensor
 
 from colorlab.color import join, lightness
 from colorlab.widgets.color_names import hex_to_lab, name_color, named_labs
-from colorlab.widgets.shared import as_picture, picture_png, static_text, with_still
+from colorlab.widgets.shared import Picture, as_picture, picture_png, static_text, with_still
 from colorlab.widgets.strokes import (
     SHOWN_LIGHTNESS,
     Stroke,
@@ -48,7 +47,8 @@ class Canvas(anywidget.AnyWidget):
 
     Args:
         picture: lightness (1, 1, H, W) in [0, 100]; or sRGB (1, 3, H, W) or (3, H, W) in [0, 1],
-            or 8-bit sRGB (H, W, 3) as an array, of which only the lightness is used.
+            8-bit sRGB (H, W, 3) as an array, an image of PIL or the path of an image file, of
+            which only the lightness is used.
         size: longer side of each of the two images on the page, in CSS pixels.
         solver: spreads the painted colours. Its ``solve(ab, mask)`` returns *ab* of every pixel
             (1, 2, H, W) from ab (1, 2, H, W) where mask (1, 1, H, W) is true; by default Levin's
@@ -87,7 +87,7 @@ class Canvas(anywidget.AnyWidget):
 
     def __init__(
         self,
-        picture: Tensor | np.ndarray,
+        picture: Picture,
         *,
         size: int = 400,
         solver: Any = None,
@@ -220,9 +220,9 @@ class Canvas(anywidget.AnyWidget):
         return with_still(data, metadata, still, alt)
 
 
-def _lightness_of(picture: Tensor | np.ndarray) -> Tensor:
+def _lightness_of(picture: Picture) -> Tensor:
     """L (1, 1, H, W) of the image given to :class:`Canvas`."""
-    if picture.ndim != 4 or picture.shape[1] != 1:
+    if not isinstance(picture, Tensor) or picture.ndim != 4 or picture.shape[1] != 1:
         return lightness(as_picture(picture))
     if len(picture) != 1 or 0 in picture.shape:
         raise ValueError(f"a canvas takes one L (1, 1, H, W), got {tuple(picture.shape)}")

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from colorlab.color import from_uint8, to_uint8
+from colorlab.data.reading import read_rgb
 
 STATIC = Path(__file__).with_name("static")
 
@@ -28,12 +29,30 @@ def picture_png(rgb: Tensor) -> bytes:
     return stream.getvalue()
 
 
-def as_picture(picture: Tensor | np.ndarray) -> Tensor:
+Picture = Tensor | np.ndarray | Image.Image | str | Path
+"""What a widget takes as an image, see :func:`as_picture`."""
+
+
+def as_picture(picture: Picture) -> Tensor:
     """One image as sRGB (1, 3, H, W) in [0, 1].
 
     Args:
-        picture: (1, 3, H, W) or (3, H, W) in [0, 1], or 8-bit sRGB (H, W, 3) as an array.
+        picture: (1, 3, H, W) or (3, H, W) in [0, 1]; 8-bit sRGB (H, W, 3) as an array; an image of
+            PIL; or the path of an image file.
     """
+    if isinstance(picture, Image.Image):
+        stream = io.BytesIO()  # its profile and its transparency are then read as those of a file
+        picture = ImageOps.exif_transpose(picture)
+        fits = picture.mode in ("1", "L", "LA", "I;16", "P", "RGB", "RGBA")
+        (picture if fits else picture.convert("RGB")).save(stream, "PNG", compress_level=1)
+        picture = read_rgb(stream, "the image of PIL")
+    elif isinstance(picture, str | Path):
+        picture = read_rgb(picture)
+    elif not isinstance(picture, Tensor | np.ndarray):
+        raise TypeError(
+            "want a picture as a tensor, an 8-bit array, an image of PIL or the path of a file, "
+            f"got {type(picture).__name__}"
+        )
     rgb = from_uint8(picture) if isinstance(picture, np.ndarray) else picture.detach().float()
     rgb = rgb[None] if rgb.ndim == 3 else rgb
     if rgb.ndim != 4 or rgb.shape[:2] != (1, 3) or 0 in rgb.shape:

@@ -12,6 +12,7 @@ from PIL import Image
 from tiny import small_unet
 
 from colorlab import checkpoints
+from colorlab.__main__ import main
 from colorlab.classical import FITTED
 from colorlab.commands import evaluate as command
 from colorlab.commands import rows as rows_of
@@ -189,7 +190,9 @@ def test_released_stands_for_the_networks_of_the_world(monkeypatch):
     [
         (["--models", "gray,unett"], ValueError, "'unett'; known: gray, mean, lut, oracle64.*unet"),
         (["--models", ","], ValueError, "nothing to measure"),
-        (["--limit", "0"], ValueError, "--limit"),
+        (["--limit", "0"], ValueError, "--limit must be positive, got 0"),
+        (["--batch-size", "-1"], ValueError, "--batch-size must be positive"),
+        (["--known", "0"], ValueError, "--known must be positive"),
         (["--pairwise-lpips"], ValueError, "--diversity N"),
         (["--known", "9"], ValueError, "--known N is for --data scenes"),
         (["--csv", "."], IsADirectoryError, "--csv .* is a folder"),
@@ -207,3 +210,37 @@ def test_user_errors_are_one_clear_line(folder, words, error, message):
 def test_unknown_device_is_named():
     with pytest.raises(ValueError, match=r"--device nonsense"):
         command._device("nonsense")
+
+
+def test_a_folder_that_names_divide_is_told(tmp_path, capsys):
+    for i in range(8):  # 5.png alone is hashed to "test"
+        values = np.random.default_rng(i).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(values).resize((256, 256)).save(tmp_path / f"{i}.png")
+    assert _run("--data", tmp_path, "--models", "gray") == 0
+    told = capsys.readouterr().out
+    assert "1 of 8 pictures are test; --split all measures every one" in told
+    assert _run("--data", tmp_path, "--models", "gray", "--split", "all") == 0
+    told = capsys.readouterr().out
+    assert "8 pictures" in told and "--split all" not in told
+
+
+def test_consistency_is_printed_and_written(unet, folder, tmp_path, capsys):
+    file = tmp_path / "table.json"
+    words = ["--data", folder, "--models", f"gray,{unet}", "--limit", 1, "--json", file]
+    assert _run(*words, "--consistency") == 0
+    assert "mirrored" in capsys.readouterr().out
+    table = Evaluation.read(file)
+    assert table.interval("gray", "ortho").mean < 0.01 < table.interval("gray", "de76").mean
+    assert table.provenance["command"].endswith("--limit 1 --consistency")
+    with pytest.raises(ValueError, match="--consistency is a table by itself"):
+        _run("--data", folder, "--consistency", "--diversity", 2)
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "download", "ablate"])
+def test_the_help_of_a_command_ends_in_examples(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    _, examples = capsys.readouterr().out.split("examples:")
+    lines = examples.strip().splitlines()
+    assert len(lines) >= 2
+    assert all(line.strip().startswith(f"colorlab {command}") for line in lines)

@@ -80,6 +80,7 @@ def test_what_is_left_out_is_counted_and_named(folder):
             used=4,
             enlarged=1,
             gray=["gray.jpg", "gray.png", "one_channel.png"],
+            toned=[],
             unreadable=["cut.png", "text.jpg"],
             small=["small.png"],
         )
@@ -258,3 +259,63 @@ def test_photo_set_is_whole_and_exact(photos_dir):
     for name, picture in zip(pictures.names, pictures.rgb, strict=True):
         with Image.open(photos_dir / "test" / name) as image:
             np.testing.assert_array_equal(picture, np.asarray(image.convert("RGB")))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("train", "val", "test"), ("Train", "VAL", "Testing"), ("training", "validation", "test2017")],
+)
+def test_folders_of_splits_are_known_in_any_spelling(tmp_path, names):
+    for i, name in enumerate(names):
+        save(tmp_path / name / f"{i}.png", colourful(i))
+    for i, split in enumerate(photos.SPLITS):
+        assert photos.load_folder(tmp_path, split, 32).names == (f"{i}.png",)
+    save(tmp_path / "dev" / "other.png", colourful(9))
+    with pytest.raises(ValueError, match=f"two folders for the split 'val', .*{names[1]}.*rename"):
+        photos.load_folder(tmp_path, "train", 32)
+    assert len(photos.load_folder(tmp_path, "all", 32)) == 4
+
+
+def test_shares_by_name_are_counted_only_where_names_decide(tmp_path):
+    for i in (0, 1, 5):
+        save(tmp_path / f"{i}.png", colourful(i))
+    assert photos.hashed_share(tmp_path, "test") == (1, 3)  # 5.png, see above
+    assert photos.hashed_share(tmp_path, "all") is None
+    save(tmp_path / "Val" / "0.png", colourful(0))
+    assert photos.hashed_share(tmp_path, "val") is None
+
+
+def shades(seed: int = 0) -> np.ndarray:
+    """A gray image (256, 256, 1) of smooth shapes, in [0, 255]."""
+    coarse = np.random.default_rng(seed).integers(20, 230, (12, 12), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((256, 256)), dtype=float)[..., None]
+
+
+TONES = {
+    "sepia": lambda gray: gray * [1, 0.85, 0.65],
+    "cyanotype": lambda gray: gray / 255 * [230, 245, 255] + (1 - gray / 255) * [0, 40, 90],
+    "weak": lambda gray: gray * [1, 0.95, 0.88],
+}
+
+
+@pytest.mark.parametrize("quality", [None, 85])
+@pytest.mark.parametrize("tone", TONES)
+def test_toned_gray_pictures_are_left_out_as_gray_ones_are(tmp_path, tone, quality):
+    toned = np.rint(TONES[tone](shades())).astype(np.uint8)
+    for i in range(3):
+        save(tmp_path / "test" / f"{i}.png", colourful(i))
+    if quality:
+        Image.fromarray(toned).save(tmp_path / "test" / "toned.jpg", quality=quality)
+    else:
+        save(tmp_path / "test" / "toned.png", toned)
+    with pytest.warns(UserWarning, match="1 of one hue skipped: toned"):
+        pictures = photos.load_folder(tmp_path, "test", 64)
+    assert pictures.names == ("0.png", "1.png", "2.png")
+
+
+def test_photographs_of_one_hue_are_no_toned_ones():
+    """A dune: one hue, but its shadows are bluer than its sand of the same lightness."""
+    assert not any(photos.is_toned(rgb) for rgb in photos.skimage_photos(128).rgb)
+    g, warmth = shades(1), shades(2) / 255
+    dune = g * ([1, 0.85, 0.65] + 0.2 * (warmth - 0.5) * [0, 0.3, 1])
+    assert not photos.is_toned(np.rint(dune.clip(0, 255)).astype(np.uint8))

@@ -191,7 +191,7 @@ def test_the_best_single_answer_is_at_no_distance_but_from_the_palette(scenes, b
         assert measures[name].max() == 0
     assert measures["energy_distance"].min() > 5, "brown is no balloon"
     assert "held" not in measures
-    for loss in ("l1", "l1-vector"):
+    for loss in ("l1", "l1-vector", "huber"):
         answer = torch.as_tensor(scenes.optimal(loss)).float()[None]
         measures = known_world(answer, scenes, best=loss)
         assert measures["to_best"].max() == 0
@@ -204,7 +204,7 @@ def test_the_loss_of_a_model_says_which_answer_is_best():
 
     assert exact_answer(model(loss="mse")) == "l2"
     assert exact_answer(model(loss="l1")) == "l1"
-    assert exact_answer(model(loss="huber")) == "l1-vector"
+    assert exact_answer(model(loss="huber")) == "huber"
     assert exact_answer(model(l1_weight=10.0)) == "l1"
     assert exact_answer(None) == exact_answer(model(sigma=6.0)) == "l2"
 
@@ -233,7 +233,7 @@ def test_exact_draws_follow_the_palette_and_are_calibrated(scenes, best):
     measures = known_world(draws, scenes)
     assert measures["inside"].mean() < 1e-3
     assert measures["near_borders"].mean() < 0.6
-    assert measures["held"].mean() > 0.8
+    assert measures["held"].mean() == pytest.approx(0.9, abs=0.06), "whatever is tied"
     single = known_world(best, scenes)["energy_distance"]
     assert abs(measures["energy_distance"].mean()) < 0.25 * single.mean()
     same = known_world(draws[:1].expand(9, -1, -1, -1, -1), scenes)
@@ -396,9 +396,13 @@ def palette(n: int, seed: int = 0, prob=(0.3, 0.5, 0.2), noise: float = 2.0) -> 
     return ab + noise * torch.randn(ab.shape, generator=g)
 
 
-@pytest.mark.parametrize(("n", "level"), [(9, 0.9), (19, 0.5), (8, 0.7)])
-def test_truths_like_the_draws_are_covered_as_stated(n, level):
-    together = palette(n + 1)
+@pytest.mark.parametrize(
+    ("n", "level", "noise"),
+    # Few draws are often nearest to each other, and without noise most distances are 0: ties.
+    [(9, 0.9, 2.0), (19, 0.5, 2.0), (8, 0.7, 2.0), (5, 0.5, 2.0), (9, 0.9, 0.0)],
+)
+def test_truths_like_the_draws_are_covered_as_stated(n, level, noise):
+    together = palette(n + 1, noise=noise)
     inside = in_prediction_set(together[:-1], together[-1], level)
     assert inside.shape == (2, SIDE, SIDE)
     want = exact_coverage(n, level)

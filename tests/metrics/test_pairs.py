@@ -230,3 +230,11 @@ def test_hand_worked_values(pixels, expected):
     assert colorfulness(picture).item() == pytest.approx(expected, abs=1e-9)
     with pytest.raises(ValueError, match=r"divide 0..255"):
         colorfulness(255 * picture + 255)
+
+
+@pytest.mark.parametrize("measure", [delta_e76, delta_e00, ssim, psnr])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_refused_in_words(pair, measure, dtype):
+    x, y = (v.to(dtype) for v in pair)
+    with pytest.raises(TypeError, match=r"must be float32 or float64.*\.float\(\)"):
+        measure(x, y)

@@ -49,6 +49,10 @@ def test_identical_models_differ_by_nothing():
         (lambda: bootstrap([1.0, float("nan")]), "1 of 2 values are NaN"),
         (lambda: bootstrap([1.0], n_resamples=0), "n_resamples"),
         (lambda: paired_difference([1.0], [1.0, 2.0]), "equal lengths"),
+        (
+            lambda: paired_difference([np.inf, 1, 2], [1, np.inf, 3]),
+            "infinite values of both signs",
+        ),
     ],
 )
 def test_bad_arguments_are_named(call, words):

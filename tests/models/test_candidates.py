@@ -162,3 +162,16 @@ def test_only_the_heads_learn_and_what_cannot_be_is_refused():
         CandidateFlow(CandidateFlowConfig(target="rgb"))
     with pytest.raises(ValueError, match=r"guidance 1 .*got 'clean' and 2"):
         CandidateFlowConfig(guidance=2.0)
+
+
+def test_links_are_in_float32_under_autocast():
+    torch.manual_seed(0)
+    pointers = Pointers((8, 8, 8))
+    maps = tuple(20 * torch.randn(1, 8, side, side) for side in (16, 8, 4))
+    x = torch.randn(2, 2, 16, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        features = super(Pointers, pointers).forward(maps)
+        links = pointers(maps, 2)
+        pooled = pool(links, x)
+    torch.testing.assert_close(links, pointers._links(features, 2))
+    torch.testing.assert_close(pooled, pool(links, x))

@@ -54,13 +54,16 @@ def test_two_colours_for_one_gray_are_sampled_as_often_as_they_were_seen():
     assert near_blue.float().mean().item() == pytest.approx(0.25, abs=0.1)
 
 
-def test_the_single_prediction_is_a_sample_that_does_not_depend_on_the_batch():
-    model, L = stirred(steps=3), picture().L
+@pytest.mark.parametrize("tones", [0.0, 40.0])
+def test_the_single_prediction_is_a_sample_that_does_not_depend_on_the_batch(tones):
+    model, L = stirred(steps=3, tones=tones), picture().L
     with torch.no_grad():
         drawn = model.answer(L)
         assert (drawn - model(L)).abs().max() > 1, "a sample and not the mean"
         again = model.answer(L[:1].expand(2, -1, -1, -1))[1]
+        beside = model.answer(torch.cat((L.flip(-1) / 2, L)))[len(L)]  # after other images
     torch.testing.assert_close(again, drawn[0], atol=1e-2, rtol=1e-3)
+    torch.testing.assert_close(beside, drawn[0], atol=1e-2, rtol=1e-3)
 
 
 @every_formulation

@@ -273,3 +273,12 @@ def test_bfloat16_learns_about_the_same(few_pictures):
         config = TrainConfig(steps=40, batch_size=6, augment="none", ema=0, precision=precision)
         scores.append(fit(model, few_pictures, few_pictures, config, progress=False).best_score)
     assert np.ptp(scores) < 0.15 * np.mean(scores)
+
+
+def test_the_first_step_replaces_nine_elevenths_of_the_average(few_pictures):
+    model = small_unet()
+    before = model.state_dict()["stem.block.0.weight"].clone()
+    trainer = Trainer(model, few_pictures, TrainConfig(steps=2, batch_size=2, ema=0.9))
+    trainer.advance("float32")
+    now, kept = (m.state_dict()["stem.block.0.weight"] for m in (model, trainer.best_guess))
+    torch.testing.assert_close(kept, before + 9 / 11 * (now - before))

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from skimage.color import rgb2lab
 from skimage.draw import disk
 from still import decode
@@ -259,3 +260,17 @@ def test_a_page_without_a_kernel_shows_a_still_picture(L):
     assert still.shape == (40, 120, 3)
     assert np.abs(still[:, 60:].astype(int) - decode(canvas.result)).mean() < 3
     assert "purple" in metadata["image/jpeg"]["alt"] or "lavender" in metadata["image/jpeg"]["alt"]
+
+
+def test_an_image_of_pil_and_a_path_are_pictures_too(tmp_path):
+    values = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    want = Canvas(values).L
+    image = Image.fromarray(values)
+    image.save(tmp_path / "a.png")
+    for same in (image, tmp_path / "a.png", str(tmp_path / "a.png"), image.convert("RGBA")):
+        torch.testing.assert_close(Canvas(same).L, want)
+    turned = image.copy()
+    turned.getexif()[0x0112] = 6  # as a telephone held upright says
+    assert Canvas(turned).shape == (32, 24)
+    with pytest.raises(TypeError, match="got list"):
+        Canvas([[0.5]])

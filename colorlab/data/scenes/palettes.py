@@ -27,6 +27,7 @@ HOUR_COLOUR: dict[str, tuple[float, tuple[float, float]]] = {
     "night": (0.62, (1.0, -8.0)),
 }
 HOURS = tuple(HOUR_COLOUR)
+HUBER_DELTA = 11.0  # CIE units: 0.1 of `colorlab.losses.huber`, which sees ab / 110
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,19 @@ def geometric_median(ab: np.ndarray, prob: np.ndarray) -> np.ndarray:
     return x
 
 
+def least_huber(ab: np.ndarray, prob: np.ndarray) -> np.ndarray:
+    """Return the minimiser (2,) of the expected `colorlab.losses.huber` over points (K, 2).
+
+    By iteratively reweighted least squares, as in Weiszfeld's iteration. The loss is smooth and
+    strictly convex, so there is one minimiser and no point is special.
+    """
+    x = prob @ ab
+    for _ in range(500):
+        weight = prob / np.sqrt(((ab - x) ** 2).sum(axis=1) + HUBER_DELTA**2)
+        x = weight @ ab / weight.sum()
+    return x
+
+
 @cache
 def _best_at_noon(kind: str, loss: str) -> np.ndarray:
     ab, prob = distribution(kind)
@@ -158,14 +172,17 @@ def _best_at_noon(kind: str, loss: str) -> np.ndarray:
         return np.array([weighted_median(values, prob) for values in ab.T])
     if loss == "l1-vector":
         return geometric_median(ab, prob)
-    raise ValueError(f"loss must be 'l2', 'l1' or 'l1-vector', got {loss!r}")
+    raise ValueError(f"loss must be 'l2', 'l1', 'l1-vector' or 'huber', got {loss!r}")
 
 
 def best_ab(kind: str, loss: str, hour: str = "noon") -> np.ndarray:
     """Return the one colour (2,) that minimises the expected loss over the palette of a kind.
 
     The loss is "l2" (squared error: the mean), "l1" (absolute error of a and of b: the median of
-    each) or "l1-vector" (Euclidean distance: the geometric median).
+    each), "l1-vector" (Euclidean distance: the geometric median) or "huber" (the pseudo-Huber of
+    the Euclidean distance with which the networks train: between the mean and that median).
     """
+    if loss == "huber":  # its delta is a distance, so the hour's map does not commute with it
+        return least_huber(*distribution(kind, hour))
     best = _best_at_noon(kind, loss)
     return replace(PALETTES[kind], ab=best[None]).at(hour)[0]

@@ -17,6 +17,8 @@ def test_palettes_are_what_the_lessons_state():
     # One mean is gray, and one median is far from the mean.
     np.testing.assert_allclose(best_ab("tent", "l2"), 0, atol=1e-9)
     assert np.linalg.norm(best_ab("house wall", "l2") - best_ab("house wall", "l1")) > 20
+    # By Nelder-Mead on the loss itself; the geometric median is blue, (4, -42).
+    np.testing.assert_allclose(best_ab("balloon", "huber"), [6.3, -28.0], atol=0.05)
 
 
 @pytest.mark.parametrize("hour", HOURS)
@@ -29,6 +31,7 @@ def test_best_predictions_minimise_their_expected_loss(hour):
             "l2": lambda x: (x**2).sum(axis=-1),
             "l1": lambda x: np.abs(x).sum(axis=-1),
             "l1-vector": lambda x: np.linalg.norm(x, axis=-1),
+            "huber": lambda x: np.sqrt((x**2).sum(axis=-1) + 11**2) - 11,
         }
         for name, loss in losses.items():
             best = loss(best_ab(kind, name, hour) - ab) @ prob

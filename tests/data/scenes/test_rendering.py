@@ -24,7 +24,12 @@ from colorlab.data.scenes import (
     painters,
     render,
 )
-from colorlab.data.scenes.canvas import Canvas, lab_to_uint8, lightness_range
+from colorlab.data.scenes.canvas import (
+    Canvas,
+    lab_to_linear,
+    lab_to_uint8,
+    lightness_range,
+)
 
 
 def recovered_lab(rgb: np.ndarray) -> np.ndarray:
@@ -190,3 +195,18 @@ def test_interior_keeps_away_from_borders():
     want = np.zeros((12, 12), dtype=bool)
     want[2:-2, 2:4] = want[2:-2, 8:10] = True
     np.testing.assert_array_equal(interior(regions, radius=2), want)
+
+
+def test_rounding_moves_lightness_as_the_module_says():
+    squares, outside = [], []
+    for seed in (*range(12), 90):
+        scene = render(seed)
+        error = recovered_lab(scene.rgb)[0] - scene.lab[0]
+        linear = lab_to_linear(scene.lab)
+        out = ((linear < -1e-3) | (linear > 1 + 1e-3)).any(axis=0)
+        squares.append((error[~out] ** 2).mean())
+        outside.append(out.mean())
+        assert not out.any() or np.abs(error[out]).max() < 0.4
+    assert np.mean(squares) ** 0.5 == pytest.approx(0.01, abs=0.003)
+    assert 0 < np.mean(outside) < 2e-3
+    assert outside[-1] > 0, "seed 90 has colours that are clipped"

@@ -1,0 +1,184 @@
+"""Consistency: how far an answer moves where the gray image changes and its colours do not.
+
+A mirror image has the same colours; so has a shifted one, a smaller one, one that was saved as
+JPEG, was printed darker, or was taken on film that is blind to red. A model whose colours move much
+reads something else than the objects. No truth is needed, so this can be measured on old
+photographs too, by :func:`consistency`. One row is always perfect: gray, whose colours cannot move.
+So a table shows the error beside.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from colorlab.color import (
+    WHITENED_FROM_RGB,
+    from_uint8,
+    join,
+    lightness,
+    linear_to_srgb,
+    mix_channels,
+    rgb_to_lab,
+    srgb_to_linear,
+    to_uint8,
+    upsample_chroma,
+)
+from colorlab.metrics.evaluation import Batch, measure_table
+from colorlab.metrics.pairs import delta_e76, length
+from colorlab.metrics.protocol import CONSISTENCY, round_to_8_bit
+from colorlab.metrics.report import Evaluation
+from colorlab.metrics.rows import Row
+
+if TYPE_CHECKING:
+    from colorlab.data.pictures import Pictures
+
+SHIFT = 4  # pixels: one position of ab at a quarter of the size
+JPEG_QUALITY = 75
+DARKER, BRIGHTER = 1.25, 0.8  # exponents on L / 100
+LEAST_CHROMA = 1.0  # CIE units: an answer of less counts as gray, and is not divided by
+
+
+class Change(NamedTuple):
+    """A change of the gray image, and how *ab* of both answers are brought to the same pixels.
+
+    Attributes:
+        apply: L (N, 1, H, W) in [0, 100] to L of the changed image.
+        back: *ab* of the changed image's answer to that of the original's pixels.
+        keep: the pixels of the original's *ab* that are compared.
+    """
+
+    apply: Callable[[Tensor], Tensor]
+    back: Callable[[Tensor], Tensor] = lambda ab: ab
+    keep: Callable[[Tensor], Tensor] = lambda ab: ab
+
+
+def _jpeg(L: Tensor) -> Tensor:
+    gray = to_uint8(join(L, torch.zeros_like(L).expand(-1, 2, -1, -1)))[..., 0]  # (N, H, W)
+    saved = []
+    for one in gray:
+        stream = io.BytesIO()
+        Image.fromarray(one).save(stream, "JPEG", quality=JPEG_QUALITY)
+        saved.append(np.asarray(Image.open(stream).convert("RGB")))
+    return lightness(from_uint8(np.stack(saved)).to(L.device))
+
+
+def _half(L: Tensor) -> Tensor:
+    size = [side // 2 for side in L.shape[-2:]]
+    return F.interpolate(L, size=size, mode="bilinear", antialias=True, align_corners=False)
+
+
+CHANGES: dict[str, Change] = {
+    "mirror": Change(lambda L: L.flip(-1), lambda ab: ab.flip(-1)),
+    "shift": Change(
+        lambda L: F.pad(L[..., :-SHIFT], (SHIFT, 0, 0, 0), mode="replicate"),
+        lambda ab: ab[..., SHIFT:],
+        lambda ab: ab[..., :-SHIFT],
+    ),
+    "half": Change(_half),  # upsampled again in `consistency`
+    "jpeg": Change(_jpeg),
+    # Rounding leaves the L of black a little below 0, where a power is NaN.
+    "darker": Change(lambda L: 100 * (L.clamp_min(0) / 100) ** DARKER),
+    "brighter": Change(lambda L: 100 * (L.clamp_min(0) / 100) ** BRIGHTER),
+}
+
+
+def orthochromatic(rgb: Tensor) -> Tensor:
+    """L (N, 1, H, W) of an image on film that is blind to red, white again 100.
+
+    Red is left out of the luminance of sRGB (N, 3, H, W) in [0, 1], in linear light; films before
+    about 1920 were so. A gray image is the same on it.
+    """
+    green, blue = WHITENED_FROM_RGB[1, 1:].tolist()
+    luminance = torch.tensor([[0.0, green, blue]]) / (green + blue)
+    gray = linear_to_srgb(mix_channels(luminance.to(rgb.device), srgb_to_linear(rgb)))
+    return lightness(gray.clamp(0, 1).expand(-1, 3, -1, -1))
+
+
+def consistency(model: Row, L: Tensor, rgb: Tensor | None = None) -> dict[str, Tensor]:
+    """How far the *ab* of a model's answers moves under each change, relative to its chroma.
+
+    The mean over pixels of the distance in *ab*, over the mean chroma of the answer to the
+    unchanged image (1 CIE unit at least): 0 where nothing moves, 1 where the colours move by as
+    much as they differ from gray. A model that samples gets the same random numbers each time.
+
+    Args:
+        model: has ``colorize(L)``.
+        L: (N, 1, H, W) in [0, 100].
+        rgb: (N, 3, H, W) in [0, 1], the colour photographs of L, for the change ``ortho``; None
+            leaves that out.
+
+    Returns:
+        Each (N,): the names of ``CHANGES``, and ``ortho``.
+    """
+    return _moves(model, L, rgb, _ab(_answer(model, L)))
+
+
+def _moves(model: Row, L: Tensor, rgb: Tensor | None, ab: Tensor) -> dict[str, Tensor]:
+    chroma = length(ab).mean(dim=(-2, -1)).clamp_min(LEAST_CHROMA)
+    changed = {name: change.apply(L) for name, change in CHANGES.items()}
+    if rgb is not None:
+        changed["ortho"] = orthochromatic(rgb)
+    moved = {}
+    for name, gray in changed.items():
+        change = CHANGES.get(name, Change(torch.clone))
+        again = upsample_chroma(_ab(_answer(model, gray)), tuple(L.shape[-2:]))
+        distance = length(change.back(again) - change.keep(ab))
+        moved[name] = distance.mean(dim=(-2, -1)) / chroma
+    return moved
+
+
+def _answer(model: Row, L: Tensor) -> Tensor:
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return model.colorize(L)
+
+
+def _ab(rgb: Tensor) -> Tensor:
+    return rgb_to_lab(rgb.float())[:, 1:]
+
+
+def evaluate_consistency(
+    models: Mapping[str, Row], pictures: Pictures, *, batch_size: int = 16, **options: Any
+) -> Evaluation:
+    """Measure :func:`consistency` of every model, beside its Delta-E 76.
+
+    Args:
+        models: row name -> model, already on the device; none that sees the truth.
+        pictures: the set, in colour.
+        batch_size: images at a time.
+        options: as of :func:`colorlab.metrics.evaluate`.
+
+    Raises:
+        ValueError: nothing to measure, or a row that sees the truth.
+    """
+    for name, model in models.items():
+        if not hasattr(model, "colorize"):
+            raise ValueError(f"{name!r} sees the truth, so its colours cannot move; leave it out")
+
+    def measure(_: str, model: Row, batch: Batch) -> dict[str, np.ndarray]:
+        answer = _answer(model, batch.L)
+        values = _moves(model, batch.L, batch.truth, _ab(answer))
+        values["de76"] = delta_e76(round_to_8_bit(answer.float()), batch.truth)
+        return {name: value.double().cpu().numpy() for name, value in values.items()}
+
+    return measure_table(
+        models,
+        pictures,
+        [*CONSISTENCY, "de76"],
+        measure,
+        batch_size=batch_size,
+        notes=[
+            "mean change of ab, where colours should stay, relative to the answer's mean chroma; "
+            "gray has 0, so read it beside ΔE76"
+        ],
+        recorded={"batch_size": batch_size, "jpeg_quality": JPEG_QUALITY, "shift": SHIFT},
+        **options,
+    )

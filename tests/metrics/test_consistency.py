@@ -1,0 +1,89 @@
+"""Consistency: rows whose colours move by a known amount, and the table of `evaluate`."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from colorlab.classical import Gray, Oracle
+from colorlab.color import join, lightness
+from colorlab.metrics import consistency, evaluate_consistency
+from colorlab.metrics.consistency import orthochromatic
+
+
+class Painted:
+    """Colours each pixel by a rule (a, b) of its L and its place in the width, in [0, 1]."""
+
+    def __init__(self, rule):
+        self.rule = rule
+
+    def colorize(self, L):
+        x = torch.linspace(0, 1, L.shape[-1]).expand_as(L)
+        return join(L, torch.cat(self.rule(L, x), dim=1))
+
+
+@pytest.fixture(scope="module")
+def rgb():
+    """Colourful, of middle lightness, so that no colour of the rules is clipped."""
+    coarse = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    return 0.4 + 0.2 * torch.nn.functional.interpolate(coarse, (64, 64), mode="bilinear")
+
+
+def test_colours_that_follow_the_pixel_stay_and_those_of_the_place_move(rgb):
+    L = lightness(rgb)
+    flat = consistency(Painted(lambda L, x: (0 * L + 12, 0 * L - 5)), L, rgb)
+    assert list(flat) == ["mirror", "shift", "half", "jpeg", "darker", "brighter", "ortho"]
+    assert all(values.shape == (2,) and values.max() < 2e-3 for values in flat.values())
+
+    # a runs from 0 to 20 across: its mirror image is off by 10 on average, as much as its chroma.
+    placed = consistency(Painted(lambda L, x: (20 * x, 0 * L)), L, rgb)
+    assert placed["mirror"].tolist() == pytest.approx([64 / 63] * 2, abs=5e-3)
+    assert placed["shift"].tolist() == pytest.approx([20 * 4 / 63 / 10] * 2, abs=0.01)
+    assert placed["half"].max() < 0.05
+
+    # a follows L: a darker print moves it by as much as its L.
+    toned = consistency(Painted(lambda L, x: (0.3 * L, 0 * L)), L, rgb)
+    moved = (100 * (L / 100) ** 1.25 - L).abs().mean(dim=(1, 2, 3)) / L.mean(dim=(1, 2, 3))
+    assert toned["darker"].tolist() == pytest.approx(moved.tolist(), abs=5e-3)
+    assert toned["mirror"].max() < 2e-3 and toned["shift"].max() < 2e-3
+    assert 0 < toned["jpeg"].max() < 0.05
+
+
+def test_gray_does_not_move_and_old_photographs_need_no_colours(rgb):
+    L = lightness(rgb)
+    moved = consistency(Gray(), L)
+    assert "ortho" not in moved
+    assert all(values.max() < 1e-2 for values in moved.values())
+    assert not any(values.isnan().any() for values in consistency(Gray(), L * 0 - 1e-5).values())
+
+
+def test_film_that_is_blind_to_red_shows_red_black_and_gray_as_it_is():
+    colours = torch.tensor([[1.0, 0, 0], [1, 1, 1], [0.5, 0.5, 0.5], [0, 0, 1]]).T
+    L = orthochromatic(colours.reshape(1, 3, 1, 4)).flatten()
+    assert L[0] < 0.1
+    assert L[1:3].tolist() == pytest.approx([100, 53.39], abs=0.05)
+    # Blue: Y = .0722 / (.7152 + .0722) = .0917, so L = 116 Y^(1/3) - 16.
+    assert L[3].item() == pytest.approx(116 * 0.0917 ** (1 / 3) - 16, abs=0.1)
+
+
+def test_the_table_shows_the_error_beside(few_pictures):
+    rows = {"gray": Gray(), "placed": Painted(lambda L, x: (20 * x, 0 * L))}
+    table = evaluate_consistency(rows, few_pictures, progress=False)
+    assert table.metrics == (
+        *("mirror", "shift", "half", "jpeg", "darker", "brighter", "ortho"),
+        "de76",
+    )
+    assert table.interval("gray", "mirror").high < 0.01 < table.interval("placed", "mirror").low
+    assert table.interval("gray", "de76").mean > 5
+    assert "gray has 0" in str(table)
+    with pytest.raises(ValueError, match="'oracle64' sees the truth"):
+        evaluate_consistency({"oracle64": Oracle()}, few_pictures)
+
+
+def test_a_model_that_samples_gets_the_same_random_numbers(rgb):
+    class Drawn:
+        def colorize(self, L):
+            ab = 20 * torch.rand(len(L), 2, 1, 1).expand(-1, -1, *L.shape[-2:])
+            return join(L, ab)
+
+    assert all(values.max() < 1e-2 for values in consistency(Drawn(), lightness(rgb)).values())
