@@ -11,6 +11,7 @@ from PIL import Image
 
 NO_PICTURE = r"not a picture of a known kind; save it as JPEG or PNG"
 DAMAGED = r"cut short or damaged \(.+\); fetch it again or remove it"
+NO_HEIC = rf"HEIC picture; install the package pillow-heif or save it as JPEG|{DAMAGED}"
 EITHER = f"{NO_PICTURE}|{DAMAGED}"
 TOO_MANY = r"too many pixels \(\d+x\d+, at most [\d,]+ of this kind are read\); make it smaller"
 NO_RANGE = r"(32-bit|floating-point) values outside .+; save it with 8 or 16 bits"
@@ -34,7 +35,7 @@ def no_pictures() -> dict[str, tuple[bytes, str]]:
         "a web page": (b"<!DOCTYPE html><title>404 Not Found</title>", NO_PICTURE),
         "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>", NO_PICTURE),
         "EPS, which PIL would run": (saved(TRUTH, "EPS"), NO_PICTURE),
-        "HEIC of a telephone": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), NO_PICTURE),
+        "HEIC of a telephone": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), NO_HEIC),
         "noise": (np.random.default_rng(3).bytes(4096), NO_PICTURE),
         "PNG with a flipped bit": (bytes(flipped), DAMAGED),
         "PNG of other data": (spoilt, DAMAGED),

@@ -76,6 +76,29 @@ def tiff(tags: dict[int, tuple[int, ...]], pixels: bytes) -> bytes:
     return head + entries + bytes(4) + lists + pixels
 
 
+def bitmap(picture: np.ndarray, alpha: int = 0, profile: bytes = b"") -> bytes:
+    """A BMP of 32 bits with a mask for alpha, in version 4, or 5 around a profile."""
+    height, width = picture.shape[:2]
+    fourth = np.full((height, width, 1), alpha, np.uint8)
+    pixels = np.concatenate([picture[::-1, :, ::-1], fourth], axis=-1).tobytes()
+    length, space = (124, b"DEBM") if profile else (108, b"BGRs")
+    head = struct.pack("<IiiHHIIiiII", length, width, height, 1, 32, 3, len(pixels), 0, 0, 0, 0)
+    head += struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + space + bytes(48)
+    if profile:
+        head += struct.pack("<4I", 4, length + len(pixels), len(profile), 0)
+    body = head + pixels + profile
+    return b"BM" + struct.pack("<IHHI", 14 + len(body), 0, 0, 14 + len(head)) + body
+
+
+def lzw(data: bytes) -> bytes:
+    """LZW of TIFF (6.0, section 13) that never finds a repetition: codes of 9 bits, all literal."""
+    codes = []
+    for start in range(0, len(data), 250):
+        codes += [256, *data[start : start + 250]]  # 256 clears the table before it grows
+    bits = np.array([*codes, 257])[:, None] >> np.arange(9)[::-1] & 1
+    return np.packbits(bits.astype(np.uint8)).tobytes()
+
+
 def oriented(value: int) -> Image.Exif:
     exif = Image.Exif()
     exif[0x0112] = value

@@ -1,7 +1,9 @@
-"""Read any image file as 8-bit sRGB, the same way everywhere.
+"""Read any image file as sRGB, the same way everywhere.
 
-Applied on the way: the EXIF orientation, the embedded colour profile, palettes, transparency (over
-white), and the scaling of 16 bits to 8. Of an animation the first frame is read.
+A decoder's numbers mean what the file declares: its orientation, its colour space (see
+`colorlab.data.profiles`), which value is white, what the fourth channel is, which of its pages is
+the picture and not a thumbnail. What is not known is refused. Of an animation the first frame is
+read, of several pages the first that is no thumbnail or mask.
 
 Files are not trusted. The content is read once, up to a limit, and decoded from memory, so that a
 file on disk and an uploaded one take the same path, and a file that changes meanwhile does no
@@ -24,17 +26,19 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageCms
+from PIL import Image
 
 from colorlab.bands import bands
 from colorlab.color import from_uint8, rgb_to_lab
+from colorlab.data.decoding import RefusedError, Stored, by_pillow, by_tifffile, open_picture
+from colorlab.data.profiles import UnknownSpaceError, to_8_bits
 from colorlab.files import shown
 
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "JPEG2000", "PPM")
-"""What is decoded. PIL knows more: EPS, for one, which it hands to another program to run."""
+T = TypeVar("T")
 
 MOST_BYTES = 2**28
 """256 MiB: room for `MOST_PIXELS` in 8 bits with transparency, without compression."""
@@ -65,6 +69,15 @@ class TooSmallError(ValueError):
     """The image would have to be enlarged more than twice."""
 
 
+class Picture(NamedTuple):
+    """A picture as its file holds it, in sRGB."""
+
+    rgb: np.ndarray
+    """(H, W, 3) uint8, or uint16 where the file has more than 8 bits."""
+    alpha: np.ndarray | None
+    """(H, W) of the same type, 0 where nothing is seen; None where everything is."""
+
+
 def read_rgb(
     path: str | os.PathLike | io.BytesIO,
     name: str | None = None,
@@ -72,7 +85,7 @@ def read_rgb(
     most_bytes: int = MOST_BYTES,
     most_pixels: int = MOST_PIXELS,
 ) -> np.ndarray:
-    """Read an image as sRGB.
+    """Read an image as 8-bit sRGB.
 
     Args:
         path: a file, or bytes in memory.
@@ -86,9 +99,34 @@ def read_rgb(
     Raises:
         FileNotFoundError: there is no such file.
         PermissionError: it may not be read.
-        UnreadableImageError: cut short, damaged, not an image, too large, or of a range that
-            cannot be known.
+        UnreadableImageError: cut short, damaged, not an image, too large, or of a range or colour
+            space that cannot be known.
     """
+    return _read(path, name, most_bytes, most_pixels, _on_white)
+
+
+def read_picture(
+    path: str | os.PathLike | io.BytesIO,
+    name: str | None = None,
+    *,
+    most_bytes: int = MOST_BYTES,
+    most_pixels: int = MOST_PIXELS,
+) -> Picture:
+    """Read an image as sRGB with its 16 bits and its transparency, where it has them.
+
+    JPEG 2000, PPM in colour, AVIF and HEIC come in 8 bits. Arguments and errors are those of
+    :func:`read_rgb`, which gives these pixels over white, in 8 bits.
+    """
+    return _read(path, name, most_bytes, most_pixels, _with_alpha)
+
+
+def _read(
+    path: str | os.PathLike | io.BytesIO,
+    name: str | None,
+    most_bytes: int,
+    most_pixels: int,
+    finish: Callable[[Stored], T],
+) -> T:
     if isinstance(path, io.BytesIO):
         label, content = shown(name or "picture"), path
         _check_length(content.getbuffer().nbytes, label, most_bytes)
@@ -96,16 +134,17 @@ def read_rgb(
         label = shown(name or os.fspath(path))
         content = io.BytesIO(_read_bytes(path, label, most_bytes))
     try:
-        with Image.open(content, formats=FORMATS) as image:
+        with open_picture(content) as image:
+            if image is None:
+                return finish(by_tifffile(content, most_pixels))
             with content.getbuffer() as view:
                 why = _excess(image, view, most_pixels)
             if why:
-                raise UnreadableImageError(f"{label}: {why}")
+                raise RefusedError(why)
             with _one_large if math.prod(image.size) > LARGE else nullcontext():
-                image.load()
-                return _to_array(image, label)
-    except UnreadableImageError:
-        raise
+                return finish(by_pillow(image, content))
+    except (RefusedError, UnknownSpaceError) as error:
+        raise UnreadableImageError(f"{label}: {error}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         why = "too many pixels to open safely; make it smaller first"
         raise UnreadableImageError(f"{label}: {why}") from error
@@ -284,83 +323,43 @@ def _check_length(length: int, label: str, most_bytes: int) -> None:
         )
 
 
-# For each EXIF orientation, what makes the stored image upright.
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-
-def _to_array(image: Image.Image, label: str) -> np.ndarray:
-    """A decoded image, upright by its EXIF orientation, as (H, W, 3) uint8 sRGB.
-
-    Band by band, since each conversion makes a copy of its input.
-    """
-    try:
-        turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
-    except Exception:  # the parser raises what it stumbles over; the pixels are still good
-        turn = None
-    if turn is not None:
-        image = image.transpose(turn)
-    width, height = image.size
-    rgb = np.empty((height, width, 3), dtype=np.uint8)
-    for rows in bands(height, width):
-        rgb[rows] = np.asarray(_to_srgb(image.crop((0, rows.start, width, rows.stop)), label))
+def _on_white(stored: Stored) -> np.ndarray:
+    rgb = np.empty((stored.height, stored.width, 3), dtype=np.uint8)
+    for rows in bands(stored.height, stored.width):
+        colors, alpha = _srgb(stored, rows)
+        if alpha is not None:
+            colors = _over_white(colors, alpha)
+        rgb[rows] = to_8_bits(colors)
     return rgb
 
 
-def _to_srgb(image: Image.Image, label: str) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        return _deep_gray(image, label).convert("RGB")
-    profile = image.info.get("icc_profile")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
-        rgb = _apply_profile(rgba.convert("RGB"), profile)
-        white = Image.new("RGB", image.size, "white")
-        white.paste(rgb, mask=rgba.getchannel("A"))
-        return white
-    if image.mode in ("P", "1", "YCbCr", "HSV"):
-        image = image.convert("RGB")
-    return _apply_profile(image, profile).convert("RGB")
+def _with_alpha(stored: Stored) -> Picture:
+    shape, kind = (stored.height, stored.width), np.uint16 if stored.deep else np.uint8
+    picture = Picture(np.empty((*shape, 3), kind), np.empty(shape, kind) if stored.alpha else None)
+    for rows in bands(*shape):
+        picture.rgb[rows], alpha = _srgb(stored, rows)
+        if alpha is not None:
+            picture.alpha[rows] = alpha[..., 0]
+    return picture
 
 
-_FROM_16_BITS = np.rint(np.arange(2**16) / 257).astype(np.uint8)
+def _srgb(stored: Stored, rows: slice) -> tuple[np.ndarray, np.ndarray | None]:
+    """Some rows in sRGB, (R, W, 1 or 3), and their transparency, (R, W, 1)."""
+    samples, alpha = stored.rows(rows), None
+    if stored.alpha:
+        samples, alpha = samples[..., :-1], samples[..., -1:]
+    if stored.convert:
+        samples = stored.convert(samples)
+    elif stored.mode == "CMYK":
+        inks = to_8_bits(samples)
+        image = Image.frombytes("CMYK", inks.shape[1::-1], inks.tobytes()).convert("RGB")
+        samples = np.asarray(image) * (np.uint16(257) if stored.deep else np.uint8(1))
+    return samples, alpha
 
 
-def _deep_gray(image: Image.Image, label: str) -> Image.Image:
-    """Gray of 16 bits (modes I;16 and I) or in [0, 1] (mode F) as 8 bits."""
-    values = np.asarray(image)
-    if image.mode == "F":
-        top, what = 1.0, "floating-point values outside [0, 1]"
-    else:
-        top, what = 65535, "32-bit values outside 0..65535"
-    low, high = values.min(), values.max()
-    if not (low >= 0 and high <= top):  # also true for NaN
-        raise UnreadableImageError(f"{label}: {what}; save it with 8 or 16 bits")
-    if image.mode == "F":
-        return Image.fromarray(np.rint(values * 255.0).astype(np.uint8))
-    return Image.fromarray(_FROM_16_BITS[values])
-
-
-def _apply_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert from the embedded profile to sRGB.
-
-    A profile that is broken or does not fit is ignored, as browsers do. sRGB itself is left
-    alone, since a trip through the converter moves some values by one.
-    """
-    if not profile:
-        return image
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" in ImageCms.getProfileDescription(source):
-            return image
-        target = ImageCms.createProfile("sRGB")
-        intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
-        return ImageCms.profileToProfile(image, source, target, intent, outputMode="RGB")
-    except (ImportError, OSError, ValueError, ImageCms.PyCMSError):
-        return image
+def _over_white(colors: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Colors * alpha + white * (1 - alpha), rounded, in whole numbers."""
+    bits, wide = (8, np.uint16) if colors.dtype == np.uint8 else (16, np.uint32)
+    white, opacity = wide(2**bits - 1), alpha.astype(wide)
+    mixed = colors * opacity + (white - opacity) * white + wide(2 ** (bits - 1))
+    return ((mixed + (mixed >> bits)) >> bits).astype(colors.dtype)  # = round(mixed / white)

@@ -1,6 +1,7 @@
 """Reading any picture: the right pixels, or one sentence that helps."""
 
 import errno
+import importlib.util
 import io
 import os
 import re
@@ -8,14 +9,18 @@ import socket
 import struct
 import sys
 import threading
+import zlib
 from pathlib import Path
 
 import bad_pictures
 import numpy as np
 import odd_pictures
+import picture_table
 import pytest
+import tifffile
 from memory import forget_peak, peak
-from odd_pictures import TRUTH, saved
+from odd_pictures import TRUTH, bitmap, chunk, lzw, png, saved, tiff
+from picture_table import adobe_exif, profile
 from PIL import Image, ImageCms
 from skimage.color import rgb2lab
 
@@ -26,6 +31,7 @@ from colorlab.data.reading import (
     count_scans,
     in_threads,
     mean_chroma,
+    read_picture,
     read_rgb,
     read_upload,
     square,
@@ -119,14 +125,236 @@ def test_the_profile_is_applied_unless_it_is_srgb_or_broken():
     tags = {bytes(swapped[132 + 12 * i :][:4]): 132 + 12 * i for i in range(swapped[131])}
     red, green = tags[b"rXYZ"], tags[b"gXYZ"]
     swapped[red : red + 4], swapped[green : green + 4] = b"gXYZ", b"rXYZ"
-    # The reader trusts a profile that calls itself sRGB, so this one takes another name.
-    swapped = bytes(swapped).replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be"))
     picture = Image.new("RGB", (8, 8), (255, 0, 0))
-    got = read_upload(saved(picture, "PNG", icc_profile=swapped), "a")[0, 0].astype(int)
+    got = read_upload(saved(picture, "PNG", icc_profile=bytes(swapped)), "a")[0, 0].astype(int)
     assert np.abs(got - [0, 255, 0]).max() <= 2
     for profile in (srgb, srgb[:200]):
         content = saved(noise(), "PNG", icc_profile=profile)
         np.testing.assert_array_equal(read_upload(content, "a"), noise())
+
+
+# ---- what the file declares
+
+
+def check_made(case, seed=0):
+    content, truth, tolerance = picture_table.made(case, seed)
+    got = read_upload(content, "made")
+    assert got.shape == truth.shape
+    assert np.abs(got.astype(int) - truth).max() <= tolerance
+
+
+@pytest.mark.parametrize("case", picture_table.table(), ids=str)
+def test_a_made_picture_is_read_right(case):
+    check_made(case)
+
+
+def test_pictures_made_by_chance_are_read_right():
+    for seed in range(300):
+        check_made(picture_table.drawn(seed), seed)
+
+
+@pytest.mark.parametrize("space", picture_table.SPACES)
+def test_littlecms_agrees_with_the_formulas_of_the_table(space):
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile(space, gray=False)))
+    picture = Image.fromarray(np.maximum(noise(), 40))  # darker ones are rounded too early there
+    got = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), 1)
+    want = np.rint(picture_table.to_srgb(np.asarray(picture) / 255, space) * 255)
+    assert np.abs(np.asarray(got) - want).max() <= 1
+
+
+RAMP = np.arange(256, dtype=np.uint8)[None].repeat(4, 0)
+GREEN = np.full((8, 8, 3), (29, 240, 66), np.uint8)
+
+
+def in_tiff(pixels, **options):
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, pixels, metadata=None, **options)
+    return buffer.getvalue()
+
+
+def in_png(pixels, extra=b""):
+    """A PNG of 16 bits."""
+    height, width, channels = pixels.shape
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels.astype(">u2"))
+    color = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    return png(width, height, 16, color, zlib.compress(rows), extra)
+
+
+def gray(space):
+    return chunk(b"iCCP", b"a\0\0" + zlib.compress(profile(space, gray=True)))
+
+
+def test_defects_b1_b3_b4_of_layout():
+    deep = RAMP.astype(np.uint16) * 257
+    got = read_upload(in_tiff(65535 - deep, photometric="miniswhite"), "b1")
+    np.testing.assert_array_equal(got, RAMP[..., None].repeat(3, -1))
+    planes = noise().transpose(2, 0, 1).astype(np.uint16) * 257
+    got = read_upload(in_tiff(planes, photometric="rgb", planarconfig="separate"), "b3")
+    np.testing.assert_array_equal(got, noise())
+    np.testing.assert_array_equal(read_upload(bitmap(noise()), "b4"), noise())
+    half = np.rint(noise() * (128 / 255) + 127)
+    assert np.abs(read_upload(bitmap(noise(), 128), "a").astype(int) - half).max() <= 1
+
+
+@pytest.mark.parametrize(("space", "want"), [("linear", 188), ("gamma 1.8", 146)])
+def test_defect_b2_the_profile_of_deep_gray(space, want):
+    deep = np.full((4, 4, 1), 128 * 257)
+    seen = np.concatenate([deep, np.full_like(deep, 65535)], axis=-1)
+    tagged = in_tiff(deep[..., 0].astype("u2"), iccprofile=profile(space, gray=True))
+    for content in (in_png(deep, gray(space)), in_png(seen, gray(space)), tagged):
+        assert (read_upload(content, "b2") == want).all()
+
+
+def test_defects_b5_b6_b7_b8_of_colour():
+    linear = profile("linear", gray=False, name="GIMP built-in Linear sRGB")
+    got = read_upload(saved(GREEN, "PNG", icc_profile=linear), "b5")
+    assert (got == (95, 248, 139)).all()
+    for ramp in (RAMP, RAMP[..., None].repeat(3, -1)):
+        tagged = saved(ramp, "PNG", icc_profile=profile("linear", gray=ramp.ndim == 2))
+        assert read_upload(tagged, "a")[0, :6, 1].tolist() == [0, 13, 22, 28, 34, 38]
+    stored = saved(GREEN, "JPEG", quality=100, subsampling=0, exif=adobe_exif())
+    got = read_upload(stored, "b6")[0, 0].astype(int)
+    assert np.abs(got - (0, 240, 34)).max() <= 2
+    deep = np.random.default_rng(0).integers(0, 65536, (9, 9, 3))
+    np.testing.assert_array_equal(read_upload(in_png(deep), "b7"), np.rint(deep / 257))
+    half = np.full((4, 4, 3), 128 * 257)
+    assert (read_upload(in_png(half, chunk(b"gAMA", struct.pack(">I", 10**5))), "b8") == 188).all()
+
+
+def test_what_pil_reads_wrong():
+    size = {256: (37,), 257: (21,), 277: (1,), 278: (21,), 262: (1,)}
+    deep = np.random.default_rng(0).integers(0, 4096, (21, 38))
+    high = np.stack([deep[:, ::2] >> 4, (deep[:, ::2] & 15) << 4 | deep[:, 1::2] >> 8], -1)
+    packed = np.concatenate([high, deep[:, 1::2, None] & 255], -1).astype(np.uint8).tobytes()
+    got = read_upload(tiff({**size, 256: (38,), 258: (12,), 259: (1,)}, packed), "12 bits")
+    np.testing.assert_array_equal(got[..., 0], np.rint(deep / 4095 * 255))
+    colors = np.random.default_rng(1).integers(0, 65536, (21, 37, 3)).astype("<u2")
+    tags = {**size, 277: (3,), 258: (16,) * 3, 259: (5,), 262: (2,)}
+    got = read_upload(tiff(tags, lzw(colors.tobytes())), "LZW of 16 bits")
+    np.testing.assert_array_equal(got, np.rint(colors / 257))
+    indices = np.random.default_rng(2).integers(0, 256, (21, 37)).astype(np.uint8)
+    colors = np.random.default_rng(3).integers(0, 256, (3, 256)).astype(np.uint16)
+    for step in (1, 257):  # some old programs wrote 8 bits
+        stored = in_tiff(indices, photometric="palette", colormap=colors * np.uint16(step))
+        np.testing.assert_array_equal(read_upload(stored, "palette"), colors.T[indices])
+    fourth = np.concatenate([noise(), np.zeros((96, 128, 1), np.uint8)], axis=-1)
+    tags = {256: (128,), 257: (96,), 277: (4,), 278: (96,), 262: (2,), 258: (8,) * 4, 259: (1,)}
+    np.testing.assert_array_equal(read_upload(tiff(tags, fourth.tobytes()), "unused"), noise())
+    lab = np.array([[[54.29, 80.80, 69.89]]])  # red of sRGB under D50 (Lindbloom)
+    shifted = np.rint([1, 256, 256] * (lab + [0, 128, 128]) * [652.80, 1, 1]).astype(np.uint16)
+    got = read_upload(in_tiff(shifted.repeat(8, 0).repeat(8, 1), photometric="icclab"), "Lab")
+    assert np.abs(got[0, 0].astype(int) - (255, 0, 0)).max() <= 1
+
+
+def test_profiles_where_pil_does_not_look():
+    swapped = profile("linear", gray=False)
+    want = np.full_like(GREEN, (95, 248, 139))
+    np.testing.assert_array_equal(read_upload(bitmap(GREEN, 255, swapped), "BMP 5"), want)
+    jp2 = saved(GREEN, "JPEG2000")
+    at = jp2.index(b"colr") - 4
+    box = struct.pack(">I", len(swapped) + 11) + b"colr\2\0\0" + swapped
+    grown = int.from_bytes(jp2[(head := jp2.index(b"jp2h") - 4) : head + 4]) + len(box) - 15
+    jp2 = jp2[:head] + struct.pack(">I", grown) + jp2[head + 4 : at] + box + jp2[at + 15 :]
+    np.testing.assert_array_equal(read_upload(jp2, "JPEG 2000"), want)
+    avif = bytearray(saved(GREEN, "AVIF", quality=100, subsampling="4:4:4"))
+    at = avif.index(b"colrnclx") + 8
+    avif[at : at + 4] = struct.pack(">2H", 12, 13)  # Display P3
+    plain = np.asarray(Image.open(io.BytesIO(avif)).convert("RGB"))
+    want = np.rint(picture_table.to_srgb(plain / 255, "p3") * 255)
+    assert np.abs(read_upload(bytes(avif), "AVIF") - want).max() <= 1
+
+
+def test_a_declaration_that_says_nothing_is_passed_over():
+    cmyk = bytearray(profile("linear", gray=False))
+    cmyk[16:20] = b"CMYK"
+    flat = profile("linear", gray=False).replace(b"rXYZ", b"zXYZ")
+    for unfit in (bytes(cmyk), flat, profile("linear", gray=True), b""):
+        np.testing.assert_array_equal(
+            read_upload(saved(noise(), "PNG", icc_profile=unfit), "a"), noise()
+        )
+    wide = noise().astype(int) * 257
+    nothing = struct.pack(">8I", *range(8))
+    for extra in (
+        chunk(b"gAMA", bytes(4)),
+        chunk(b"cHRM", nothing),
+        chunk(b"gAMA", struct.pack(">I", 50_000)) + chunk(b"cHRM", bytes(32)),
+        chunk(b"cICP", bytes([2, 2, 0, 1])),
+        chunk(b"cICP", bytes([1, 8, 1, 1])),  # of YCbCr, which no PNG holds
+    ):
+        np.testing.assert_array_equal(read_upload(in_png(wide, extra), "a"), noise())
+
+
+def test_16_bits_and_transparency_are_kept():
+    deep = np.random.default_rng(0).integers(0, 65536, (9, 7, 4))
+    picture = read_picture(io.BytesIO(in_png(deep)))
+    assert picture.rgb.dtype == np.uint16
+    np.testing.assert_array_equal(picture.rgb, deep[..., :3])
+    np.testing.assert_array_equal(picture.alpha, deep[..., 3])
+    linear = in_png(deep[..., :3], chunk(b"gAMA", struct.pack(">I", 10**5)))
+    want = picture_table.to_srgb(deep[..., :3] / 65535, "linear") * 65535
+    assert np.abs(read_picture(io.BytesIO(linear)).rgb - want).max() <= 1
+    picture = read_picture(io.BytesIO(saved(noise(), "PNG")))
+    assert picture.rgb.dtype == np.uint8 and picture.alpha is None
+    hidden = np.dstack([RAMP, np.zeros_like(RAMP)])
+    picture = read_picture(io.BytesIO(saved(Image.fromarray(hidden, "LA"), "PNG")))
+    np.testing.assert_array_equal(picture.rgb[..., 1], RAMP)
+    assert not picture.alpha.any()
+
+
+def refused():
+    deep = np.full((4, 4), 300, np.uint16)
+    wide = noise().astype(int) * 257
+    pq = chunk(b"cICP", bytes([9, 16, 0, 1]))
+    unknown = chunk(b"cICP", bytes([1, 11, 0, 1]))
+    narrow = chunk(b"cICP", bytes([1, 13, 0, 0]))
+    size = {256: (4,), 257: (4,), 277: (1,), 278: (4,)}
+    bomb = tiff(
+        {**size, 258: (16,), 259: (8,), 262: (0,), 284: (2,), 339: (2,)},
+        zlib.compress(bytes(10**6)),
+    )
+    return {
+        "PQ": (in_png(wide, pq), "high dynamic range"),
+        "unknown transfer": (in_png(wide, unknown), r"primaries 1, transfer 11\); save it as sRGB"),
+        "narrow range": (in_png(wide, narrow), "narrow range; save"),
+        "raw": (in_tiff(deep, photometric="cfa"), "camera's raw data; develop it"),
+        "signed": (in_tiff(deep.astype(np.int16), photometric="minisblack"), "signed values"),
+        "32 bits": (in_tiff(deep.astype("u4"), photometric="minisblack"), "32-bit values outside"),
+        "YCbCr": (
+            tiff({**size, 258: (8,) * 3, 277: (3,), 259: (1,), 262: (6,)}, bytes(24)),
+            "YCbCr",
+        ),
+        "inks": (
+            tiff({**size, 258: (8,) * 4, 277: (4,), 259: (1,), 262: (5,), 332: (2,)}, bytes(64)),
+            "unknown inks; save",
+        ),
+        "signed bomb": (bomb, "signed values"),
+        "planar bomb": (planar_bomb(), "more data than pixels"),
+    }
+
+
+def planar_bomb():
+    tags = {256: (4,), 257: (4,), 277: (3,), 278: (12,), 258: (16,) * 3, 259: (8,), 262: (2,)}
+    return tiff({**tags, 284: (2,)}, zlib.compress(bytes(10**6)))
+
+
+REFUSED = refused()
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_not_known_is_refused(kind):
+    content, message = REFUSED[kind]
+    check_refused(outcome(read_upload, content, "a.tif"), "a.tif", message)
+
+
+def test_an_absent_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    check_refused(outcome(read_upload, BAD["HEIC of a telephone"][0], "a"), "a", "package pillow-h")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    tags = {256: (4,), 257: (4,), 277: (3,), 278: (4,), 258: (16,) * 3, 259: (5,), 262: (2,)}
+    content = tiff({**tags, 284: (2,)}, lzw(bytes(96)))
+    check_refused(
+        outcome(read_upload, content, "a"), "a", "compression LZW; install the package im"
+    )
 
 
 # ---- what is refused
