@@ -14,7 +14,8 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -23,7 +24,8 @@ from PIL import ExifTags, Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
 from colorlab.data.decoding import FORMATS
 from colorlab.data.profiles import to_8_bits
-from colorlab.data.reading import Picture
+from colorlab.data.reading import Picture, UnreadableImageError
+from colorlab.files import shown
 
 QUALITY = 95
 """Of JPEG, WebP and AVIF, without chroma subsampling where that can be chosen."""
@@ -63,6 +65,8 @@ class Metadata(NamedTuple):
     resolution: tuple[float, float] | None = None
     """Pixels per inch, across and down."""
     texts: dict[str, str] = {}  # noqa: RUF012
+    damaged: tuple[str, ...] = ()
+    """What cannot be read of it."""
 
 
 class Parts(NamedTuple):
@@ -81,7 +85,16 @@ class Parts(NamedTuple):
 
 
 def take_apart(content: bytes) -> Parts:
-    """The pages or frames of a file that can be read (see `colorlab.data.reading.read_picture`)."""
+    """The pages or frames of a file whose first picture can be read.
+
+    Raises:
+        UnreadableImageError: it is damaged after that; the files made may raise it too.
+    """
+    with _judged():
+        return _parts(content)
+
+
+def _parts(content: bytes) -> Parts:
     whole = [partial(io.BytesIO, content)]
     if content[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         pages = _tiff_pages(content)
@@ -101,26 +114,25 @@ def take_apart(content: bytes) -> Parts:
 
 
 def read_metadata(content: bytes) -> Metadata:
-    """What a file that can be read tells beside its pixels; nothing where that is damaged."""
-    try:
-        with warnings.catch_warnings(), _open(content) as image:
-            warnings.simplefilter("ignore")
-            if image.format == "PNG":
-                image.load()  # some of it may come after the pixels
-            exif = image.getexif()
-            told = image.info.get("dpi") or [exif[tag] for tag in _RESOLUTION if tag in exif]
-            resolution = tuple(float(value) for value in told)[:2]
-            exact = len(resolution) == 2 and all(0 < value < 1e6 for value in resolution)
-            xmp = image.info.get("xmp") or b""
-            return Metadata(
-                _exif(exif, image.size),
-                re.sub(rb'(tiff:Orientation(?:\s*=\s*["\']|>))[2-8]', rb"\g<1>1", bytes(xmp)),
-                _iptc(image),
-                resolution if exact else None,
-                _texts(image),
-            )
-    except Exception:  # PIL's parsers raise what they stumble over; the pixels are still good
-        return Metadata()
+    """What a file that can be read tells beside its pixels."""
+    told: dict[str, Any] = {}
+    damaged = []
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        try:
+            with _open(content) as image:
+                if image.format == "PNG":
+                    image.load()  # some of it may come after the pixels
+                for field, (name, read) in _FIELDS.items():
+                    try:
+                        told[field] = read(image)
+                    except Exception:  # PIL's parsers raise what they stumble over
+                        damaged.append(name)
+        except Exception:
+            damaged.append("metadata")
+    if "EXIF" not in damaged and any("EXIF" in str(one.message) for one in warned):
+        damaged.append("a part of EXIF")
+    return Metadata(**told, damaged=tuple(damaged))
 
 
 def encode(
@@ -164,6 +176,8 @@ def encode(
     kept = [_that_fits(told, kind) for told in metadata]
     if missing := list(dict.fromkeys(name for _, names in kept for name in names)):
         lost.append(f"{', '.join(missing)}, since {kind} has no room for it")
+    if damaged := list(dict.fromkeys(name for told in metadata for name in told.damaged)):
+        lost.append(f"{', '.join(damaged)}, damaged in the file")
     metadata = [told for told, _ in kept]
     if kind == "TIFF":
         return _tiff(pictures, metadata), lost
@@ -194,13 +208,24 @@ def srgb_profile() -> bytes:
 # ---- taking apart
 
 
+@contextmanager
+def _judged() -> Iterator[None]:
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # parsers raise what they stumble over
+        why = f"cut short or damaged after its first picture ({shown(error)})"
+        raise UnreadableImageError(f"{why}; fetch it again or remove it") from error
+
+
 def _open(content: bytes) -> Image.Image:
     formats = (*FORMATS, "HEIF") if "HEIF" in Image.OPEN else FORMATS
     return Image.open(io.BytesIO(content), formats=formats)
 
 
 def _frame(content: bytes, index: int) -> io.BytesIO:
-    with _open(content) as image:
+    with _judged(), _open(content) as image:
         profile, exif = image.info.get("icc_profile"), image.info.get("exif", b"")
         image.seek(index)
         frame = image.convert("RGBA")
@@ -230,7 +255,8 @@ def _tiff_pages(content: bytes) -> list[Callable[[], io.BytesIO]]:
 # ---- metadata
 
 
-def _exif(source: Image.Exif, size: tuple[int, int]) -> dict[int, Any]:
+def _exif(image: Image.Image) -> dict[int, Any]:
+    source, size = image.getexif(), image.size
     tags: dict[int, Any] = {tag: source[tag] for tag in _DESCRIPTIVE if tag in source}
     inner = dict(source.get_ifd(ExifTags.IFD.Exif))
     for tag in (ExifTags.Base.MakerNote, ExifTags.IFD.Interop):
@@ -243,7 +269,13 @@ def _exif(source: Image.Exif, size: tuple[int, int]) -> dict[int, Any]:
         tags[_EXIF] = inner | {tag: value for tag, value in now.items() if tag in inner}
     if place := dict(source.get_ifd(ExifTags.IFD.GPSInfo)):
         tags[_GPS] = place
+    _exif_bytes(tags)  # fails here, if it cannot be written
     return tags
+
+
+def _xmp(image: Image.Image) -> bytes:
+    xmp = bytes(image.info.get("xmp") or b"")
+    return re.sub(rb'(tiff:Orientation(?:\s*=\s*["\']|>))[2-8]', rb"\g<1>1", xmp)
 
 
 def _iptc(image: Image.Image) -> bytes:
@@ -262,6 +294,13 @@ def _iptc(image: Image.Image) -> bytes:
     return bytes(image.info.get("photoshop", {}).get(_IPTC_RESOURCE, b""))
 
 
+def _resolution(image: Image.Image) -> tuple[float, float] | None:
+    exif = image.getexif()
+    told = image.info.get("dpi") or [exif[tag] for tag in _RESOLUTION if tag in exif]
+    values = tuple(float(value) for value in told)[:2]
+    return values if len(values) == 2 and all(0 < value < 1e6 for value in values) else None
+
+
 def _texts(image: Image.Image) -> dict[str, str]:
     if image.format == "PNG":
         names = [name for name in image.text if not name.startswith(("Raw profile", "XML:com"))]
@@ -271,17 +310,20 @@ def _texts(image: Image.Image) -> dict[str, str]:
     return {"Comment": comment} if comment else {}
 
 
+_FIELDS = {
+    "exif": ("EXIF", _exif),
+    "xmp": ("XMP", _xmp),
+    "iptc": ("IPTC", _iptc),
+    "resolution": ("resolution", _resolution),
+    "texts": ("texts", _texts),
+}
+
+
 def _that_fits(told: Metadata, kind: str) -> tuple[Metadata, list[str]]:
     """What a format holds of it, and the names of the rest."""
     sizes = {"EXIF": len(_exif_bytes(told.exif)), "XMP": len(told.xmp), "IPTC": len(told.iptc)}
     missing = []
-    for field, what in (
-        ("exif", "EXIF"),
-        ("xmp", "XMP"),
-        ("iptc", "IPTC"),
-        ("resolution", "resolution"),
-        ("texts", "texts"),
-    ):
+    for field, (what, _) in _FIELDS.items():
         too_large = kind == "JPEG" and sizes.get(what, 0) > _MOST_OF_SEGMENT
         if getattr(told, field) and (what not in HOLDS[kind] or too_large):
             told = told._replace(**{field: Metadata._field_defaults[field]})

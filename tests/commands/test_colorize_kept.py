@@ -105,6 +105,16 @@ def test_pages_too_large_together(place, weights, monkeypatch, capsys):
     assert "too many pixels in 3 pages together" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("kind", ["GIF", "TIFF"])
+def test_a_file_cut_short_after_its_first_picture_fails(kind, place, weights, capsys):
+    pages = [Image.fromarray(np.roll(RAMP, 20 * i, axis=1)) for i in range(3)]
+    whole = odd_pictures.saved(pages[0], kind, save_all=True, append_images=pages[1:])
+    (place / "a.png").write_bytes(whole[: len(whole) * 4 // 5])
+    assert colour(weights, place, "-o", place.parent / "out") == 1
+    assert "cut short or damaged" in capsys.readouterr().out
+    assert not (place.parent / "out").exists()
+
+
 # ---- C2 to C6: what is found, and under which name
 
 
@@ -233,12 +243,15 @@ def test_metadata_survives_a_second_time(kind):
 ONE = Parts("", [], [], 0, 0)
 
 
-def test_broken_metadata_costs_no_picture(place, weights):
-    for i, segment in enumerate((b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Photoshop 3.0\x008BIM\x04")):
+def test_broken_metadata_costs_no_picture(place, weights, capsys):
+    segments = b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0II*\0\x08\0\0\0\x02\0\x0f\x01"
+    for i, segment in enumerate(segments):
         file = odd_pictures.with_segment(odd_pictures.saved(RAMP, "JPEG"), segment)
         (place / f"{i}.jpg").write_bytes(file)
     assert colour(weights, place, "-o", place.parent / "out") == 0
-    assert read_metadata(b"no picture") == Metadata()
+    told = capsys.readouterr().out
+    assert told.count("left out: a part of EXIF, damaged in the file") == 2
+    assert read_metadata(b"no picture") == Metadata(damaged=("metadata",))
 
 
 def test_texts_of_a_png_are_kept(place, weights):
