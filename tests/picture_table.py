@@ -229,7 +229,7 @@ def made(case: Case, seed: int = 0) -> tuple[bytes, np.ndarray, int]:
     if case.kind == "JPEG":  # what is lossy is decoded; the colours are still to be converted
         colors = np.asarray(Image.open(io.BytesIO(content)))
         colors = colors.reshape(height, width, -1)
-    v = colors / top
+    v = colors.astype(float) / top
     if case.alpha == "multiplied":
         v = np.minimum(v / np.maximum(alpha, 1 / top), 1)
     if case.colors == "cmyk":
@@ -239,8 +239,7 @@ def made(case: Case, seed: int = 0) -> tuple[bytes, np.ndarray, int]:
         v = v * alpha + 1 - alpha
     turned = TURNS[case.turn](v.repeat(3 // v.shape[-1], axis=-1))
     exact = SPACES[case.space] is None and alpha is None and case.colors != "cmyk"
-    tolerance = 0 if exact else 2 if case.alpha == "multiplied" else 1
-    return content, np.rint(turned * 255).astype(np.uint8), tolerance
+    return content, np.rint(turned * 255).astype(np.uint8), 0 if exact else 1
 
 
 def tiff(case: Case, stored: np.ndarray) -> bytes:

@@ -95,7 +95,7 @@ def by_pillow(image: Image.Image, content: io.BytesIO) -> Stored:
     """
     info, raw = dict(image.info), _raw_mode(image)
     deep = True
-    if _DEEP.fullmatch(raw) or raw == "LA;16B":
+    if _DEEP.fullmatch(raw) or raw in ("LA;16B", "RGBa"):
         images, rows, mode, alpha = _deep(image, content, raw)
     else:
         _mend(image, info, raw)
@@ -197,6 +197,12 @@ def _deep(image: Image.Image, content: io.BytesIO, raw: str) -> tuple:
             return np.asarray(band).view(">u2").astype(np.uint16)
 
         return decoded, rows, "L", True
+    if raw == "RGBa":  # 8 bits, from which a division by alpha makes more
+
+        def rows(band: Image.Image) -> np.ndarray:
+            return _unmultiplied(np.asarray(band) * np.uint16(257))
+
+        return [_decoded(image, content, "RGBA")], rows, "RGB", True
     layout, order = raw.replace("RGBa", "RGBA").split(";16")
     if order == "N":
         order = "L" if sys.byteorder == "little" else "B"
@@ -233,11 +239,10 @@ def _decoded(image: Image.Image, content: io.BytesIO, raw: str) -> Image.Image:
 
 
 def _unmultiplied(samples: np.ndarray) -> np.ndarray:
-    """Colours divided by the alpha, in the last channel, that they were multiplied by."""
-    top = np.iinfo(samples.dtype).max
+    """Colours of 16 bits divided by the alpha, the last channel, that multiplies them."""
     alpha = samples[..., -1:].astype(np.float64)
-    colors = np.minimum(np.rint(samples[..., :-1] * (top / np.maximum(alpha, 1))), top)
-    return np.concatenate([colors.astype(samples.dtype), samples[..., -1:]], axis=-1)
+    colors = np.minimum(np.rint(samples[..., :-1] * (65535 / np.maximum(alpha, 1))), 65535)
+    return np.concatenate([colors.astype(np.uint16), samples[..., -1:]], axis=-1)
 
 
 def _mend(image: Image.Image, info: dict, raw: str) -> None:
@@ -350,6 +355,8 @@ def _is_for_tifffile(image: Image.Image) -> bool:
     subsampled = tags.get(262) == 6 and not packed
     swapped = image.mode == "F" and tags.prefix == b"MM" and packed
     signed = 2 in tags.get(339, ())
+    if image.mode == "La" and tags.get(259, 1) in _FREE:
+        return True
     return subsampled or swapped or signed or image.mode == "I" or tags.get(332, 1) != 1
 
 
@@ -397,7 +404,8 @@ def by_tifffile(content: io.BytesIO, most_pixels: int) -> Stored:
     if value(262, 1) == 0:
         samples[..., 0] = np.iinfo(samples.dtype).max - samples[..., 0]
     if alpha and extra[hidden[0] - channels] == 1:
-        samples = _unmultiplied(samples)
+        wide = samples if samples.dtype == np.uint16 else samples * np.uint16(257)
+        samples = _unmultiplied(wide)
     convert = None
     if profile:
         with suppress(UnfitProfileError):
@@ -429,11 +437,12 @@ def _tiff_layout(page: tifffile.TiffPage) -> tuple[str, int, float, str]:
         raise RefusedError("a TIFF of unknown inks; save it as PNG")
     if page.sampleformat == 3:
         return mode, channels, 1, "floating-point values outside [0, 1]"
+    if bits > 16:
+        raise RefusedError(f"{bits}-bit values outside a known range; save it with 8 or 16 bits")
     if page.sampleformat != 1 and mode != "LAB":
         raise RefusedError("signed values, whose black is not known; save it with 8 or 16 bits")
-    if not 1 <= bits <= 16 or page.axes not in ("YX", "YXS", "SYX"):
-        what = f"{bits}-bit values outside of what is known" if bits > 16 else "more than a picture"
-        raise RefusedError(f"{what}; save it with 8 or 16 bits")
+    if page.axes not in ("YX", "YXS", "SYX"):
+        raise RefusedError("a TIFF of more than two dimensions; save it as PNG")
     return mode, channels, 2**bits - 1, ""
 
 
