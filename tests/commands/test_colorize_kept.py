@@ -79,8 +79,8 @@ def test_all_pages_and_frames(name, place, weights, capsys):
     before, after = take_apart((place / name).read_bytes()), take_apart(out.read_bytes())
     assert len(after.files) == 3 and after.kind == before.kind
     assert after.durations == before.durations
-    for old, new in zip(before.files, after.files, strict=True):
-        gray, colors = rgb2lab(read_rgb(old())), rgb2lab(read_rgb(new()))
+    for page, new in zip(pages, after.files, strict=True):
+        gray, colors = rgb2lab(np.dstack([page] * 3)), rgb2lab(read_rgb(new()))
         assert np.abs(gray[..., 0] - colors[..., 0]).max() < 1
         assert np.hypot(*colors[..., 1:].mean((0, 1))) > 3
 
