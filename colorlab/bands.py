@@ -31,12 +31,17 @@ def bands(height: int, width: int) -> list[slice]:
     return [slice(top, min(top + step, height)) for top in range(0, height, step)]
 
 
-def lightness_of(eight: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
-    """L (1, 1, H, W) in [0, 100] of an 8-bit image (H, W, 3), computed and kept on ``device``."""
-    height, width = eight.shape[:2]
+def lightness_of(picture: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
+    """L (1, 1, H, W) in [0, 100] of (H, W, 3) uint8 or uint16, computed and kept on ``device``."""
+    height, width = picture.shape[:2]
     L = torch.empty(1, 1, height, width, device=device)
     for rows in bands(height, width):
-        L[..., rows, :] = lightness(from_uint8(torch.from_numpy(eight[rows])[None].to(device)))
+        part = picture[rows][None]
+        if part.dtype == np.uint16:
+            rgb = torch.from_numpy(part.astype(np.float32) / 65535).to(device).movedim(-1, -3)
+        else:
+            rgb = from_uint8(torch.from_numpy(part).to(device))
+        L[..., rows, :] = lightness(rgb)
     return L
 
 

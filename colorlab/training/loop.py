@@ -100,7 +100,14 @@ def pick_device(name: str) -> torch.device:
     """The device to use: ``"auto"`` is a GPU if there is one, otherwise the CPU."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError) as error:  # of PyTorch, a list of its backends
+        raise ValueError(
+            f"--device {name}: no such device here; take auto, cpu, or the cuda or mps of a GPU"
+        ) from error
+    return device
 
 
 class Average:

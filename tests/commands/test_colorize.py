@@ -80,13 +80,18 @@ def test_nothing_is_overwritten(gray, weights, tmp_path, capsys):
     assert out.read_bytes() != b"mine"
 
 
-def test_two_inputs_with_one_name_are_refused(gray, weights, tmp_path, capsys):
+def test_equal_names_become_distinct_answers(gray, weights, tmp_path):  # C5
     twin = tmp_path / "other" / gray.name
     twin.parent.mkdir()
     twin.write_bytes(gray.read_bytes())
-    files = [str(gray), str(twin)]
-    assert main(["colorize", *files, "-o", str(tmp_path / "out"), "--model", weights]) == 2
-    assert "two inputs" in capsys.readouterr().err
+    Image.open(gray).save(gray.with_name("A name with spaces.bmp"))
+    files = [str(gray), str(twin), str(gray.parent)]  # the first is also in the folder
+    assert main(["colorize", *files, "-o", str(tmp_path / "out"), "--model", weights]) == 0
+    assert sorted(os.listdir(tmp_path / "out")) == [
+        "A name with spaces.bmp.png",
+        "a name with spaces.png-2.png",
+        "a name with spaces.png.png",
+    ]
 
 
 @pytest.mark.parametrize("wrong", ["nothing.png", "empty"])
@@ -122,7 +127,7 @@ def test_without_a_place_the_answer_lies_beside_the_input(gray, weights, capsys)
     assert beside.is_file()
     assert beside.name in capsys.readouterr().out
     assert main(["colorize", str(gray), "--model", weights]) == 2, "nor is that overwritten"
-    assert "add --overwrite" in capsys.readouterr().err
+    assert "add --resume to go on, or --overwrite" in capsys.readouterr().err
 
 
 def test_saturation_is_a_factor_on_the_colours(gray, weights, tmp_path, capsys):
@@ -229,7 +234,7 @@ def test_a_picture_too_large_for_the_memory(folder, weights, monkeypatch, capsys
         colour(weights, folder)
     errors += [MemoryError()] * 3
     assert colour(weights, folder) == 1
-    assert "c.png: too large for the free memory" in capsys.readouterr().out
+    assert "c.png  too large for the free memory" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs signals")

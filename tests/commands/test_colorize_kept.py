@@ -1,0 +1,389 @@
+"""`colorlab colorize` leaves nothing out without a word (defects C1 to C10, D3, D8)."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import sys
+from pathlib import Path
+
+import bad_pictures
+import numpy as np
+import odd_pictures
+import pytest
+import torch
+from PIL import Image, PngImagePlugin
+from skimage.color import rgb2lab
+from tiny import small_unet
+
+from colorlab import checkpoints
+from colorlab.__main__ import main
+from colorlab.commands import colorize
+from colorlab.data import writing
+from colorlab.data.reading import read_picture, read_rgb
+from colorlab.data.writing import Metadata, Parts, encode, read_metadata, take_apart
+
+RAMP = np.tile(np.arange(64, dtype=np.uint8) * 2 + 60, (48, 1))
+IPTC = b"\x1c\x02\x78\x00\x05harbour"[:10]  # caption: "harbo"
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><d tiff:Orientation="6">1900</d></x:xmpmeta>'
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory) -> str:
+    """A network that answers with a flat warm tint."""
+    model = small_unet()
+    torch.nn.init.constant_(model.head.project.bias, 0.1)
+    return str(checkpoints.save(model, "photos", {}, tmp_path_factory.mktemp("weights")))
+
+
+@pytest.fixture
+def place(tmp_path) -> Path:
+    (tmp_path / "in").mkdir()
+    return tmp_path / "in"
+
+
+def colour(weights: str, *words: object) -> int:
+    return main(["colorize", *map(str, words), "--model", weights])
+
+
+def exif_of_a_camera(turn: int = 6) -> Image.Exif:
+    exif = Image.Exif()
+    exif.update({271: "Make", 306: "2001:02:03 04:05:06", 274: turn, 33432: "me"})
+    exif[34665] = {36867: "1999:12:31 23:59:59", 33437: 2.8, 0xA001: 65535, 0xA002: 64, 0xA003: 48}
+    exif[34853] = {1: "N", 2: (53.0, 33.0, 4.0), 3: "E", 4: (9.0, 59.0, 1.0)}
+    return exif
+
+
+def described_jpeg(**settings) -> bytes:
+    """EXIF turned by 90 degrees, GPS, IPTC, XMP, 600 dpi."""
+    resource = b"8BIM" + struct.pack(">HHI", 0x0404, 0, len(IPTC)) + IPTC
+    segment = b"Photoshop 3.0\0" + resource
+    extra = b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment
+    told = {"exif": exif_of_a_camera(), "dpi": (600, 600), "xmp": XMP, "extra": extra}
+    return odd_pictures.saved(RAMP, "JPEG", quality=95, **told, **settings)
+
+
+# ---- C1: pages and frames
+
+
+@pytest.mark.parametrize("name", ["three.tif", "three.webp", "three.gif"])
+def test_all_pages_and_frames(name, place, weights, capsys):
+    pages = [Image.fromarray(np.roll(RAMP, 20 * i, axis=1)) for i in range(3)]
+    more = {} if name.endswith("tif") else {"duration": [100, 200, 300], "lossless": True}
+    pages[0].save(place / name, save_all=True, append_images=pages[1:], **more)
+    assert colour(weights, place, "-o", place.parent / "out") == 0
+    assert "1 of 1 pictures" in capsys.readouterr().out
+    (out,) = (place.parent / "out").iterdir()
+    assert out.suffix == (".tif" if name.endswith("tif") else ".png")
+    before, after = take_apart((place / name).read_bytes()), take_apart(out.read_bytes())
+    assert len(after.files) == 3 and after.kind == before.kind
+    assert after.durations == before.durations
+    for page, new in zip(pages, after.files, strict=True):
+        gray, colors = rgb2lab(np.dstack([page] * 3)), rgb2lab(read_rgb(new()))
+        assert np.abs(gray[..., 0] - colors[..., 0]).max() < 1
+        assert np.hypot(*colors[..., 1:].mean((0, 1))) > 3
+
+
+def test_pages_that_a_format_has_no_room_for_are_counted(place, weights, capsys):
+    pages = [Image.fromarray(RAMP)] * 3
+    pages[0].save(place / "a.tif", save_all=True, append_images=pages[1:])
+    assert colour(weights, place / "a.tif", "-o", place.parent / "a.jpg") == 0
+    assert "2 further pages, since JPEG holds one picture" in capsys.readouterr().out
+    pages[0].save(place / "stereo.mpo", save_all=True, append_images=pages[1:2])
+    (place / "stereo.mpo").rename(place / "stereo.jpg")
+    assert colour(weights, place / "stereo.jpg", "-o", place.parent / "b.png") == 0
+    assert "1 further picture in the file" in capsys.readouterr().out
+    assert writing.take_apart((place / "stereo.jpg").read_bytes()).kind == ""
+
+
+def test_pages_too_large_together(place, weights, monkeypatch, capsys):
+    pages = [Image.fromarray(RAMP)] * 3
+    pages[0].save(place / "a.tif", save_all=True, append_images=pages[1:])
+    monkeypatch.setattr(colorize, "MOST_TOGETHER", 2 * RAMP.size)
+    assert colour(weights, place, "-o", place.parent / "out") == 1
+    assert "too many pixels in 3 pages together" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF"])
+def test_a_file_cut_short_after_its_first_picture_fails(kind, place, weights, capsys):
+    pages = [Image.fromarray(np.roll(RAMP, 20 * i, axis=1)) for i in range(3)]
+    whole = odd_pictures.saved(pages[0], kind, save_all=True, append_images=pages[1:])
+    (place / "a.png").write_bytes(whole[: len(whole) * 4 // 5])
+    assert colour(weights, place, "-o", place.parent / "out") == 1
+    assert "cut short or damaged" in capsys.readouterr().out
+    assert not (place.parent / "out").exists()
+
+
+# ---- C2 to C6: what is found, and under which name
+
+
+def test_heic_without_its_reader_is_named(place, weights, monkeypatch, capsys):  # C2
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    Image.fromarray(RAMP).save(place / "a.jpg")
+    (place / "b.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99))
+    assert colour(weights, place, "-o", place.parent / "out") == 1
+    told = capsys.readouterr().out
+    assert "1 of 2 pictures" in told and "b.HEIC" in told and "install the package" in told
+
+
+def test_heic_is_read_where_its_reader_is(place, weights):  # C2
+    heif = pytest.importorskip("pillow_heif")
+    heif.register_heif_opener()
+    Image.fromarray(np.dstack([RAMP] * 3)).save(place / "b.heic", quality=95)
+    assert colour(weights, place, "-o", place.parent / "out") == 0
+    assert read_rgb(place.parent / "out" / "b.png").shape == (48, 64, 3)
+
+
+def test_a_tree_is_mirrored(place, weights, capsys):  # C3
+    (place / "1901" / "may").mkdir(parents=True)
+    (place / ".hidden").mkdir()
+    for name in ("1901/may/a.png", "1901/may/b.jpg", ".hidden/c.png", "1901/._a.png"):
+        Image.fromarray(RAMP).save(place / name)
+    (place / "1901" / "list.txt").write_text("names")
+    out = place / "colored"  # inside: its answers are no inputs of a second run
+    for _ in range(2):
+        assert colour(weights, place, "-o", out, "--overwrite") == 0
+        told = capsys.readouterr().out
+        assert "2 of 2 pictures" in told
+    found = [file.relative_to(out).as_posix() for file in out.rglob("*.*")]
+    assert sorted(found) == ["1901/may/a.png", "1901/may/b.png"]
+    assert "list.txt" in told and "not a kind of picture" in told
+    assert "2 hidden files or folders" in told and "the folder of the answers" in told
+    assert colour(weights, place, "-o", place) == 2, "the answers would be inputs"
+
+
+def test_resume_skips_what_is_finished_and_whole(place, weights, capsys):  # C4
+    for name in "abcd":
+        Image.fromarray(RAMP).save(place / f"{name}.png")
+    out = place.parent / "out"
+    assert colour(weights, place, "-o", out) == 0
+    whole = {file.name: file.read_bytes() for file in out.iterdir()}
+    assert colour(weights, place, "-o", out) == 2
+    assert "add --resume" in capsys.readouterr().err
+    (out / "a.png").unlink()
+    (out / "b.png").write_bytes(whole["b.png"][:-20])
+    os.utime(out / "c.png", (0, 0))  # older than the picture
+    os.utime(out / "d.png", (2e9, 2e9))
+    assert colour(weights, place, "-o", out, "--resume") == 0
+    assert "3 of 4 pictures coloured, 1 more by an earlier run" in capsys.readouterr().out
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == whole
+    assert os.path.getmtime(out / "d.png") == 2e9
+
+
+def test_equal_stems_become_distinct_answers(place, weights):  # C5
+    for name in ("scan001.jpg", "scan001.bmp", "scan001.tif"):
+        Image.fromarray(RAMP).save(place / name)
+    assert colour(weights, place, "-o", place.parent / "out") == 0
+    names = sorted(os.listdir(place.parent / "out"))
+    assert names == ["scan001.bmp.png", "scan001.jpg.png", "scan001.tif"]
+    assert colour(weights, place, "--format", "jpg", "--quality", "30") == 0
+    beside = sorted(file.name for file in place.glob("*-colored*"))
+    assert beside == [f"scan001.{kind}-colored.jpg" for kind in ("bmp", "jpg", "tif")]
+
+
+def test_patterns_are_expanded(place, weights, monkeypatch, capsys):  # C6
+    monkeypatch.chdir(place.parent)
+    for name in ("a.png", "b.png", "c.jpg", "[odd].png"):
+        Image.fromarray(RAMP).save(place / name)
+    assert colour(weights, "in/*.png", "-o", "out") == 0
+    assert sorted(os.listdir("out")) == ["[odd].png", "a.png", "b.png"]
+    assert colour(weights, "in/[odd].png", "-o", "one.png") == 0, "the name itself comes first"
+    assert colour(weights, "in/*.xyz", "-o", "none") == 2
+    assert "*.xyz does not exist" in capsys.readouterr().err
+
+
+def test_answers_beside_their_pictures_are_no_inputs(place, weights, capsys):
+    for name in ("a.png", "b-colored.png"):
+        Image.fromarray(RAMP).save(place / name)
+    assert colour(weights, place) == 0
+    capsys.readouterr()
+    assert colour(weights, place, "--overwrite") == 0
+    told = capsys.readouterr().out
+    assert "2 of 2 pictures" in told and told.count("the answer to another picture") == 2
+    expected = ["a-colored.png", "a.png", "b-colored-colored.png", "b-colored.png"]
+    assert sorted(os.listdir(place)) == expected
+
+
+# ---- C7 to C10: what is kept
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "tif", "webp", "avif"])
+def test_metadata_is_kept_and_put_right(kind, place, weights, capsys):  # C7
+    (place / "a.jpg").write_bytes(described_jpeg())
+    out = place.parent / f"a.{kind}"
+    assert colour(weights, place / "a.jpg", "-o", out) == 0
+    lost = [line for line in capsys.readouterr().out.splitlines() if line.startswith("coloured")]
+    with Image.open(out) as image:
+        assert image.size == (48, 64), "upright"
+        assert image.info["icc_profile"] == writing.srgb_profile()
+        assert image.getexif().get(274, 1) == 1
+        inner = image.getexif().get_ifd(34665)
+        assert inner[36867] == "1999:12:31 23:59:59" and float(inner[33437]) == 2.8
+        assert (inner[0xA001], inner[0xA002], inner[0xA003]) == (1, 48, 64), "sRGB, and the size"
+    told = read_metadata(out.read_bytes())
+    assert told.exif[271] == "Make" and told.exif[306] == "2001:02:03 04:05:06"
+    assert told.exif[34853] == {1: "N", 2: (53.0, 33.0, 4.0), 3: "E", 4: (9.0, 59.0, 1.0)}
+    assert told.xmp == XMP.replace(b'"6"', b'"1"')
+    assert told.resolution == pytest.approx((600, 600), abs=0.01)
+    if kind in ("webp", "avif"):
+        assert len(lost) == 1 and f"IPTC, since {kind.upper()} has no room" in lost[0]
+    else:
+        assert told.iptc == IPTC and not lost
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_metadata_survives_a_second_time(kind):
+    first = read_metadata(described_jpeg())
+    file, _ = encode([read_picture(io.BytesIO(described_jpeg()))], [first], kind, ONE)
+    again = read_metadata(file)
+    assert again.exif == first.exif and again.iptc == IPTC and again.xmp == first.xmp
+
+
+ONE = Parts("", [], [], 0, 0)
+
+
+def test_broken_metadata_costs_no_picture(place, weights, capsys):
+    segments = b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0II*\0\x08\0\0\0\x02\0\x0f\x01"
+    for i, segment in enumerate(segments):
+        file = odd_pictures.with_segment(odd_pictures.saved(RAMP, "JPEG"), segment)
+        (place / f"{i}.jpg").write_bytes(file)
+    assert colour(weights, place, "-o", place.parent / "out") == 0
+    told = capsys.readouterr().out
+    assert told.count("left out: a part of EXIF, damaged in the file") == 2
+    assert read_metadata(b"no picture") == Metadata(damaged=("metadata",))
+
+
+def test_texts_of_a_png_are_kept(place, weights):
+    texts = PngImagePlugin.PngInfo()
+    texts.add_itxt("Title", "Hafen, früh")
+    Image.fromarray(RAMP).save(place / "a.png", pnginfo=texts)
+    assert colour(weights, place / "a.png", "-o", place.parent / "a.png") == 0
+    assert Image.open(place.parent / "a.png").text["Title"] == "Hafen, früh"
+
+
+def test_jpeg_is_fine_unless_told(place, weights, capsys):  # C8
+    Image.fromarray(RAMP).save(place / "a.png")
+    sizes = []
+    for words in ([], ["--quality", 95], ["--quality", 40]):
+        out = place.parent / f"{len(sizes)}.jpg"
+        assert colour(weights, place / "a.png", "-o", out, *words) == 0
+        sizes.append(out.read_bytes())
+        with Image.open(out) as image:
+            assert [layer[1:3] for layer in image.layer] == [(1, 1)] * 3, "4:4:4"
+    assert sizes[0] == sizes[1] and len(sizes[2]) < len(sizes[0])
+    for wrong, why in ((["--quality", 0], "must be 1 to 100"), (["--quality", 9], "is for JPEG")):
+        assert colour(weights, place / "a.png", "-o", place.parent / "q.png", *wrong) == 2
+        assert why in capsys.readouterr().err
+    assert colour(weights, place / "a.png", "-o", place.parent / "a.gif") == 0
+    assert "all but 256 colours" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["png", "tif", "webp", "jp2", "gif"])
+def test_transparency_is_kept(kind, place, weights, capsys):  # C9
+    alpha = np.where(np.arange(64) < 20, 0, 255).astype(np.uint8) + np.zeros((48, 1), np.uint8)
+    Image.fromarray(np.dstack([RAMP, alpha])).save(place / "cut.png")
+    assert colour(weights, place / "cut.png", "-o", place.parent / f"cut.{kind}") == 0
+    assert np.array_equal(read_picture(place.parent / f"cut.{kind}").alpha, alpha)
+    assert colour(weights, place / "cut.png", "-o", place.parent / "cut.jpg") == 0
+    assert "transparency (white instead), since JPEG" in capsys.readouterr().out
+    assert read_rgb(place.parent / "cut.jpg")[:, :16].min() > 250
+
+
+@pytest.mark.parametrize("kind", ["png", "tif"])
+def test_16_bits_are_kept(kind, place, weights, capsys):  # C10
+    deep = np.linspace(9000, 52000, 48 * 64).reshape(48, 64).astype(np.uint16)
+    file = place / f"deep.{kind}"
+    Image.fromarray(deep).save(file)
+    assert colour(weights, file, "-o", place.parent / f"out.{kind}") == 0
+    assert "8 of 16" not in capsys.readouterr().out
+    answer = read_picture(place.parent / f"out.{kind}").rgb
+    assert answer.dtype == np.uint16
+    L = rgb2lab(answer / 65535)[..., 0]
+    want = rgb2lab(np.dstack([deep / 65535] * 3))[..., 0]
+    assert np.abs(L - want).max() < 0.005, "a step of 8 bits is 0.4"
+    assert colour(weights, file, "-o", place.parent / "out.jpg") == 0
+    assert "8 of 16 bits, since JPEG holds no more" in capsys.readouterr().out
+
+
+def test_16_bits_with_transparency():
+    rng = np.random.default_rng(1)
+    rgb = rng.integers(0, 2**16, (5, 7, 3), dtype=np.uint16)
+    picture = read_picture(io.BytesIO(odd_pictures.saved(RAMP, "PNG")))._replace(
+        rgb=rgb, alpha=rgb[..., 0] // 2
+    )
+    for kind in ("PNG", "TIFF"):
+        back = read_picture(io.BytesIO(encode([picture], [Metadata()], kind, ONE)[0]))
+        assert np.array_equal(back.rgb, rgb) and np.array_equal(back.alpha, rgb[..., 0] // 2)
+
+
+# ---- D3 and D8
+
+
+@pytest.mark.parametrize("device", ["mps", "gpu", "cuda", "nonsense", "meta"])
+def test_a_device_that_is_not_there(device, place, weights, capsys):
+    if device == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is one")
+    Image.fromarray(RAMP).save(place / "a.png")
+    assert colour(weights, place, "-o", place.parent / "out", "--device", device) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"colorlab: --device {device}: no such device") and len(told) < 150
+    assert told.count("\n") == 1
+
+
+def test_the_device_may_be_chosen_by_itself(place, weights):
+    Image.fromarray(RAMP).save(place / "a.png")
+    assert colour(weights, place, "-o", place.parent / "out", "--device", "auto") == 0
+
+
+def test_the_help_has_two_examples(capsys):
+    with pytest.raises(SystemExit):
+        main(["colorize", "--help"])
+    assert capsys.readouterr().out.split("examples:")[1].count("colorlab colorize") == 2
+
+
+# ---- all together
+
+
+def test_a_mixed_tree_stopped_in_the_middle_gives_the_same_bytes(
+    place, weights, monkeypatch, capsys
+):
+    """40 pictures and 22 files that are none, in a tree of three folders."""
+    odd = list(odd_pictures.pictures().values())[::2][:20]
+    plain = [odd_pictures.saved(np.roll(RAMP, i, axis=1), "PNG") for i in range(20)]
+    good = [one.content for one in odd] + plain
+    bad = [content for content, _ in bad_pictures.no_pictures().values()][:12]
+    bad += [good[-1][: 40 + 3 * i] for i in range(6)]
+    for i, content in enumerate(good + bad):
+        folder = place / ("", "b", "b/c")[i % 3]
+        folder.mkdir(exist_ok=True)
+        (folder / f"{i:02}{'.jpg' if i % 2 else '.png'}").write_bytes(content)
+    for name in ("x.txt", "b/y.mov", "b/c/z.doc", "b/.DS_Store"):
+        (place / name).write_bytes(b"other")
+
+    def answers(out: Path) -> dict[str, bytes]:
+        return {str(f.relative_to(out)): f.read_bytes() for f in out.rglob("*") if f.is_file()}
+
+    first, second = place.parent / "first", place.parent / "second"
+    assert colour(weights, place, "-o", first) == 1
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith(f"40 of {40 + len(bad)} pictures coloured")
+    assert sum(line.startswith("failed") for line in told) == len(bad)
+    assert sum(line.startswith("left out") for line in told) == 4
+    assert len(answers(first)) == 40
+
+    real, left = os.replace, [17]
+
+    def stop(*args):
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(os, "replace", stop)
+    assert colour(weights, place, "-o", second) == 130
+    assert "16 of " in (told := capsys.readouterr().out) and "add --resume to go on" in told
+    monkeypatch.undo()
+    assert colour(weights, place, "-o", second, "--resume") == 1
+    assert f"24 of {40 + len(bad)} pictures coloured, 16 more" in capsys.readouterr().out
+    assert answers(second) == answers(first)
