@@ -131,7 +131,7 @@ def _icc(profile: bytes, mode: str) -> Convert | None:
             curves = [_curve(tags[name]) for name in (b"rTRC", b"gTRC", b"bTRC")]
             xyz = [struct.unpack_from(">3i", tags[name], 8) for name in (b"rXYZ", b"gXYZ", b"bXYZ")]
             exact = _space(curves, _FROM_D50 @ (np.array(xyz).T / 65536))
-            # In 8 bits LittleCMS is exact to 2 of 255 for the usual curves, but not for linear ones.
+            # In 8 bits LittleCMS is exact to 2 of 255 for usual curves, but not for linear ones.
             usual = mode == "RGB" and exact.curves[:, 257].max() < 1 / 1000
             convert = _Either(_by_littlecms(profile, mode), exact) if usual else exact
     except (KeyError, struct.error, IndexError, OSError, ImageCms.PyCMSError) as error:
