@@ -45,5 +45,5 @@ def test_train2017_takes_as_many_as_asked_for(run):
     archive, counts = run("--set", "train2017")
     assert (archive, counts["train"]) == (COCO_TRAIN2017, 118_287 - 64 - 618)
     assert run("--set", "train2017", "--limit", "9000")[1]["train"] == 9000
-    with pytest.raises(ValueError, match="--limit must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="--limit must be positive, got 0"):
         run("--limit", "0")
