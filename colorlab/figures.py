@@ -74,10 +74,10 @@ def distortion_diversity(evaluation: Evaluation) -> Figure:
         spot = (x + 0.02 * right, level + gap / 3)
         ax.annotate(name, (x, y), spot, fontsize=10, path_effects=halo)
 
-    ax.plot([], [], "o", color="black", label="one draw")
-    ax.plot([], [], "o", color="black", markerfacecolor="white", label=f"mean of {n} draws")
+    ax.plot([], [], "o", color="black", label="one sample")
+    ax.plot([], [], "o", color="black", markerfacecolor="white", label=f"mean of {n} samples")
     ax.legend(frameon=False, loc="lower right")
-    ax.set(xlabel="diversity: ab distance between two draws", ylabel="distortion: Delta-E 76")
+    ax.set(xlabel="diversity: ab distance between two samples", ylabel="distortion: Delta-E 76")
     ax.grid(alpha=0.3)
     ax.margins(x=0.14, y=0.12)
     right = max(ax.get_xlim()[1], 1.0)  # also if the spread of every model is 0
@@ -118,7 +118,7 @@ def palette_bars(models: Mapping[str, Sequence[dict]], kinds: Sequence[str]) -> 
             if rest > 1e-9:
                 parts.append(("between", rest, {"facecolor": "white", "hatch": "////"}))
             _stacked_bar(ax, place, parts)
-        ax.set_title(f"{kind}, {rows[0]['things']} things", fontsize=10)
+        ax.set_title(f"{kind}, {rows[0]['things']} objects", fontsize=10)
         ax.set_xlim(-0.005, 1.005)
         ax.set_xticks([])
         ax.tick_params(axis="y", length=0)

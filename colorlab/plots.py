@@ -70,18 +70,8 @@ def captioned(figure: Figure, caption: str, pixels: int = 1200, quality: int = 8
         raise ValueError("a figure needs a caption: say what a reader sees in it")
     inches = figure.get_figwidth()
     picture = PilImage.open(io.BytesIO(png(figure, pixels / inches))).convert("RGB")
-    lossless, lossy, indexed = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    picture.save(lossless, format="PNG", optimize=True)
-    picture.save(lossy, format="JPEG", quality=quality, subsampling=0, optimize=True)
-    if len(lossy.getvalue()) < _WORTH_A_LOSS * len(lossless.getvalue()):
-        data, kind = lossy, "jpeg"
-    else:
-        # A plot of lines has few colours, and a palette holds them all but for traces of rounding.
-        few = picture.quantize(256, method=PilImage.Quantize.MAXCOVERAGE, kmeans=2, dither=0)
-        few.save(indexed, format="PNG", optimize=True)
-        change = np.abs(np.asarray(few.convert("RGB"), np.int16) - np.asarray(picture, np.int16))
-        data, kind = (indexed if (change > _TRACE).mean() < 0.002 else lossless), "png"
-    display(Image(data.getvalue(), format=kind, alt=caption, width=round(inches * DPI)))
+    data, kind = _fewest_bytes(picture, picture, quality, _TRACE)
+    display(Image(data, format=kind, alt=caption, width=round(inches * DPI)))
     display(Markdown(f"*{caption}*"))
 
 
@@ -90,20 +80,31 @@ def compressed(picture: PilImage.Image) -> tuple[bytes, str]:
     picture = picture.convert("RGB")
     # Multiples of 4 take far fewer bytes, the difference is invisible, and white stays white.
     rounded = np.minimum((np.asarray(picture, dtype=np.uint16) + 2) // 4 * 4, 255).astype(np.uint8)
-    full = PilImage.fromarray(rounded)
-    lossless, lossy, indexed = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    full.save(lossless, format="PNG", optimize=True)
-    picture.save(lossy, format="JPEG", quality=85, subsampling=0, optimize=True)
-    if len(lossy.getvalue()) < _WORTH_A_LOSS * len(lossless.getvalue()):
-        return lossy.getvalue(), "jpeg"
-    # A palette of 256 colours halves the bytes; it is used where the difference is invisible.
-    most = PilImage.Quantize.MAXCOVERAGE
-    few = full.quantize(256, method=most, kmeans=2, dither=PilImage.Dither.NONE)
-    change = np.abs(np.asarray(few.convert("RGB"), dtype=np.int16) - rounded).max(axis=-1)
-    if (change > _SEEN).mean() > 0.005:
-        return lossless.getvalue(), "png"
-    few.save(indexed, format="PNG", optimize=True)
-    return indexed.getvalue(), "png"
+    return _fewest_bytes(picture, PilImage.fromarray(rounded), 85, _SEEN)
+
+
+def _fewest_bytes(
+    picture: PilImage.Image, lossless: PilImage.Image, quality: int, unseen: int
+) -> tuple[bytes, str]:
+    """``picture`` as JPEG where that is worth a loss, otherwise ``lossless`` as PNG.
+
+    The PNG has a palette of 256 colours where it moves few pixels by more than ``unseen`` of 255:
+    a plot of lines has few colours.
+    """
+    png_data, jpeg_data = _saved(lossless, "PNG"), _saved(picture, "JPEG", quality)
+    if len(jpeg_data) < _WORTH_A_LOSS * len(png_data):
+        return jpeg_data, "jpeg"
+    few = lossless.quantize(256, method=PilImage.Quantize.MAXCOVERAGE, kmeans=2, dither=0)
+    change = np.abs(np.asarray(few.convert("RGB"), np.int16) - np.asarray(lossless, np.int16))
+    moved = (change.max(axis=-1) > unseen).mean()
+    return (png_data if moved > 0.005 else _saved(few, "PNG")), "png"
+
+
+def _saved(picture: PilImage.Image, kind: str, quality: int = 0) -> bytes:
+    stream = io.BytesIO()
+    options = {"quality": quality, "subsampling": 0} if kind == "JPEG" else {}
+    picture.save(stream, format=kind, optimize=True, **options)
+    return stream.getvalue()
 
 
 def new_figure(width: float = 9.0, height: float = 3.2, **subplots) -> tuple[Figure, np.ndarray]:

@@ -7,8 +7,6 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from colorlab import checkpoints
 from colorlab.classical import FITTED
 from colorlab.commands import add_examples, check_positive
@@ -136,7 +134,7 @@ def measure(
     consistency: bool = False,
 ) -> Evaluation:
     """The table of a command line; the arguments are its options, ``folder`` the checkpoints'."""
-    place = _device(device)
+    place = pick_device(device)
     world = checkpoints.world_of(data)
     names = row_names(models, world, folder)
     if pairwise_lpips and diversity is None:
@@ -181,10 +179,3 @@ def measure(
         f"{share[0]} of {share[1]} pictures are {split}; --split all measures every one"
     )
     return replace(result, notes=(*result.notes, note))
-
-
-def _device(name: str) -> torch.device:
-    try:
-        return torch.zeros(1, device=pick_device(name)).device
-    except (RuntimeError, AssertionError) as error:  # torch raises either
-        raise ValueError(f"--device {name}: {str(error).splitlines()[0]}") from error

@@ -1,4 +1,4 @@
-"""What a released model costs: weights, training time, and the time for one image.
+"""What a released model costs: weights and training time.
 
 Weights and training stand on the model card. A network that was trained in stages, each from the
 weights of the one before, counts with all of them. Used in notebook 11.
@@ -6,20 +6,19 @@ weights of the one before, counts with all of them. Used in notebook 11.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
 from safetensors import safe_open
 
 from colorlab import checkpoints
-from colorlab.metrics.rows import Row, parse
+from colorlab.metrics.rows import parse
 from colorlab.models import encoders
 
-_STATISTICS = ("running_mean", "running_var")  # of batch normalization
+# Of batch normalization, and of a classifier's bins.
+_STATISTICS = ("running_mean", "running_var", "frequency")
 
 
 def stages(card: dict[str, Any]) -> list[dict[str, Any]]:
@@ -82,18 +81,6 @@ def released_costs(
         except (FileNotFoundError, ValueError):
             continue
     return costs
-
-
-def milliseconds(model: Row, size: int = 256, repeats: int = 5) -> float:
-    """Median time for one gray picture of ``size`` pixels, on this machine, after one warm-up."""
-    L = torch.full((1, 1, size, size), 50.0)
-    model.colorize(L)
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        model.colorize(L)
-        times.append(time.perf_counter() - start)
-    return 1000 * median(times)
 
 
 def _numbers(file: Path) -> int:

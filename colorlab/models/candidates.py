@@ -25,6 +25,7 @@ from colorlab import flow
 from colorlab.data.loaders import Batch
 from colorlab.models.base import Player
 from colorlab.models.diffusion import Diffusion, DiffusionConfig
+from colorlab.models.encoders import Maps
 
 HIDDEN, HIDDEN_POINTERS, DIRECTIONS = 96, 48, 16  # with 64 hidden channels apples lost a colour
 FLOOR = 0.1  # added to each sigma in the loss, so that no candidate becomes too narrow
@@ -229,15 +230,15 @@ class CandidateFlow(Diffusion):
         heads = {"candidates": Candidates(seen, self.config.candidates), "pointers": Pointers(seen)}
         return nn.ModuleDict(heads)
 
-    def look(self, L: Tensor) -> SeenCandidates:
+    def look(self, L: Tensor, maps: Maps = None) -> SeenCandidates:
         """The possible colours for L (N, 1, H, W), and which positions share one."""
-        maps, mean = self._maps(L)
-        links = self.denoiser["pointers"](maps, self.config.doublings + self.config.further)
-        return SeenCandidates(mean, *self.denoiser["candidates"](maps, mean), links)
+        seen, mean = self._maps(L, maps)
+        links = self.denoiser["pointers"](seen, self.config.doublings + self.config.further)
+        return SeenCandidates(mean, *self.denoiser["candidates"](seen, mean), links)
 
-    def _maps(self, L: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-        maps = self.unet.climb(*self.unet.encode(L))
-        return maps, self.to_units(self.unet.head(maps[0]))
+    def _maps(self, L: Tensor, maps: Maps = None) -> tuple[tuple[Tensor, ...], Tensor]:
+        seen = self.unet.climb(*self.unet.encode(L, maps))
+        return seen, self.to_units(self.unet.head(seen[0]))
 
     def clean(self, state: Tensor, t: Tensor, seen: SeenCandidates) -> Tensor:
         """The mean of the clean *ab*, given a state (N, 2, h, w) at times t (N,).
@@ -267,7 +268,7 @@ class CandidateFlow(Diffusion):
 
     def _loss(self, batch: Batch) -> dict[str, Tensor]:
         """Without a state and a time: the heads predict the same for all of them."""
-        maps, mean = self._maps(batch.L)
+        maps, mean = self._maps(batch.L, batch.maps)
         clean, few = self.to_units(batch.ab), self.config.linked
         links = self.denoiser["pointers"](tuple(m[:few] for m in maps), self.config.doublings)
         return {

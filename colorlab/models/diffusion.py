@@ -312,14 +312,14 @@ class Diffusion(Colorizer):
         """The UNet's prediction, which estimates the mean: the estimate at pure noise."""
         return self.from_units(self.look(L, maps).mean)
 
-    def answer(self, L: Tensor) -> Tensor:
+    def answer(self, L: Tensor, maps: Maps = None) -> Tensor:
         """One sample, from the same random numbers for every image and every call.
 
         Noise that follows the lightness is made for each image alone, so that the sample does not
         depend on the images beside it.
         """
         noises = [self.noise(one, 1, torch.Generator().manual_seed(0)) for one in L.split(1)]
-        return self.denoise(self.look(L), torch.cat(noises, dim=1))[0]
+        return self.denoise(self.look(L, maps), torch.cat(noises, dim=1))[0]
 
     def draw(self, L: Tensor, n: int, generator: torch.Generator | None) -> Tensor:
         """``n`` samples (n, N, C, h, w), each from its own noise."""

@@ -1,4 +1,4 @@
-"""Training: :mod:`loop` for every model, :mod:`runs` on disk, :mod:`recipes` of the series."""
+"""Training: one :mod:`loop`, :mod:`runs` on disk, :mod:`recipes` and :mod:`series` of networks."""
 
 from colorlab.training.loop import TrainConfig, Trainer, fit, validate
 from colorlab.training.runs import History

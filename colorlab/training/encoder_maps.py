@@ -112,7 +112,8 @@ class EncoderMaps:
         return self.folder / f"{i:06d}.maps"
 
     def _has(self, i: int) -> bool:
-        return self._file(i).is_file()
+        file = self._file(i)
+        return file.is_file() and file.stat().st_size > 0  # a crash may leave an empty one
 
     def _chunk(self, i: int) -> np.ndarray:
         """(pictures, 2, numbers) float16, checked when first opened; computed again if damaged."""

@@ -91,7 +91,7 @@ def paint(strokes: Sequence[Stroke], shape: tuple[int, int]) -> tuple[Tensor, Te
 
     Returns:
         ab (1, 2, H, W) in CIE units, 0 where nothing is painted, and mask (1, 1, H, W) bool:
-        the input of :func:`colorlab.classical.levin`.
+        the input of :func:`colorlab.classical.scribbles.levin`.
     """
     check_strokes(strokes)
     height, width = shape

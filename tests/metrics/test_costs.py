@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 import colorlab
 from colorlab import checkpoints
@@ -32,7 +31,12 @@ def test_stages_count_together(unet):
 def test_released_models_weigh_what_they_load_and_their_encoder():
     card = encoders.read_card(encoders.IMAGENET)
     encoder = count_parameters(encoders.make_net(card["architecture"]))
-    for name, more in (("resnet-scratch", 0), ("resnet", encoder), ("diffusion", encoder)):
+    for name, more in (
+        ("resnet-scratch", 0),
+        ("resnet", encoder),
+        ("diffusion", encoder),
+        ("classifier", encoder),
+    ):
         mine = count_parameters(colorlab.load(name))
         assert costs.training_cost(name)["parameters"] == mine + more
 
@@ -48,17 +52,3 @@ def test_the_world_decides_which_card_is_read():
     photos, scenes = (costs.training_cost("unet", world) for world in ("photos", "scenes"))
     assert photos["steps"] != scenes["steps"]
     assert costs.training_cost("unet-ab-scenes") == scenes
-
-
-def test_time_is_the_median_of_the_repeats_without_the_first(monkeypatch):
-    clock = iter([0.0, 9.0, 10.0, 11.0, 20.0, 22.0])
-    monkeypatch.setattr(costs.time, "perf_counter", lambda: next(clock))
-    seen = []
-
-    class Model:
-        def colorize(self, L):
-            seen.append(tuple(L.shape))
-            return torch.zeros(1, 3, 8, 8)
-
-    assert costs.milliseconds(Model(), size=8, repeats=3) == 2000
-    assert seen == [(1, 1, 8, 8)] * 4, "one to warm up"

@@ -116,7 +116,7 @@ def test_the_flipped_answer_is_the_mean_of_both_and_blind_to_mirroring():
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["train", "--all", "--budget", "-1"], "--budget MINUTES"),
+        (["train", "--all", "--budget", "-1"], "--budget must be positive"),
         (["train", "--all", "--budget", "1", "--only", "unet,welsh"], "no recipe for welsh"),
         (["train", "--all", "--budget", "1", "--only", "vae"], "vae begins with resnet; ask for"),
         (["train", "--all", "unet"], "name one model"),

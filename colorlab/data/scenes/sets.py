@@ -30,7 +30,7 @@ _FIRST_SEED = {"train": 0, "val": 100_000_000, "test": 200_000_000}
 _LONGEST = 100_000_000
 _WORTH_PROCESSES = 400  # below this many scenes, starting processes costs more than it saves
 _CHUNK = 20  # scenes a task: short enough for a smooth progress bar
-_NOT_DRAWING = ("__init__.py", "sets.py", "scores.py")
+_NOT_DRAWING = ("__init__.py", "sets.py")
 
 
 @dataclass(frozen=True)
