@@ -200,7 +200,8 @@ def colorize_file(
                 f"{shown(file)}: too many pixels in {len(parts.files)} {parts.kind} together, at "
                 f"most {MOST_TOGETHER:,} are read; split it first"
             )
-        pictures.append(picture._replace(rgb=colored(model, picture.rgb, device)))
+        color_in_place(model, picture.rgb, device)
+        pictures.append(picture)
         metadata.append(told)
     kind = Image.registered_extensions()[output.suffix.lower()]
     data, lost = encode(pictures, metadata, kind, parts, quality)
@@ -209,22 +210,23 @@ def colorize_file(
     return lost
 
 
-def colored(model: Any, picture: np.ndarray, device: torch.device | str = "cpu") -> np.ndarray:
-    """Colour (H, W, 3) uint8 or uint16 at its own size, in its own type.
+def color_in_place(model: Any, picture: np.ndarray, device: torch.device | str = "cpu") -> None:
+    """Colour (H, W, 3) uint8 or uint16 at its own size; the colours take the place of the gray.
 
-    Of a large 8-bit picture, only its lightness stands in memory as floats.
+    So a large 8-bit picture stands in memory once, and beside it only its lightness, as floats.
     """
     L = lightness_of(picture, device)
-    if picture.dtype == np.uint8:
-        if isinstance(model, Colorizer):
-            return model.colorize_8bit(L)[0]
-        return to_uint8(model.colorize(L))[0]
+    if isinstance(model, Colorizer) and picture.dtype == np.uint8:
+        model.colorize_8bit(L, picture[None])
+        return
     rgb = model.colorize(L)[0]  # (3, H, W)
-    deep = np.empty_like(picture)
     for rows in bands(*picture.shape[:2]):
-        part = (rgb[:, rows].clamp(0, 1) * 65535).round()
-        deep[rows] = part.movedim(0, -1).cpu().numpy().astype(np.uint16)
-    return deep
+        part = rgb[:, rows]
+        if picture.dtype == np.uint8:
+            picture[rows] = to_uint8(part)
+        else:
+            deep = (part.clamp(0, 1) * 65535).round()
+            picture[rows] = deep.movedim(0, -1).cpu().numpy().astype(np.uint16)
 
 
 def list_inputs(inputs: list[Path], out: Path | None) -> tuple[list[Found], list[Row]]:

@@ -124,12 +124,13 @@ class Colorizer(nn.Module):
         return self.finish(L, self._answer(L))
 
     @torch.inference_mode()
-    def colorize_8bit(self, L: Tensor) -> np.ndarray:
+    def colorize_8bit(self, L: Tensor, out: np.ndarray | None = None) -> np.ndarray:
         """As :meth:`colorize`, rounded to (N, H, W, 3) uint8: a quarter of the memory.
 
-        A large image is converted band by band, see :mod:`colorlab.bands`.
+        A large image is converted band by band, see :mod:`colorlab.bands`. ``out`` is such an
+        array to write into, if there is one.
         """
-        picture = np.empty((len(L), *L.shape[-2:], 3), dtype=np.uint8)
+        picture = np.empty((len(L), *L.shape[-2:], 3), dtype=np.uint8) if out is None else out
         for rows, band in self._finished_bands(L, self._answer(L)):
             picture[:, rows] = to_uint8(band)
         return picture
