@@ -227,7 +227,10 @@ def find(
         file = (Path(folder) if folder is not None else FOLDER) / f"{'-'.join(parts)}.safetensors"
     if not file.is_file():
         there = ", ".join(released(folder)) or "none"
-        raise FileNotFoundError(f"no checkpoint {str(file)!a}; released are: {there}")
+        raise FileNotFoundError(
+            f"no checkpoint {str(file)!a}; there are: {there}; name the file of your own weights, "
+            "or their folder with --checkpoints"
+        )
     _finish_save(file)
     return file
 

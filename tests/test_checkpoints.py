@@ -82,7 +82,7 @@ def test_what_is_saved_comes_back_by_any_of_its_names(files, place):
     assert (card["model"], card["config"]["widths"]) == ("unet", [8, 8, 8, 8])
     assert card["intended_use"] and card["limits"]
     assert card["code_version"].startswith(colorlab.__version__)
-    with pytest.raises(FileNotFoundError, match=f"released are: {STEM}"):
+    with pytest.raises(FileNotFoundError, match=f"there are: {STEM}; name the file"):
         checkpoints.load("resnet", folder=file.parent)
 
 

@@ -15,6 +15,8 @@ from colorlab.models.unet_gan import UNetGAN, UNetGANConfig
 from colorlab.models.unet_vae import UNetVAE, UNetVAEConfig
 from colorlab.models.vae import VAE, VAEConfig
 
+# Name (an identifier, since it is a part of file names): the model, and its config, a frozen
+# subclass of Settings or of a config here, with a default for each field.
 MODELS: dict[str, tuple[type[Colorizer], type]] = {
     "resnet": (ResNet, ResNetConfig),
     "unet": (UNet, UNetConfig),

@@ -64,11 +64,11 @@ class Colorizer(nn.Module):
     """Base of all models: lightness in, a colour image out.
 
     A model defines ``players()``, a list of :class:`Player` that training updates in turn, and
-    ``forward(L)``, which returns *ab* (N, 2, H/4, W/4) in CIE units for ``target="ab"`` and an
-    image (N, 3, H, W) around [0, 1] for ``target="rgb"``. Inside, H and W are multiples of
-    ``multiple``; ``colorize`` takes any size. A model whose predictions are random sets
-    ``deterministic = False`` and defines ``draw(L, n, generator)``: n samples (n, N, ...) for L at
-    working size.
+    ``forward(L, maps=None)`` (``maps``: the pretrained encoder's, see :meth:`answer`). It returns
+    *ab* (N, 2, H/4, W/4) in CIE units for ``target="ab"`` and an image (N, 3, H, W) around [0, 1]
+    for ``target="rgb"``. Inside, H and W are multiples of ``multiple``; ``colorize`` takes any
+    size. A model whose predictions are random sets ``deterministic = False`` and defines
+    ``draw(L, n, generator)``: n samples (n, N, ...) for L at working size.
 
     Attributes:
         saturation: factor on *ab* in the image, 1 as predicted.
@@ -263,7 +263,10 @@ def _gray(L: Tensor) -> Tensor:
 
 
 class Regressor(Colorizer):
-    """A colorizer trained with a regression loss, by one player."""
+    """A colorizer trained with a regression loss, by one player.
+
+    Its config has a field ``loss``, a name in :data:`colorlab.losses.REGRESSION_LOSSES`.
+    """
 
     def players(self) -> list[Player]:
         """One player, whose term has the name of the loss."""
@@ -272,6 +275,13 @@ class Regressor(Colorizer):
     def _loss(self, batch: Batch) -> dict[str, Tensor]:
         measure = regression_loss(self.config.loss)
         prediction = self.answer(batch.L, batch.maps)
-        if self.config.target == "ab":
-            return {self.config.loss: measure(prediction / 110, batch.ab / 110)}
-        return {self.config.loss: measure(prediction, batch.rgb)}
+        ab = self.config.target == "ab"
+        truth = batch.ab if ab else batch.rgb
+        # A loss would broadcast a wrong shape without a word, and the network would learn that.
+        if prediction.shape != truth.shape:
+            raise ValueError(
+                f"{type(self).__name__}.forward returned {tuple(prediction.shape)}; for target "
+                f"{self.config.target!r} it must be {tuple(truth.shape)}"
+            )
+        unit = 110 if ab else 1
+        return {self.config.loss: measure(prediction / unit, truth / unit)}

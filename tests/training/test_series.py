@@ -51,7 +51,7 @@ def test_the_plan_spends_the_budget_and_begins_with_what_others_need(tmp_path):
         assert bool(job.start) == bool(recipe.start)
         assert not job.start or job.start in files[:i]
         assert job.eight_bit == (recipe.target == "rgb")
-    assert jobs[1].minutes == 2.5 * jobs[0].minutes, "shares of 10 and 4"
+    assert jobs[1].minutes == pytest.approx(2.5 * jobs[0].minutes), "shares of 10 and 4"
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.row)
