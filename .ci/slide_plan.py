@@ -1,10 +1,11 @@
 """Plan the slides of a lesson: which cells are on a slide, and which begin one.
 
-The rules: the title with its figure or with what will be learned; a new slide at each heading;
-Markdown, short code and printed results share a slide while they fit; a figure stands alone or
-under a short lead-in, without the code that drew it. A question that asks for a guess does not
-share a slide with its answer. A slider is the figure that it stands at. Set-up, long code and
-tables, exercises, references: left out, and so is what has the tag ``no-slide``.
+The rules: the title with its first figure; a new slide at each heading and at each cell that has a
+claim, the metadata ``claim`` of the cell, which becomes the title of its slide. Markdown and
+results share a slide while they fit; a figure stands alone or beside a few lines. Of a code cell
+with results only these are shown. A question that asks for a guess does not share a slide with
+its answer. A slider is the figure that it stands at. Front matter, set-up, long code without a
+claim, exercises, references: left out, and so is what has the tag ``no-slide``.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ from collections.abc import Iterator
 
 from lessons import source
 
+MOST = 25  # slides of a lesson, for a lecture of 90 minutes with time to run cells
 LIMIT = 18  # lines of text on a slide
-LEAD_IN = 5  # lines that leave room for a figure
+LEAD_IN = 6  # lines that leave room for a figure
 FIGURE = LIMIT - LEAD_IN
 SMALL_FIGURE = 7  # beside printed lines
 LONGEST_CODE = 13
-WIDTH = 95  # characters a line
+WIDTH, TITLE_WIDTH = 95, 75  # characters a line
+CODE = 0.7  # of a line of text: its type is smaller
 OUTPUT_ONLY = "slide-output-only"
 NO_SLIDE = "no-slide"
+CLAIM = "claim"
+HEADINGS = re.compile(r"\A(#+ .*\n*)+")
 GUESS = re.compile(r"\*before you (run|go on|move|look)", re.I)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -62,7 +67,7 @@ def text_lines(markdown: str) -> int:
         elif in_math or "$$" in line:
             total += 1.8 + 1.2 * (r"\underbrace" in line)
         elif line.startswith("#"):
-            total += 1.7
+            total += 1.7 * math.ceil(len(line) / TITLE_WIDTH)
         elif line.startswith("|"):
             total += 1.2 * sum(table_rows(line, 125))
         elif line.strip():
@@ -77,50 +82,53 @@ def has_figure(cell: dict) -> bool:
     return bool({"image/png", "image/jpeg"} & kinds(cell))
 
 
+def titled(cell: dict) -> str:
+    """The Markdown of a cell on its slide: its claim in place of its headings, or its own text."""
+    text = source(cell) if cell["cell_type"] == "markdown" else ""
+    claim = cell["metadata"].get(CLAIM)
+    return f"## {claim}\n\n{HEADINGS.sub('', text)}".strip() if claim else text
+
+
 def height(cell: dict) -> int:
     """About how many lines a cell takes on a slide, by its metadata."""
+    lines = text_lines(titled(cell)) if titled(cell) else 0
     if cell["cell_type"] == "markdown":
-        return text_lines(source(cell))
-    code = 0 if OUTPUT_ONLY in cell["metadata"].get("tags", []) else source(cell).count("\n") + 1
-    return code + output_lines(cell)
+        return lines
+    hidden = OUTPUT_ONLY in cell["metadata"].get("tags", [])
+    code = 0 if hidden else math.ceil(CODE * (source(cell).count("\n") + 1))
+    return lines + code + output_lines(cell)
 
 
 def planned(notebook: dict) -> Iterator[tuple[str, bool]]:
     """For each cell the slide type, and whether only its output is shown."""
-    used, exercises, begun, asked = 0, False, False, False
+    used, exercises, begun, asked, section = 0, False, False, False, True
     for i, cell in enumerate(notebook["cells"]):
-        text, output_only = source(cell), False
-        heading = re.match(r"(#+) (?:\d+\. )?(\w+)", text)
+        text, tags = source(cell), cell["metadata"].get("tags", [])
+        claim, markdown = cell["metadata"].get(CLAIM), cell["cell_type"] == "markdown"
+        heading = re.match(r"(#+) (?:\d+\. )?(\w+)", text) if markdown else None
         if heading and heading[1] == "##":
-            exercises, begun = heading[2] in ("Exercises", "Further"), True
-        if NO_SLIDE in cell["metadata"].get("tags", []):
+            exercises, begun, section = heading[2] in ("Exercises", "Further"), True, True
+        front = not (begun or has_figure(cell) or (markdown and i == 0))
+        if NO_SLIDE in tags or front or exercises or text.startswith("<details"):
             yield "skip", False
             continue
-        if cell["cell_type"] == "markdown":
-            if exercises or text.startswith("<details"):
-                yield "skip", False
-                continue
-            lines = text_lines(text)
-            start = "slide" if heading and len(heading[1]) < 3 else "subslide"
-            fits = i == 1 or (not heading and not asked and used + lines <= LIMIT)
-            asked = bool(GUESS.search(text))
-        else:
+        shown = set() if markdown else kinds(cell) - {WIDGET, "text/plain"}
+        others = [tag for tag in tags if tag != OUTPUT_ONLY] + [OUTPUT_ONLY] * bool(shown)
+        lines = height({**cell, "metadata": {**cell["metadata"], "tags": others}})
+        if not markdown and not claim:
+            silent = kinds(cell) or re.search(r"^\s*assert ", text, re.M)
             long = text.count("\n") + 1 > LONGEST_CODE
-            shown = kinds(cell) - {WIDGET, "text/plain"}
-            silent = long or kinds(cell) or re.search(r"^\s*assert ", text, re.M)
-            if not (begun or has_figure(cell)) or exercises or (not shown and silent):
+            too_much = lines > LIMIT and not has_figure(cell)
+            if too_much or (not shown and (silent or long)):
                 yield "skip", False
                 continue
-            lines, code = output_lines(cell), text.count("\n") + 1
-            output_only = bool(shown - {"stream"}) or long or bool(shown and lines + code > LIMIT)
-            lines += 0 if output_only else code
-            if lines > LIMIT and not has_figure(cell):
-                yield "skip", False
-                continue
-            start, fits = "subslide", used + lines <= LIMIT and not (asked and shown)
-            asked = asked and not shown
+        answers = asked and (markdown or shown)
+        fits = not (heading or claim or answers) and used + lines <= LIMIT
+        fits = fits or (not begun and not markdown)  # the title's figure gets what room is left
+        asked = bool(GUESS.search(text)) if markdown else asked and not shown
         used = used + lines if fits else lines
-        yield ("-" if fits else start), output_only
+        yield ("-" if fits else "slide" if section else "subslide"), bool(shown)
+        section = section and fits
 
 
 def mark(notebook: dict) -> None:

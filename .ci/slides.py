@@ -5,6 +5,7 @@
     python .ci/slides.py --deck DIR   make DIR/NN_name.slides.html
 
 Links to what does not lie beside the decks are left out, and so are outputs that need a kernel.
+On a slide the type grows until the slide is full; a figure takes the room that the text leaves.
 
 Decks need reveal.js, MathJax, RequireJS and jQuery. `npm`, where DIR/library lacks them, gets them.
 """
@@ -19,11 +20,8 @@ from pathlib import Path
 
 import lessons
 from lessons import source
-from slide_plan import LIMIT, OUTPUT_ONLY, WIDGET, has_figure, height, mark, slides
+from slide_plan import CLAIM, OUTPUT_ONLY, WIDGET, mark, titled
 
-HEIGHT, SMALL_HEIGHT = 440, 280  # of a figure alone or beside print, in pixels, as in STYLE
-LINE = 28  # pixels that a free line adds to the only figure of a slide
-PRINTED = 112  # printed characters a line, before their type gets smaller
 # The end of a text that announces code.
 ANNOUNCED = re.compile(r"\s*\bIn (code|\w+ lines):\s*$")
 # A link to a file of the course, not a picture.
@@ -33,40 +31,89 @@ MOVES = '<p class="moves">(In the notebook this picture moves.)</p>'
 LIBRARY = ("reveal.js@4.6.1", "mathjax@2.7.9", "requirejs@2.3.7", "jquery@3.7.1")
 STYLE = """<style>
 .reveal .slides { text-align: left; }
-.reveal .slides section { padding: 0 40px; box-sizing: border-box; }
-:root { --jp-content-font-size1: 21px; --jp-code-font-size: 16px; --jp-cell-prompt-width: 0px; }
+.reveal .slides section {
+  padding: 16px 40px 0; box-sizing: border-box; font-size: calc(22px * var(--type, 1));
+  --jp-content-font-size1: calc(22px * var(--type, 1));
+  --jp-code-font-size: calc(17px * var(--type, 1));
+}
+:root { --jp-cell-prompt-width: 0px; }
 .reveal .jp-InputPrompt, .reveal .jp-OutputPrompt { display: none; }
-.reveal h1 { font-size: 44px; margin: 0.3em 0; text-transform: none; }
-.reveal h2 { font-size: 32px; margin: 0.2em 0; text-transform: none; }
-.reveal h3 { font-size: 25px; margin: 0.2em 0; text-transform: none; }
+.reveal h1 { font-size: 46px; margin: 0.2em 0; text-transform: none; }
+.reveal h2 { font-size: 36px; margin: 0.1em 0 0.3em; text-transform: none; }
+.reveal h3 { font-size: 1.25em; margin: 0.15em 0; text-transform: none; }
 .reveal p, .reveal li { line-height: 1.35; margin: 0.45em 0; }
-.reveal table { font-size: 19px; margin-left: 0; }
-.reveal table:has(th:nth-child(9)) { font-size: 17px; }
-.reveal table.colorlab-table { font-size: 15px; }
+.reveal .section { font-size: 17px; color: dimgray; }
+.reveal .section p { margin: 0; }
+.reveal table { font-size: 0.9em; margin-left: 0; }
+.reveal table:has(th:nth-child(9)) { font-size: 0.8em; }
+.reveal table.colorlab-table { font-size: 0.72em; }
 .reveal thead:not(:has(th:not(:empty))) { display: none; }  /* a head without a word */
 .reveal thead:not(:has(th:not(:empty))) + tbody td:first-child { white-space: nowrap; }
 .reveal blockquote {
   width: auto; margin: 0.5em 0; padding: 0 0.8em; box-shadow: none; border-left: 4px solid silver;
 }
 .reveal .jp-OutputArea-output img {
-  width: 92%; height: auto; max-height: 440px; object-fit: contain; object-position: left;
-  margin: 4px 0;
+  width: 100%; height: auto; max-height: none; object-fit: contain; margin: 4px 0;
 }
-.reveal .jp-OutputArea-child:has(~ .jp-OutputArea-child) img,
-.reveal .jp-OutputArea-child ~ .jp-OutputArea-child img { max-height: 280px; }
+.reveal .jp-OutputArea-output p:has(> em:only-child) { font-size: 0.8em; margin: 0; }
 .reveal .moves { font-size: 17px; margin: 0; }
 .reveal div.jp-OutputArea-output { padding-left: 0; }
 .reveal div.jp-OutputArea-output > pre {
-  font-size: 17px; line-height: 1.25; white-space: pre-wrap; width: 100%; box-sizing: border-box;
+  font-size: calc(18px * var(--type, 1)); line-height: 1.25; width: 100%; box-sizing: border-box;
 }
-.reveal .celltag_wide div.jp-OutputArea-output > pre { font-size: 15px; }
+.reveal div.jp-OutputArea-output > pre, .reveal .highlight pre { white-space: pre; }
+.reveal .jp-OutputArea-output td { white-space: nowrap; }
 .reveal .jp-RenderedMarkdown pre {
-  font-size: 17px; line-height: 1.35; box-shadow: none; white-space: pre-wrap; width: 100%;
+  font-size: 0.8em; line-height: 1.35; box-shadow: none; white-space: pre-wrap; width: 100%;
 }
 .reveal .MathJax_Display { margin: 0.4em 0; }
 .reveal .controls { font-size: 6px; }
 .reveal .slide-number { left: 8px; right: auto; }
 </style>
+"""
+# Only a browser knows how high a text is, and only of the slide that it shows.
+FIT = """<script>
+require(["REVEAL/dist/reveal.js"], function (Reveal) {
+  const ROOM = 700, LARGE = 1.6, WITH_FIGURE = 1.5;
+  const FIGURES = [[520, 1.1], [430, 0.9], [330, 0.9], [230, 0.6]];  // height, smallest type
+  function fit(slide) {
+    if (!slide || slide.querySelector("section")) return;
+    const figures = [...slide.querySelectorAll(".jp-OutputArea-output img")];
+    const whole = figures.map((f) => (f.clientWidth * f.naturalHeight) / (f.naturalWidth || 1));
+    const sum = whole.reduce((a, b) => a + b, 0);
+    figures.forEach((f) => { f.style.height = "0px"; f.style.marginTop = "4px"; });
+    const right = (e) => e.getBoundingClientRect().right;
+    function fits(type, room) {
+      slide.style.setProperty("--type", type);
+      slide.querySelectorAll("pre").forEach((pre) => {
+        pre.style.fontSize = "";
+        const size = parseFloat(getComputedStyle(pre).fontSize);
+        const part = pre.clientWidth / pre.scrollWidth;
+        if (part < 1) pre.style.fontSize = 0.98 * part * size + "px";
+      });
+      const edge = right(slide.firstElementChild) + 1;
+      return slide.scrollHeight <= room
+        && [...slide.querySelectorAll(".mjx-math, table")].every((e) => right(e) <= edge);
+    }
+    // The largest type beside figures of a good size, or else smaller figures.
+    for (const [figure, smallest] of sum ? FIGURES : [[0, 0.6]]) {
+      const room = ROOM - Math.min(sum, figure);
+      let type = sum ? WITH_FIGURE : LARGE;
+      while (!fits(type, room) && type >= smallest) type -= 0.05;
+      if (type >= smallest) break;
+    }
+    const left = ROOM - slide.scrollHeight;
+    figures.forEach((f, i) => (f.style.height = Math.min(1, left / sum) * whole[i] + "px"));
+    if (figures[0]) figures[0].style.marginTop = Math.max(0, left - sum) / 3 + "px";
+  }
+  const typeset = (element, then) => MathJax.Hub.Queue(["Rerender", MathJax.Hub, element], then);
+  const now = () => typeset(Reveal.getCurrentSlide(), () => fit(Reveal.getCurrentSlide()));
+  Reveal.on("slidechanged", now);
+  Reveal.on("pdf-ready", () =>
+    typeset(document, () => document.querySelectorAll(".slides section").forEach(fit)));
+  if (document.readyState == "complete") now(); else window.addEventListener("load", now);
+});
+</script>
 """
 
 
@@ -123,17 +170,26 @@ def beside(link: re.Match[str]) -> str:
     return f"[{words}]({lesson[1]}.slides.html)" if lesson else words
 
 
-def enlarged(notebook: dict) -> list[tuple[dict, int]]:
-    """The pictures that stand alone on a slide, each with the height in pixels that is free."""
-    found = []
-    for slide in slides(notebook):
-        cells = [cell for cell in slide if has_figure(cell)]
-        pictures = [o for cell in cells for o in cell["outputs"] if has_figure({"outputs": [o]})]
-        if len(pictures) == 1:
-            height_now = SMALL_HEIGHT if len(cells[0]["outputs"]) > 1 else HEIGHT
-            spare = max(0, LIMIT - sum(height(cell) for cell in slide)) - moves(pictures[0]["data"])
-            found.append((pictures[0], height_now + LINE * spare))
-    return found
+def with_titles(notebook: dict) -> None:
+    """Put each claim above its cell, under the name of its section; in place."""
+    from nbformat.v4 import new_markdown_cell
+
+    cells, section = [], ""
+    for cell in notebook["cells"]:
+        if heading := re.match(r"## (.*)", source(cell)):
+            section = heading[1] if cell["cell_type"] == "markdown" else section
+        kind = cell["metadata"].get("slideshow", {}).get("slide_type")
+        if cell["metadata"].get(CLAIM) and kind != "skip":
+            name = re.sub(r"^(\d+)\.", r"\1\\.", section)  # no list
+            title = f'<div class="section">\n\n{name}\n\n</div>\n\n{titled(cell)}'
+            if cell["cell_type"] == "markdown":
+                cell["source"] = title
+            else:
+                metadata = {"slideshow": {"slide_type": kind}}
+                cells.append(new_markdown_cell(title, metadata=metadata))
+                cell["metadata"]["slideshow"] = {"slide_type": "-"}
+        cells.append(cell)
+    notebook["cells"] = cells
 
 
 def library(folder: Path) -> None:
@@ -171,23 +227,19 @@ def deck(file: Path, folder: Path) -> Path:
         mermaid_js_url="data:text/javascript,export default {initialize() {}}",  # no diagrams
     )
     notebook = nbformat.read(file, 4)
-    for cell in notebook.cells:
-        printed = "".join("".join(o.get("text", "")) for o in cell.get("outputs", []))
-        if any(len(line) > PRINTED for line in printed.split("\n")):
-            cell.metadata.setdefault("tags", []).append("wide")
-    pictures = enlarged(notebook)
     only_what_is_there(notebook)
+    with_titles(notebook)
     without_kernel(notebook)
-    for output, pixels in pictures:
-        image = output["data"]["text/html"]
-        output["data"]["text/html"] = image.replace(
-            "<img", f'<img style="max-height: {pixels}px"', 1
-        )
     html, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": file.stem}})
     place = folder / f"{file.stem}.slides.html"
     # A formula that may break takes the whole width of its table.
     html = html.replace("automatic: true", "automatic: false")
-    place.write_text(html.replace("</head>", STYLE + "</head>", 1), "utf-8")
+    html = html.replace("controls: true,", "controls: true, center: false,", 1)
+    # FIT does this, in turn with what it measures.
+    html = html.replace("MathJax.Hub.Rerender(Reveal.getCurrentSlide());", "", 1)
+    html = html.replace("</head>", STYLE + "</head>", 1)
+    fit = FIT.replace("REVEAL", f"{parts}/reveal.js")
+    place.write_text(html.replace("</html>", fit + "</html>", 1), "utf-8")
     return place
 
 
