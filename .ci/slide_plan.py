@@ -1,11 +1,11 @@
 """Plan the slides of a lesson: which cells are on a slide, and which begin one.
 
-The rules: the title with its first figure; a new slide at each heading and at each cell that has a
-claim, the metadata ``claim`` of the cell, which becomes the title of its slide. Markdown and
-results share a slide while they fit; a figure stands alone or beside a few lines. Of a code cell
-with results only these are shown. A question that asks for a guess does not share a slide with
-its answer. A slider is the figure that it stands at. Front matter, set-up, long code without a
-claim, exercises, references: left out, and so is what has the tag ``no-slide``.
+The rules: the title, one sentence and the first figure; a new slide at each heading and at each
+cell that has a claim, the metadata ``claim`` of the cell, which becomes the title of its slide.
+Markdown and results share a slide while they fit; a figure stands alone or beside a few lines. Of
+a code cell with results only these are shown. A question that asks for a guess does not share a
+slide with its answer. A slider is the figure that it stands at. Front matter, set-up, long code
+without a claim, exercises, references: left out, and so is what has the tag ``no-slide``.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ OUTPUT_ONLY = "slide-output-only"
 NO_SLIDE = "no-slide"
 CLAIM = "claim"
 HEADINGS = re.compile(r"\A(#+ .*\n*)+")
+TITLE = re.compile(r"\A# .*\n+\*\*.+?\*\*", re.S)  # of a lesson, with the bold sentence below it
 GUESS = re.compile(r"\*before you (run|go on|move|look)", re.I)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -85,8 +86,10 @@ def has_figure(cell: dict) -> bool:
 def titled(cell: dict) -> str:
     """The Markdown of a cell on its slide: its claim in place of its headings, or its own text."""
     text = source(cell) if cell["cell_type"] == "markdown" else ""
-    claim = cell["metadata"].get(CLAIM)
-    return f"## {claim}\n\n{HEADINGS.sub('', text)}".strip() if claim else text
+    if claim := cell["metadata"].get(CLAIM):
+        return f"## {claim}\n\n{HEADINGS.sub('', text)}".strip()
+    title = TITLE.match(text)
+    return title[0] if title else text
 
 
 def height(cell: dict) -> int:

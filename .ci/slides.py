@@ -110,7 +110,10 @@ require(["REVEAL/dist/reveal.js"], function (Reveal) {
   const now = () => typeset(Reveal.getCurrentSlide(), () => fit(Reveal.getCurrentSlide()));
   Reveal.on("slidechanged", now);
   Reveal.on("pdf-ready", () =>
-    typeset(document, () => document.querySelectorAll(".slides section").forEach(fit)));
+    typeset(document.body, () => document.querySelectorAll(".pdf-page").forEach((page) => {
+      page.style.height = (page.offsetWidth * 9) / 16 + "px";
+      page.querySelectorAll("section").forEach(fit);
+    })));
   if (document.readyState == "complete") now(); else window.addEventListener("load", now);
 });
 </script>
@@ -176,17 +179,17 @@ def with_titles(notebook: dict) -> None:
 
     cells, section = [], ""
     for cell in notebook["cells"]:
-        if heading := re.match(r"## (.*)", source(cell)):
-            section = heading[1] if cell["cell_type"] == "markdown" else section
-        kind = cell["metadata"].get("slideshow", {}).get("slide_type")
-        if cell["metadata"].get(CLAIM) and kind != "skip":
-            name = re.sub(r"^(\d+)\.", r"\1\\.", section)  # no list
-            title = f'<div class="section">\n\n{name}\n\n</div>\n\n{titled(cell)}'
-            if cell["cell_type"] == "markdown":
-                cell["source"] = title
-            else:
-                metadata = {"slideshow": {"slide_type": kind}}
-                cells.append(new_markdown_cell(title, metadata=metadata))
+        markdown, title = cell["cell_type"] == "markdown", titled(cell)
+        if markdown and (heading := re.match(r"## (.*)", source(cell))):
+            section = re.sub(r"^(\d+)\.", r"\1\\.", heading[1])  # no list
+        if cell["metadata"].get(CLAIM):
+            title = f'<div class="section">\n\n{section}\n\n</div>\n\n{title}'
+        if markdown:
+            cell["source"] = title
+        elif title:
+            kind = cell["metadata"]["slideshow"]["slide_type"]
+            cells.append(new_markdown_cell(title, metadata={"slideshow": {"slide_type": kind}}))
+            if kind != "skip":
                 cell["metadata"]["slideshow"] = {"slide_type": "-"}
         cells.append(cell)
     notebook["cells"] = cells

@@ -105,7 +105,7 @@ def test_a_claim_is_the_title_of_its_slide_in_place_of_a_heading_and_shows_long_
 
     lines = "x = 1\n" * (PLAN.LONGEST_CODE + 1)
     cells = [
-        cell("markdown", "# Title"),
+        cell("markdown", "# Title\n\n**One sentence.** Another."),
         cell("markdown", "## 1. The idea\n\n### Part\n\nText.", "It works"),
         cell("code", lines),
         cell("code", lines, "It is short"),
@@ -117,6 +117,7 @@ def test_a_claim_is_the_title_of_its_slide_in_place_of_a_heading_and_shows_long_
     SLIDES.with_titles(notebook)
     texts = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
     section = '<div class="section">\n\n1\\. The idea\n\n</div>\n\n'
+    assert texts[0] == "# Title\n\n**One sentence.**"
     assert texts[1:] == [f"{section}## It works\n\nText.", f"{section}## It is short"]
     assert [len(slide) for slide in PLAN.slides(notebook)] == [1, 1, 2]
 
