@@ -75,7 +75,7 @@ STYLE = """<style>
 FIT = """<script>
 require(["REVEAL/dist/reveal.js"], function (Reveal) {
   const ROOM = 700, LARGE = 1.6, WITH_FIGURE = 1.5;
-  const FIGURES = [[520, 1.1], [430, 0.9], [330, 0.9], [230, 0.6]];  // height, smallest type
+  const FIGURES = [[520, 0.95], [430, 0.9], [330, 0.9], [230, 0.6]];  // height, smallest type
   function fit(slide) {
     if (!slide || slide.querySelector("section")) return;
     const figures = [...slide.querySelectorAll(".jp-OutputArea-output img")];
@@ -111,7 +111,7 @@ require(["REVEAL/dist/reveal.js"], function (Reveal) {
   Reveal.on("slidechanged", now);
   Reveal.on("pdf-ready", () =>
     typeset(document.body, () => document.querySelectorAll(".pdf-page").forEach((page) => {
-      page.style.height = (page.offsetWidth * 9) / 16 + "px";
+      page.style.height = Math.floor((page.offsetWidth * 9) / 16) - 1 + "px"; // one sheet
       page.querySelectorAll("section").forEach(fit);
     })));
   if (document.readyState == "complete") now(); else window.addEventListener("load", now);
