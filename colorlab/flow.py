@@ -79,7 +79,7 @@ def time_grid(steps: int, shift: float = 1.0) -> Tensor:
 
     t = u / (u + shift * (1 - u)). A state of white noise determines the mean colour of n positions
     at a signal of 1 / sqrt(n) already, so even steps jump over that decision, although the velocity
-    may be exact: notebook 10 has the table.
+    may be exact, see exercise 5 of notebook 10.
     """
     if steps < 1 or not shift > 0:
         raise ValueError(f"want at least one step and a positive shift, got {steps} and {shift}")
@@ -248,23 +248,5 @@ def guided(conditional: Predict, unconditional: Predict, scale: float) -> Predic
     def predict(state: Tensor, t: Tensor) -> Tensor:
         without = unconditional(state, t)
         return without + scale * (conditional(state, t) - without)
-
-    return predict
-
-
-def hinted(clean: Predict, known: Tensor, mask: Tensor) -> Predict:
-    """Clean predictions that agree with known values: inpainting without any training for it.
-
-    Source: the replacement of Song et al. 2021, "Score-based generative modeling", appendix I.2,
-    on clean predictions.
-
-    Args:
-        clean: predicts the clean image of a state.
-        known: (N, C, h, w) the values, in the model's units.
-        mask: (N, 1, h, w) 1 where they are known, 0 elsewhere.
-    """
-
-    def predict(state: Tensor, t: Tensor) -> Tensor:
-        return torch.lerp(clean(state, t), known, mask.expand_as(known))
 
     return predict

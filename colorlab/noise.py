@@ -4,7 +4,7 @@ A flow may begin with any Gaussian. White noise differs at every position, so th
 object depends on the mean of its noise: over 256 positions that mean has a standard deviation of
 1/16, so the colour is decided within the first hundredths of the path, by a network that must add
 up exactly the positions of the object. *ab* has correlations of about exp(-distance / reach), with
-a reach of about 6 positions on maps of 32x32, as notebook 10 measures. Noise of the same
+a reach of about 6 positions on maps of 32x32. Noise of the same
 correlations has the same ratio of signal to noise at every scale, and an object's positions agree
 from the start. The reach counts positions, not shares of the image: a network of convolutions that
 was trained on crops meets the same noise in whole images. The samples of released weights depend on

@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 
 from colorlab import flow
-from colorlab.flow import ddim, ddim_steps, euler, guided, heun, hinted
+from colorlab.flow import ddim, ddim_steps, euler, guided, heun
 
 TERMINAL = flow.levels(flow.zero_terminal_snr(flow.ddpm_alpha_bar()))
 
@@ -207,17 +207,3 @@ def test_guidance_goes_beyond_the_condition_and_a_scale_of_one_evaluates_once():
     for scale, want in ((0.0, 1.0), (2.0, 5.0)):
         assert torch.equal(guided(with_it, without, scale)(x, t), torch.full_like(x, want))
     assert guided(with_it, without, 1.0) is with_it
-
-
-@pytest.mark.parametrize("sampler", [euler, heun])
-def test_known_hints_are_kept(sampler):
-    known = torch.full((3, 2, 4, 4), 0.7)
-    mask = torch.zeros(3, 1, 4, 4)
-    mask[..., 0] = 1
-    predict = hinted(lambda x, t: torch.zeros_like(x), known, mask)
-    got = sampler(
-        lambda x, t: flow.velocity_from_clean(predict(x, t), x, t),
-        torch.randn(3, 2, 4, 4),
-        flow.time_grid(5),
-    )
-    torch.testing.assert_close(got, known * mask)

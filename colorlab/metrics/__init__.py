@@ -14,7 +14,7 @@ from colorlab.metrics.diversity import (
     pairwise,
 )
 from colorlab.metrics.evaluation import evaluate
-from colorlab.metrics.known_world import evaluate_known, exact_coverage, in_prediction_set
+from colorlab.metrics.known_world import evaluate_known, in_prediction_set
 from colorlab.metrics.pairs import (
     cie76,
     ciede2000,
@@ -54,7 +54,6 @@ __all__ = [
     "evaluate_consistency",
     "evaluate_diversity",
     "evaluate_known",
-    "exact_coverage",
     "in_prediction_set",
     "lpips",
     "matching_factor",

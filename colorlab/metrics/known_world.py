@@ -329,10 +329,10 @@ def in_prediction_set(draws: Tensor, truth: Tensor, level: float = 0.9) -> Tenso
     more. For each pixel the truth joins its n draws. Each of the n + 1 colours has a distance to
     its nearest neighbour among the others; the set leaves out those whose distance is among the
     largest. If the truth comes from the distribution of the draws, all n + 1 are exchangeable, and
-    it is in the set with probability :func:`exact_coverage`, as long as no two distances are equal.
-    Equal ones count as inside, so the coverage of exact samples is higher where colours repeat: on
-    the drawn world 0.98 in place of 0.9. Compare a model with that row, not with 0.9. The set need
-    not be connected: it may be three islands of colour.
+    it is in the set with probability ``level``, rounded up to a multiple of 1 / (n + 1), as long as
+    no two distances are equal. Equal ones count as inside, so the coverage of exact samples is
+    higher where colours repeat: on the drawn world 0.98 in place of 0.9. Compare a model with that
+    row, not with 0.9. The set need not be connected: it may be three islands of colour.
 
     Source: Vovk, Gammerman and Shafer 2005, "Algorithmic learning in a random world", section
     2.2 (transductive conformal prediction), with the distance to the nearest neighbour.
@@ -361,14 +361,6 @@ def in_prediction_set(draws: Tensor, truth: Tensor, level: float = 0.9) -> Tenso
         below = (nearest[:, :n] < nearest[:, n:]).sum(dim=1)
         inside.append((below < rank).view(true.shape[-2:]))
     return torch.stack(inside)
-
-
-def exact_coverage(n: int, level: float = 0.9) -> float:
-    """Share of truths in :func:`in_prediction_set` like the draws, if no distances are equal.
-
-    ``level``, rounded up to a multiple of 1 / (n + 1): 0.9 for 9, 19 or 29 draws.
-    """
-    return _rank(n, level) / (n + 1)
 
 
 def _rank(n: int, level: float) -> int:

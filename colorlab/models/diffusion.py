@@ -7,7 +7,7 @@ denoising generative models denoise"). That target is smooth, so a small network
 and at pure noise the prediction is the mean, which the UNet already knows. The noise is spatially
 correlated, as *ab* is; on photographs it follows the lightness too. ``formulation="ddpm"`` is
 v-prediction with zero terminal SNR (Salimans and Ho 2022; Lin et al. 2024): other times and other
-weights for the same network. Built in notebook 10.
+weights for the same network. Notebook 10 derives the samplers and the change of variables.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from colorlab import flow
 from colorlab.data.loaders import Batch
-from colorlab.flow import SAMPLERS, ddim, ddim_steps, guided, hinted
+from colorlab.flow import SAMPLERS, ddim, ddim_steps, guided
 from colorlab.layers import CHROMA_STRIDE, SelfAttention, enlarge
 from colorlab.models.base import Colorizer, Player
 from colorlab.models.encoders import Maps
@@ -60,8 +60,8 @@ class DiffusionConfig(UNetSettings):
             positions falls to 1/e, see :func:`colorlab.noise.tonal_noise`; 0 for noise that
             does not depend on L. The error of a UNet on photographs has about 60, and a reach of
             60 to 80. On scenes it makes no difference.
-        shift: how far the times of training and sampling lie towards noise; notebook 10 has the
-            table from which 2 was chosen.
+        shift: how far the times of training and sampling lie towards noise. With the exact
+            denoiser, 2 serves an object of up to 4 independent positions.
         scale: standard deviation of the logit of the training times.
         floor: distance to the end of the path below which the weight of the loss stops rising.
         draws: times and noises for each image of a batch. The UNet sees the image once; more draws
@@ -336,44 +336,30 @@ class Diffusion(Colorizer):
             [correlated_noise(shape, config.reach, generator, L.device) for _ in range(n)]
         )
 
-    def denoise(
-        self, seen: Seen, noise: Tensor, hints: tuple[Tensor, Tensor] | None = None, **settings
-    ) -> Tensor:
+    def denoise(self, seen: Seen, noise: Tensor, **settings) -> Tensor:
         """Turn noise (n, N, C, h, w) into samples of the same shape, in CIE units or sRGB.
 
         Args:
             seen: see :meth:`look`, of N images.
             noise: see :meth:`noise`.
-            hints: known colours (N, C, h, w) and a mask of them, (N, 1, h, w) in [0, 1].
             settings: replace those of the config: ``steps``, ``guidance``, ``temperature``,
                 ``sampler``, ``shift``.
         """
         config = dataclasses.replace(self.config, **settings)
         group = max(1, AT_ONCE // noise.shape[1])
         answers = [
-            self._denoise(seen.repeat(len(some)), some.flatten(0, 1), hints, config)
+            self._denoise(seen.repeat(len(some)), some.flatten(0, 1), config)
             for some in (config.temperature * noise).split(group)
         ]
         return self.from_units(torch.cat(answers).view_as(noise))
 
-    def _denoise(
-        self,
-        seen: Seen,
-        noise: Tensor,
-        hints: tuple[Tensor, Tensor] | None,
-        config: DiffusionConfig,
-    ) -> Tensor:
+    def _denoise(self, seen: Seen, noise: Tensor, config: DiffusionConfig) -> Tensor:
         blind = seen.map(torch.zeros_like)
         predict = guided(
             lambda state, t: self.clean(state, t, seen),
             lambda state, t: self.clean(state, t, blind),
             config.guidance,
         )
-        if hints is not None:
-            known, mask = hints
-            n = len(noise) // len(known)
-            known = self.to_units(known).repeat(n, 1, 1, 1)
-            predict = hinted(predict, known, mask.repeat(n, 1, 1, 1))
         times = flow.time_grid(config.steps, config.shift).to(noise.device)
         if config.sampler != "ddim":
 

@@ -174,19 +174,6 @@ def test_noise_may_follow_lightness_in_samples_and_in_training():
     assert losses[0] != losses[1]
 
 
-def test_hints_are_kept_and_the_rest_is_sampled():
-    model, batch = stirred(steps=4), picture()
-    mask = torch.zeros(2, 1, 16, 16)
-    mask[..., :4, :] = 1
-    with torch.no_grad():
-        drawn = model.denoise(
-            model.look(batch.L), model.noise(batch.L, 3, seeded()), (batch.ab, mask)
-        )
-    top = drawn[..., :4, :]
-    torch.testing.assert_close(top, batch.ab[..., :4, :].expand_as(top), atol=1e-3, rtol=1e-4)
-    assert drawn[..., 4:, :].std(dim=0).max() > 0.1
-
-
 def test_weights_refer_to_a_released_unet_and_are_refused_without_it(tmp_path):
     checkpoints.save(stir(build("unet", size=64)), "photos", {}, tmp_path)
     model = stirred(steps=2)

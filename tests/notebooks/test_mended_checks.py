@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from course import FOLDER, read, tool
 
+from colorlab.data.scenes import PALETTES
 from colorlab.exercises import check
+from colorlab.flow import zero_terminal_snr
 from colorlab.metrics import bootstrap, delta_e76, paired_difference
 
 EXERCISES = tool("exercises")
@@ -169,3 +173,120 @@ def rows_by(change):
 def test_a_system_of_scribbles_must_take_means(capsys, change, reply):
     names = {"mended_system": rows_by(change)}
     assert reply in said(capsys, check_cell("02_classical.ipynb", 5), names)
+
+
+LESSON_10 = "10_diffusion.ipynb"
+BETAS = torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)
+BAR = (1 - BETAS).cumprod(dim=0)
+
+
+def posterior(variance: str = "posterior", swapped: bool = False):
+    def function(x0, x_t, t):
+        before, rest = BAR[t - 1], 1 - BAR[t]
+        first = before.sqrt() * BETAS[t] / rest
+        second = (1 - BETAS[t]).sqrt() * (1 - before) / rest
+        if swapped:
+            first, second = second, first
+        return first * x0 + second * x_t, {
+            "posterior": (1 - before) / rest * BETAS[t],
+            "step": BETAS[t],
+            "deviation": ((1 - before) / rest * BETAS[t]).sqrt(),
+            "upside down": rest / (1 - before) * BETAS[t],
+            "this step's": rest / (1 - before) * BETAS[t] * ((1 - before) / rest) ** 3,
+        }[variance]
+
+    return function
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        (posterior(), "Correct"),
+        (posterior("step"), "smaller than betas[t]"),
+        (posterior("deviation"), "smaller than betas[t]"),
+        (posterior("upside down"), "smaller than betas[t]"),
+        (posterior("this step's"), "not that of Bayes"),
+        (posterior(swapped=True), "the weight of x_t"),
+        (lambda x0, x_t, t: (posterior()(0 * x0, x_t, t)[0], posterior()(x0, x_t, t)[1]), "x_0"),
+    ],
+)
+def test_a_posterior_needs_its_mean_and_its_variance(capsys, answer, reply):
+    names = {"posterior": answer, "betas": BETAS, "alphas": 1 - BETAS, "alphas_bar": BAR}
+    assert reply in said(capsys, check_cell(LESSON_10, 1), names)
+
+
+def ddim_step(sigma=lambda eta, full: eta * full, old=lambda left, sigma: left - sigma**2):
+    def function(x_t, eps, t, then, eta, z):
+        x0 = (x_t - (1 - BAR[t]).sqrt() * eps) / BAR[t].sqrt()
+        full = ((1 - BAR[then]) / (1 - BAR[t]) * (1 - BAR[t] / BAR[then])).sqrt()
+        new = sigma(eta, full)
+        return BAR[then].sqrt() * x0 + old(1 - BAR[then], new).sqrt() * eps + new * z
+
+    return function
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        (ddim_step(), "Correct"),
+        (ddim_step(sigma=lambda eta, full: eta**0.5 * full), "not of the variance"),
+        (ddim_step(sigma=lambda eta, full: eta * full**2), "the posterior's variance"),
+        (ddim_step(old=lambda left, sigma: left), "both noises together"),
+        (ddim_step(old=lambda left, sigma: (left.sqrt() - sigma) ** 2), "both noises together"),
+        (lambda x_t, eps, t, then, eta, z: BAR[then].sqrt() * x_t, "the weight of the step `then`"),
+    ],
+)
+def test_a_ddim_step_shares_its_variance(capsys, answer, reply):
+    names = {"ddim_step": answer, "betas": BETAS, "alphas_bar": BAR}
+    assert reply in said(capsys, check_cell(LESSON_10, 2), names)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        (lambda c, u, x, name: u + (x + (name == "w")) * (c - u), "Correct"),
+        (lambda c, u, x, name: u + x * (c - u), "w = 0 is"),
+        (lambda c, u, x, name: u + (1 + x) * (c - u), "g = 1 is"),
+        (lambda c, u, x, name: c + (x + (name == "w") - 1) * (u - c), "g = 0 is"),
+    ],
+)
+def test_guidance_needs_both_conventions(capsys, answer, reply):
+    assert reply in said(capsys, check_cell(LESSON_10, 3), {"guide": answer})
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        (("target", "time", "sampler"), "Correct"),
+        (("rate", "time", "sampler"), "run A learned to predict 0"),
+        (("target", "rate", "sampler"), "run B"),
+        (("target", "time", "start"), "run C gives one colour"),
+        (("sampler", "time", "target"), "run C predicts the noise as well"),
+        ((None, "time", "sampler"), "still None"),
+    ],
+)
+def test_each_broken_run_has_its_cause(capsys, answer, reply):
+    names = {"causes": dict(zip("ABC", answer, strict=True))}
+    assert reply in said(capsys, check_cell(LESSON_10, 4), names)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        ([round(999 * (1 - (i / 10) ** 1.5)) for i in range(10)], "Correct"),
+        ([round(999 * (1 - i / 9)) for i in range(10)], "the largest object"),
+        ([round(999 * (1 - i / 10)) for i in range(10)], "the largest object"),
+        ([999, 935, 885, 841, 798, 753, 704, 644, 561, 415], "a single position"),
+        (list(range(999, 0, -50)), "at most 10"),
+        ([990, 500, 10], "begin with 999"),
+        ([999, 500, 500, 10], "must fall"),
+    ],
+)
+def test_ten_steps_must_serve_small_and_large_objects(capsys, answer, reply):
+    cells = map(EXERCISES.source, read(FOLDER / "solutions" / LESSON_10)["cells"])
+    code = next(text for text in cells if "def ddim(" in text)
+    names = {"alphas_bar": BAR, "a": BAR.sqrt(), "s": (1 - BAR).sqrt()}
+    names |= {"torch": torch, "PALETTES": PALETTES, "pairwise": itertools.pairwise}
+    names["zero_terminal_snr"] = zero_terminal_snr
+    exec(code, names)  # the definitions that the check shares with the lesson
+    assert reply in said(capsys, check_cell(LESSON_10, 5), names | {"my_steps": answer})
