@@ -23,7 +23,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 
 # Imports run one way: a module may import from its own line and from those before it.
 ORDER = [
-    "color color_bins parallel checks files bands",
+    "color color_bins parallel checks files bands films",
     "data layers latents flow noise losses",
     "classical",
     "models",

@@ -15,12 +15,16 @@ from colorlab.data import load
 from colorlab.data.photos import hashed_share
 from colorlab.data.scenes import scene_set
 from colorlab.files import shown, write_text
+from colorlab.films import FILMS, TRAINED_ON
 from colorlab.metrics import (
     Evaluation,
+    answer_rows,
     evaluate,
     evaluate_consistency,
     evaluate_diversity,
+    evaluate_film,
     evaluate_known,
+    write_grays,
 )
 from colorlab.metrics.costs import released_costs
 from colorlab.metrics.rows import BASELINES
@@ -33,6 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser,
         "colorlab evaluate --data skimage --models gray,unet,oracle64",
         "colorlab evaluate --data my-photos --split all --models gray,unet --json table.json",
+        "colorlab evaluate --grays grays    # colour these in another tool, into the folder app",
+        "colorlab evaluate --answers app --models gray,unet",
     )
     parser.add_argument(
         "--data", default="photos", help="photos (default), scenes, skimage, or a folder's path"
@@ -78,6 +84,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure instead how far the colours move when the gray picture is mirrored, shifted, "
         "made smaller, saved as JPEG, darker, brighter, or taken on film that is blind to red",
     )
+    parser.add_argument(
+        "--film",
+        metavar="NAMES",
+        help="measure instead how far the colours are off when the gray picture is not L but that "
+        f"of another film or print: {', '.join(name for name in FILMS if name != TRAINED_ON)}, "
+        "separated by commas",
+    )
+    parser.add_argument(
+        "--grays",
+        type=Path,
+        metavar="FOLDER",
+        help="measure nothing: write the gray pictures to a new FOLDER, for another tool to colour",
+    )
+    parser.add_argument(
+        "--answers",
+        type=Path,
+        metavar="FOLDER",
+        help="measure these coloured pictures too, each named as its gray one, of any format: the "
+        "tool's colours on the photograph's L, and its pictures with their own L",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table to FILE too")
     parser.add_argument(
         "--csv",
@@ -102,7 +128,13 @@ def run(args: argparse.Namespace) -> int:
         if file is not None and file.is_dir():
             raise IsADirectoryError(f"--{option} {file} is a folder; name a file in it")
     check_positive(args, "limit", "batch_size", "diversity", "known")
+    if args.grays is not None:
+        pictures = load(args.data, args.split, count=args.limit)
+        write_grays(args.grays, pictures)
+        print(f"{len(pictures)} gray pictures written to {args.grays}")
+        return 0
     names = ("limit", "batch_size", "diversity", "pairwise_lpips", "known", "consistency")
+    names += ("film", "answers")
     more = {name: getattr(args, name) for name in names}
     result = measure(args.models, args.data, args.split, args.checkpoints, args.device, **more)
     print(result.table())
@@ -132,6 +164,8 @@ def measure(
     pairwise_lpips: bool = False,
     known: int | None = None,
     consistency: bool = False,
+    film: str | None = None,
+    answers: Path | None = None,
 ) -> Evaluation:
     """The table of a command line; the arguments are its options, ``folder`` the checkpoints'."""
     place = pick_device(device)
@@ -141,10 +175,19 @@ def measure(
         raise ValueError("--pairwise-lpips is a column of --diversity N; give both")
     if known is not None and (world != "scenes" or diversity is not None):
         raise ValueError("--known N is for --data scenes, and not together with --diversity")
-    if consistency and (known is not None or diversity is not None):
-        raise ValueError("--consistency is a table by itself: without --known and --diversity")
+    kinds = {"--known": known, "--diversity": diversity, "--consistency": consistency or None}
+    kinds |= {"--film": film, "--answers": answers}
+    given = [option for option, value in kinds.items() if value is not None]
+    if len(given) > 1:
+        raise ValueError(f"{given[-1]} is a table by itself: without {' and '.join(given[:-1])}")
     pictures = load(data, split, count=limit)
-    rows, origins = make_rows(names, data, world, place, folder)
+    rows, origins = make_rows(names, data, world, place, folder, split)
+    if answers is not None:
+        others = answer_rows(answers, pictures)
+        if taken := set(others) & set(rows):
+            raise ValueError(f"{answers} is called as the row {taken.pop()!r}; rename the folder")
+        rows |= others
+        origins |= dict.fromkeys(others, "coloured by another tool")
     # The command that repeats this table; a folder appears by its name, not by where it lies.
     words = ["colorlab", "evaluate", "--data", Path(data).name or data, "--split", split]
     words += ["--models", models]
@@ -152,6 +195,8 @@ def measure(
     for option, number in (("limit", limit), ("diversity", diversity), ("known", known)):
         words += [f"--{option}", str(number)] if number is not None else []
     words += ["--pairwise-lpips"] * pairwise_lpips + ["--consistency"] * consistency
+    words += ["--film", film] if film is not None else []
+    words += ["--answers", answers.name] if answers is not None else []
     provenance = {
         "split": split,
         "rows": origins,
@@ -168,6 +213,9 @@ def measure(
         result = evaluate_diversity(rows, pictures, diversity, **more, **told)
     elif consistency:
         result = evaluate_consistency(rows, pictures, batch_size=batch_size, **told)
+    elif film is not None:
+        films = [name for part in film.split(",") if (name := part.strip())]
+        result = evaluate_film(rows, pictures, films, batch_size=batch_size, **told)
     else:
         result = evaluate(rows, pictures, batch_size=batch_size, **told)
     # A folder appears by its name, as in the command.

@@ -57,17 +57,24 @@ def _is_trained(model: str) -> bool:
 
 
 def make_rows(
-    names: list[str], data: str, world: str, device: torch.device, folder: Path | None = None
+    names: list[str],
+    data: str,
+    world: str,
+    device: torch.device,
+    folder: Path | None = None,
+    split: str = "test",
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Build each row, and tell where it came from: a training set, or a file.
 
     What needs no network is fitted on the data's own training split. Data without one
-    (scikit-image's photographs, a folder of test pictures) takes what is released. Trained models
-    come from ``folder``, the released ones unless told.
+    (scikit-image's photographs, a folder of test pictures) takes what is released, and so does the
+    split "all", which would be measured on its own training pictures. Trained models come from
+    ``folder``, the released ones unless told.
     """
     rows: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    train = _training_split(data) if {*TABLES, *FITTED} & set(names) else None
+    fits = split != "all" and {*TABLES, *FITTED} & set(names)
+    train = _training_split(data) if fits else None
     counts = count_colors(train) if train is not None and set(TABLES) & set(names) else None
     networks: dict[str, tuple[Any, str]] = {}  # read once, however many rows draw from it
     for name in names:

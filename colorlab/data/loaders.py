@@ -24,9 +24,12 @@ from torch import Tensor
 from colorlab.color import downsample_chroma, from_uint8, rgb_to_lab
 from colorlab.data.lab_cache import LabCache
 from colorlab.data.pictures import Pictures
+from colorlab.films import LUMINANCE, recorded
 
-Augmentation = Literal["none", "flip", "crop", "tone", "mask"]
+Augmentation = Literal["none", "flip", "crop", "tone", "film", "mask"]
 SMALLEST_CROP = 0.5  # side of the smallest random crop, as a share of the picture's side
+FILM_SHARE = 0.75  # of the images that are augmented as on film
+MOST_FADED = 30.0  # L of the darkest gray of a faded print, and what its lightest lacks to 100
 STRONGEST_TONE = 0.35  # of the logarithm of a tone curve's exponent: 0.70 to 1.42
 MASK_GRID, HIDDEN = 8, 0.5  # cells a side, and the share of them that a mask hides
 MOST_SHARE = 0.5  # of the GPU's free memory; the rest is for weights, moments and activations
@@ -182,7 +185,8 @@ class TrainingBatches:
         seed: of the run.
         augment: ``"none"``; ``"flip"``, mirrored with probability a half; ``"crop"``, also a
             random square of 50 to 100 % of the side, resized to ``crop_size``; ``"tone"``, also a
-            random tone curve on L, as of another exposure; ``"mask"``, crops in which half of
+            random tone curve on L, as of another exposure; ``"film"``, that curve on a gray of
+            random film in place of L, see :func:`_filmed`; ``"mask"``, crops in which half of
             8x8 cells are hidden (L = 50), a pretext task that needs recognition (Pathak et al.
             2016, "Context encoders"). The target is never changed: a jittered one teaches wrong
             colours.
@@ -224,7 +228,7 @@ class TrainingBatches:
         self.device = torch.device(device)
         self.crop_size = crop_size or pictures.size
         self.share = share
-        self.cuts = augment in ("crop", "tone", "mask")
+        self.cuts = augment in ("crop", "tone", "film", "mask")
         if maps and self.cuts:
             raise ValueError(
                 f"a crop has other maps than its picture; not with augment={augment!r}"
@@ -264,6 +268,10 @@ class TrainingBatches:
         batch = replace(batch_from_rgb(make_picture()), maps=maps)
         if self.augment == "tone":
             return replace(batch, L=_toned(batch.L, np.exp(tones[self.share])))
+        if self.augment == "film":
+            random = np.random.default_rng((self.seed, step, 2))
+            L = _filmed(batch.rgb, random, self.share, self.batch_size)
+            return replace(batch, L=_toned(L, np.exp(tones[self.share])))
         if self.augment == "mask":
             return replace(batch, L=_masked(batch.L, hidden[self.share]))
         return batch
@@ -273,6 +281,28 @@ def _toned(L: Tensor, exponents: np.ndarray) -> Tensor:
     """L (N, 1, H, W) in [0, 100] under a tone curve for each image; black and white are fixed."""
     exponents = torch.as_tensor(exponents, dtype=L.dtype, device=L.device).view(-1, 1, 1, 1)
     return 100 * (L / 100).clamp(0, 1) ** exponents
+
+
+def _filmed(rgb: Tensor, random: np.random.Generator, share: slice, count: int) -> Tensor:
+    """L (N, 1, H, W) of sRGB images (N, 3, H, W), each on a film and a print of its own.
+
+    One of four images keeps L. The others are recorded with random weights of red, green and blue,
+    between those of L and those of film that sees green and blue, green, or blue alone; then black
+    rises to at most ``MOST_FADED`` and white falls by at most that. ``rgb`` are ``share`` of the
+    ``count`` images of the batch.
+    """
+    blind = np.array([(0, *LUMINANCE[1:]), (0, 1, 0), (0, 0, 1)])[random.integers(3, size=count)]
+    blind /= blind.sum(axis=1, keepdims=True)
+    old = random.random(count) < FILM_SHARE
+    mix = (old * random.random(count))[:, None]
+    weights = (1 - mix) * LUMINANCE + mix * blind  # (count, 3)
+    low, high = old * random.uniform(0, MOST_FADED, (2, count))
+    return torch.cat(
+        [
+            low[i] + (100 - high[i] - low[i]) / 100 * recorded(one, weights[i])
+            for i, one in zip(range(count)[share], rgb.split(1), strict=True)
+        ]
+    )
 
 
 def _masked(L: Tensor, hidden: np.ndarray) -> Tensor:

@@ -6,6 +6,7 @@ image. :func:`evaluate` runs the whole protocol. Several samples of an image are
 stated; :func:`evaluate_consistency` needs no truth. Taught in notebook 03.
 """
 
+from colorlab.metrics.answers import answer_rows, write_grays
 from colorlab.metrics.consistency import consistency, evaluate_consistency
 from colorlab.metrics.diversity import (
     ab_distance,
@@ -14,6 +15,7 @@ from colorlab.metrics.diversity import (
     pairwise,
 )
 from colorlab.metrics.evaluation import evaluate
+from colorlab.metrics.film import evaluate_film
 from colorlab.metrics.known_world import evaluate_known, in_prediction_set
 from colorlab.metrics.pairs import (
     cie76,
@@ -41,6 +43,7 @@ __all__ = [
     "Row",
     "Sampled",
     "ab_distance",
+    "answer_rows",
     "bootstrap",
     "cie76",
     "ciede2000",
@@ -53,6 +56,7 @@ __all__ = [
     "evaluate",
     "evaluate_consistency",
     "evaluate_diversity",
+    "evaluate_film",
     "evaluate_known",
     "in_prediction_set",
     "lpips",
@@ -62,4 +66,5 @@ __all__ = [
     "psnr",
     "round_to_8_bit",
     "ssim",
+    "write_grays",
 ]

@@ -19,18 +19,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from colorlab.color import (
-    WHITENED_FROM_RGB,
-    from_uint8,
-    join,
-    lightness,
-    linear_to_srgb,
-    mix_channels,
-    rgb_to_lab,
-    srgb_to_linear,
-    to_uint8,
-    upsample_chroma,
-)
+from colorlab.color import from_uint8, join, lightness, rgb_to_lab, to_uint8, upsample_chroma
+from colorlab.films import orthochromatic
 from colorlab.metrics.evaluation import Batch, measure_table
 from colorlab.metrics.pairs import delta_e76, length
 from colorlab.metrics.protocol import CONSISTENCY, round_to_8_bit
@@ -88,18 +78,6 @@ CHANGES: dict[str, Change] = {
     "darker": Change(lambda L: 100 * (L.clamp_min(0) / 100) ** DARKER),
     "brighter": Change(lambda L: 100 * (L.clamp_min(0) / 100) ** BRIGHTER),
 }
-
-
-def orthochromatic(rgb: Tensor) -> Tensor:
-    """L (N, 1, H, W) of an image on film that is blind to red, white again 100.
-
-    Red is left out of the luminance of sRGB (N, 3, H, W) in [0, 1], in linear light; films before
-    about 1920 were so. A gray image is the same on it.
-    """
-    green, blue = WHITENED_FROM_RGB[1, 1:].tolist()
-    luminance = torch.tensor([[0.0, green, blue]]) / (green + blue)
-    gray = linear_to_srgb(mix_channels(luminance.to(rgb.device), srgb_to_linear(rgb)))
-    return lightness(gray.clamp(0, 1).expand(-1, 3, -1, -1))
 
 
 def consistency(model: Row, L: Tensor, rgb: Tensor | None = None) -> dict[str, Tensor]:

@@ -22,14 +22,14 @@ from colorlab.metrics.pairs import check_batch, colorfulness
 from colorlab.metrics.perceptual import missing_lpips
 from colorlab.metrics.protocol import METRICS, round_to_8_bit
 from colorlab.metrics.report import N_RESAMPLES, SEED, Evaluation, bootstrap
-from colorlab.metrics.rows import Row
+from colorlab.metrics.rows import Made, Row
 
 if TYPE_CHECKING:
     from colorlab.data.pictures import Pictures
 
 
 def evaluate(
-    models: Mapping[str, Row],
+    models: Mapping[str, Row | Made],
     pictures: Pictures,
     *,
     metrics: Iterable[str] | None = None,
@@ -40,6 +40,7 @@ def evaluate(
 
     Args:
         models: row name -> model, already on the device. A model gets the L of the 8-bit truth.
+            Images that were coloured elsewhere are a :class:`Made`.
         pictures: the set. The protocol's numbers are at 256x256.
         metrics: names in :data:`colorlab.metrics.METRICS`; None for all.
         batch_size: images at a time.
@@ -91,8 +92,11 @@ def _colorize(name: str, model: Row, batch: Batch) -> Tensor:
     """Colorize one batch and round it to 8 bit."""
     truth = batch.truth
     with torch.no_grad():
-        known = getattr(model, "colorize_known", None)
-        generated = model.colorize(batch.L) if known is None else known(batch.L, truth)
+        if isinstance(model, Made):
+            generated = from_uint8(model.rgb[batch.indices.start : batch.indices.stop])
+        else:
+            known = getattr(model, "colorize_known", None)
+            generated = model.colorize(batch.L) if known is None else known(batch.L, truth)
     check_batch(generated, f"the answer of {name!r}")
     if generated.shape != truth.shape:
         raise ValueError(

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -84,6 +85,20 @@ class Row(Protocol):
 def picture_generator(device: torch.device | str) -> torch.Generator:
     """A generator on ``device`` for one image, seeded by torch's own on the CPU."""
     return torch.Generator(device).manual_seed(int(torch.randint(1 << 62, (1,))))
+
+
+class Made:
+    """Images that were coloured elsewhere, the rows of :mod:`colorlab.metrics.answers`.
+
+    Args:
+        rgb: (N, S, S, 3) uint8, in the order of the set that is measured.
+        note: printed below the table; none if empty.
+    """
+
+    def __init__(self, rgb: np.ndarray, note: str = "") -> None:
+        self.rgb = rgb
+        if note:
+            self.note = note
 
 
 class MeanOf:

@@ -197,6 +197,9 @@ def test_released_stands_for_the_networks_of_the_world(monkeypatch):
         (["--known", "9"], ValueError, "--known N is for --data scenes"),
         (["--csv", "."], IsADirectoryError, "--csv .* is a folder"),
         (["--markdown", "."], IsADirectoryError, "--markdown .* is a folder"),
+        (["--film", "lith"], ValueError, "unknown film 'lith'"),
+        (["--film", "blue", "--diversity", "2"], ValueError, "--film is a table by itself"),
+        (["--answers", "nowhere", "--models", "gray"], FileNotFoundError, "nowhere: no such fold"),
         (["--diversity", "1"], ValueError, "at least 2 draws"),
         (["--diversity", "2", "--models", "oracle64"], ValueError, "'oracle64' is no model"),
         (["--models", "nowhere.safetensors"], FileNotFoundError, "nowhere.safetensors"),
@@ -209,7 +212,7 @@ def test_user_errors_are_one_clear_line(folder, words, error, message):
 
 def test_unknown_device_is_named():
     with pytest.raises(ValueError, match=r"--device nonsense"):
-        command._device("nonsense")
+        command.measure("gray", "skimage", device="nonsense")
 
 
 def test_a_folder_that_names_divide_is_told(tmp_path, capsys):
@@ -234,6 +237,39 @@ def test_consistency_is_printed_and_written(unet, folder, tmp_path, capsys):
     assert table.provenance["command"].endswith("--limit 1 --consistency")
     with pytest.raises(ValueError, match="--consistency is a table by itself"):
         _run("--data", folder, "--consistency", "--diversity", 2)
+
+
+def test_films_are_printed_and_written(unet, folder, tmp_path, capsys):
+    file = tmp_path / "table.json"
+    words = ["--data", folder, "--models", f"gray,{unet}", "--limit", 1, "--json", file]
+    assert _run(*words, "--film", "ortho, blue") == 0
+    assert "gray, blue" in capsys.readouterr().out
+    table = Evaluation.read(file)
+    assert table.models[:3] == ("gray, L", "gray, ortho", "gray, blue")
+    assert table.provenance["command"].endswith("--limit 1 --film 'ortho, blue'")
+
+
+def test_another_tool_is_measured_from_the_grays_that_it_was_given(folder, tmp_path, capsys):
+    app = tmp_path / "app"
+    assert _run("--data", folder, "--limit", 2, "--grays", app) == 0
+    assert "2 gray pictures written to" in capsys.readouterr().out
+    words = ["--data", folder, "--limit", 2, "--models", "gray", "--json", tmp_path / "table.json"]
+    assert _run(*words, "--answers", app) == 0
+    assert "app: its L differs from the photographs' by 0." in capsys.readouterr().out
+    table = Evaluation.read(tmp_path / "table.json")
+    assert table.models == ("gray", "app", "app, own L")
+    assert abs(table.paired("de76", "gray", "app").mean) < 0.2, "gray is what it was given"
+    assert table.provenance["command"].endswith("--models gray --limit 2 --answers app")
+    app.rename(tmp_path / "gray")
+    with pytest.raises(ValueError, match="is called as the row 'gray'; rename the folder"):
+        _run(*words, "--answers", tmp_path / "gray")
+
+
+def test_rows_are_not_fitted_on_the_pictures_that_are_measured(folder):
+    _, origins = rows_of.make_rows(["mean"], str(folder), "photos", "cpu", split="all")
+    assert origins["mean"].startswith("mean-ab-photos.safetensors, sha256")
+    _, origins = rows_of.make_rows(["mean"], str(folder), "photos", "cpu", split="test")
+    assert "6 pictures" in origins["mean"]
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "download", "ablate"])

@@ -112,6 +112,23 @@ def test_a_tone_curve_changes_the_input_alone(few_pictures):
     assert (means > 1).any() and (means < -1).any()
 
 
+def test_film_changes_the_input_alone_and_grays_of_gray_by_one_curve(few_pictures):
+    plain, filmed = (
+        TrainingBatches(few_pictures, 8, augment=augment, crop_size=64).at(3)
+        for augment in ("tone", "film")
+    )
+    assert torch.equal(filmed.ab, plain.ab) and torch.equal(filmed.rgb, plain.rgb)
+    assert filmed.L.min() >= 0 and filmed.L.max() <= 100
+    moved = (filmed.L - plain.L).abs().amax(dim=(1, 2, 3))
+    assert 0 < (moved < 0.01).sum() < 5, "some of eight keep L"
+    # A coloured picture changes its order of grays, a gray one does not.
+    ramp = np.arange(0, 256, 4, dtype=np.uint8)[None, None, :, None].repeat(64, 1)
+    gray = Pictures(ramp.repeat(3, 3).repeat(12, 0), few_pictures.names, "0" * 64, "test:gray")
+    L = TrainingBatches(gray, 8, augment="film", crop_size=64).at(3).L[:, 0, 32]
+    steps = L.diff(dim=1)
+    assert ((steps > -1e-3).all(dim=1) | (steps < 1e-3).all(dim=1)).all()
+
+
 def test_a_mask_hides_half_of_the_input_cell_by_cell(few_pictures):
     plain = TrainingBatches(few_pictures, 8, augment="crop", crop_size=64).at(3)
     masked = TrainingBatches(few_pictures, 8, augment="mask", crop_size=64).at(3)

@@ -8,7 +8,6 @@ import torch
 from colorlab.classical import Gray, Oracle
 from colorlab.color import join, lightness
 from colorlab.metrics import consistency, evaluate_consistency
-from colorlab.metrics.consistency import orthochromatic
 
 
 class Painted:
@@ -55,15 +54,6 @@ def test_gray_does_not_move_and_old_photographs_need_no_colours(rgb):
     assert "ortho" not in moved
     assert all(values.max() < 1e-2 for values in moved.values())
     assert not any(values.isnan().any() for values in consistency(Gray(), L * 0 - 1e-5).values())
-
-
-def test_film_that_is_blind_to_red_shows_red_black_and_gray_as_it_is():
-    colours = torch.tensor([[1.0, 0, 0], [1, 1, 1], [0.5, 0.5, 0.5], [0, 0, 1]]).T
-    L = orthochromatic(colours.reshape(1, 3, 1, 4)).flatten()
-    assert L[0] < 0.1
-    assert L[1:3].tolist() == pytest.approx([100, 53.39], abs=0.05)
-    # Blue: Y = .0722 / (.7152 + .0722) = .0917, so L = 116 Y^(1/3) - 16.
-    assert L[3].item() == pytest.approx(116 * 0.0917 ** (1 / 3) - 16, abs=0.1)
 
 
 def test_the_table_shows_the_error_beside(few_pictures):
