@@ -1,7 +1,7 @@
 """Make the README's pictures from the released weights: ``python .ci/readme_picture.py``.
 
 ``readme.jpg``: the five photographs of scikit-image in gray, safest, vivid and true;
-``readme-old.jpg``: those of ``data/old-photos``, whose colours nobody knows.
+``readme-old.jpg``: the gray ones of ``data/old-photos``, whose colours nobody knows.
 """
 
 import io
@@ -20,7 +20,7 @@ from colorlab.plots import new_figure, png
 SIDE = 256
 DATA = Path(__file__).resolve().parents[1] / "data"
 known = from_uint8(data.load("skimage", "test").rgb)
-files = sorted((DATA / "old-photos").glob("*.jpg"))
+files = sorted((DATA / "old-photos").glob("ph_*.jpg"))
 old = torch.stack([from_uint8(square(read_rgb(f), SIDE, f.name)) for f in files])
 
 for name, rgb, truth in (("readme", known, True), ("readme-old", old, False)):
@@ -40,5 +40,5 @@ for name, rgb, truth in (("readme", known, True), ("readme-old", old, False)):
         line[0].set_ylabel(title, fontsize=15)
     place = DATA / "results" / f"{name}.jpg"
     whole = Image.open(io.BytesIO(png(figure, dpi=100))).convert("RGB")
-    whole.save(place, quality=92, subsampling=0)
+    whole.save(place, quality=88, subsampling=0, optimize=True, progressive=True)
     print(f"{place.name}: {whole.width}x{whole.height}, {place.stat().st_size / 1e6:.2f} MB")
