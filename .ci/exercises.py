@@ -18,6 +18,8 @@ import sys
 import lessons
 from lessons import source
 
+from colorlab.grading import pairs
+
 ADDED = "# solution"
 BETWEEN = re.compile(rf"({ADDED}\n)\n+(?=.*{ADDED}$)", re.M)  # blank lines of the solution
 KEPT = re.compile(r"^( *)# exercise: ")
@@ -28,13 +30,6 @@ def exercise(solution: str) -> str:
     solution = BETWEEN.sub(r"\1", solution)
     lines = [line for line in solution.split("\n") if not line.endswith(ADDED)]
     return "\n".join(KEPT.sub(r"\1", line) for line in lines)
-
-
-def pairs(notebook: dict) -> list[tuple[dict, dict]]:
-    """Each exercise's cell with its check cell, the next one: in a lesson or in its solutions."""
-    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    checks = [i for i, cell in enumerate(code) if re.search(r"^_ = check\(", source(cell), re.M)]
-    return [(code[i - 1], code[i]) for i in checks]
 
 
 def differences(lesson: dict, solutions: dict) -> list[tuple[dict, str]]:

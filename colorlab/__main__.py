@@ -1,4 +1,4 @@
-"""The command line: ``colorlab train | evaluate | colorize | download | ablate``."""
+"""The command line: ``colorlab train | evaluate | colorize | grade | ...``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ COMMANDS = {
     "colorize": "colour pictures with released weights",
     "download": "fetch COCO photographs, val2017 or train2017, and make a photo set of them",
     "ablate": "measure what each part of the UNet's recipe is worth",
+    "grade": "rerun submitted notebooks with the lecturer's checks, and give points",
+    "progress": "show which checks passed in which notebook",
 }
 
 

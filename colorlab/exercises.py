@@ -30,16 +30,21 @@ def check(*claims: tuple[Condition, str]) -> bool:
     Correct.
     True
     """
+    wrong = first_wrong(*claims)
+    print("Correct." if wrong is None else f"Not yet: {wrong}.")
+    return wrong is None
+
+
+def first_wrong(*claims: tuple[Condition, str]) -> str | None:
+    """What :func:`check` says of the first claim that does not hold; None if all do."""
     for condition, wrong in claims:
         try:
             if condition() if callable(condition) else condition:
                 continue
         except Exception as error:
-            wrong = _advice(error) or f"{wrong} ({type(error).__name__}: {error})"
-        print(f"Not yet: {wrong}.")
-        return False
-    print("Correct.")
-    return True
+            return _advice(error) or f"{wrong} ({type(error).__name__}: {error})"
+        return wrong
+    return None
 
 
 def explain_missing_names() -> None:

@@ -23,7 +23,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 
 # Imports run one way: a module may import from its own line and from those before it.
 ORDER = [
-    "color color_bins parallel checks files bands films",
+    "color color_bins parallel checks files bands films confinement",
     "data layers latents flow noise losses",
     "classical",
     "models",
@@ -31,7 +31,7 @@ ORDER = [
     "checkpoints",
     "metrics",
     "training",
-    "plots exercises",
+    "plots exercises grading",
     "figures widgets",
     "commands",
     "__main__",
@@ -150,7 +150,9 @@ def test_a_light_import_and_a_program_that_need_neither_jupyter_nor_lpips():
     assert done.returncode == 0 and "usage: colorlab" in done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "colorize", "download", "ablate"])
+@pytest.mark.parametrize(
+    "name", ["train", "evaluate", "colorize", "download", "ablate", "grade", "progress"]
+)
 def test_commands_explain_themselves(name, capsys):
     with pytest.raises(SystemExit) as left:
         main([name, "--help"])

@@ -28,6 +28,8 @@ from colorlab.files import progress_bar
 # Seeds of a split start here: splits share no seed as long as none is longer than the gap.
 _FIRST_SEED = {"train": 0, "val": 100_000_000, "test": 200_000_000}
 _LONGEST = 100_000_000
+# Another number gives other scenes to another class: `.ci/student_repository.py --variant`.
+VARIANT = 0
 _WORTH_PROCESSES = 400  # below this many scenes, starting processes costs more than it saves
 _CHUNK = 20  # scenes a task: short enough for a smooth progress bar
 _NOT_DRAWING = ("__init__.py", "sets.py")
@@ -67,12 +69,16 @@ class SceneSet:
 
 
 def split_seeds(n: int, split: str) -> range:
-    """Return the n seeds of a split: consecutive from 0 (train), 10^8 (val), 2 10^8 (test)."""
+    """Return the n seeds of a split: consecutive from 0 (train), 10^8 (val), 2 10^8 (test).
+
+    Each variant of the course begins 3 10^8 later.
+    """
     if split not in _FIRST_SEED:
         raise ValueError(f"split must be one of {', '.join(_FIRST_SEED)}, got {split!r}")
     if not 1 <= n <= _LONGEST:
         raise ValueError(f"want 1 to {_LONGEST:,} scenes, got {n}")
-    return range(_FIRST_SEED[split], _FIRST_SEED[split] + n)
+    first = _FIRST_SEED[split] + VARIANT * len(_FIRST_SEED) * _LONGEST
+    return range(first, first + n)
 
 
 def scene_set(
@@ -99,7 +105,8 @@ def scene_set(
         processes = min(os.cpu_count() or 1, 8) if n >= _WORTH_PROCESSES else 1
     folder = cache.cache_dir() / "scenes"
     folder.mkdir(exist_ok=True)
-    path, key = folder / f"{split}-{n}-{size}.pix", _code_version()
+    path = folder / f"{split}-{n}-{size}.pix"
+    key = _code_version() + (f"-{VARIANT}" if VARIANT else "")
     notes: dict[str, list] = {"hours": [], "things": []}
 
     def images() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:

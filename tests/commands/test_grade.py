@@ -1,0 +1,312 @@
+"""`colorlab grade`: right, wrong and hostile submissions of a small made lesson."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, writes
+
+from colorlab import confinement
+from colorlab.__main__ import main
+
+# Without it a hostile submission would do to this machine what it tries.
+pytestmark = pytest.mark.skipif(not confinement.landlock(), reason="needs Landlock (Linux 5.13)")
+
+SET_UP = (
+    "import math\nfrom pathlib import Path\nfrom colorlab.exercises import check\nlargest = 0.5"
+)
+TASKS = ("share = None  # your turn", "def middle(values):\n    return None  # your turn")
+SOLVED = (
+    "share = 0.38  # solution",
+    "def middle(values):\n    return sorted(values)[len(values) // 2]",
+)
+CHECKS = (
+    '_ = check((share is not None, "share is still None"), '
+    '(lambda: math.isclose(share, 0.38), "add the squares"))',
+    '_ = check((middle([3, 1, 2]) is not None, "middle still returns None"), '
+    '(lambda: middle([3, 1, 2]) == 2, "sort first"))',
+)
+# A hidden check sees values only; the second call shows that lists and floats arrive whole.
+HIDDEN = """
+# %% exercise 2: other values
+import statistics
+check((lambda: answer("middle", [9, 7, 8]) == 8, "secret 978"))
+check((lambda: answer("middle", [0.5, -1.5, 4.0]) == statistics.median([0.5, -1.5, 4.0]), "floats"))
+"""
+RIGHT = ("share = 0.3**2 + 0.5**2 + 0.2**2", SOLVED[1])
+IDS = ("set-up", "share", "share-check", "middle", "middle-check")
+
+
+def notebook(*cells: str | None, ids=IDS, text: str = "# 00 Made") -> str:
+    """A notebook of these code cells; None leaves one out."""
+    made = [new_code_cell(c, id=i) for c, i in zip(cells, ids, strict=False) if c is not None]
+    made += [new_code_cell(c, id=f"more-{i}") for i, c in enumerate(cells[len(ids) :])]
+    return writes(new_notebook(cells=[new_markdown_cell(text), *made]))
+
+
+def answers(share: str, middle: str = RIGHT[1], *more: str, first: str = SET_UP) -> str:
+    return notebook(first, share, CHECKS[0], middle, CHECKS[1], *more)
+
+
+CHEAT = RIGHT[0].replace("0.3", "0.4")  # a wrong answer
+WRONG = "def middle(values):\n    return values[0] + 0"
+HELD = "held back, read the notebook first: it "
+OUTSIDE = (
+    "from pathlib import Path\nfor place in (Path('../../../..'), Path('/'), Path('PLACE')):\n"
+)
+OUTSIDE += (
+    "    try:\n        (place / 'left-behind').write_text('x')\n    except OSError:\n        pass\n"
+)
+
+# Name: the notebook; the points for share, middle and the hidden check of middle; a part of the
+# message of the first row that got no point.
+TABLE = {
+    "right": (answers(*RIGHT), "111", ""),
+    "untouched": (answers(*TASKS), "000", "share is still None"),
+    "one_wrong": (answers(CHEAT), "011", "add the squares"),
+    "raises": (answers("share = 1 / 0"), "011", "NameError"),
+    "syntax_error": (answers("share = = 2"), "011", "NameError"),
+    "right_by_chance": (
+        answers(RIGHT[0], "def middle(values):\n    return 2"),
+        "110",
+        "secret 978",
+    ),
+    "no_outputs_no_ids": (
+        notebook(SET_UP, RIGHT[0], CHECKS[0], RIGHT[1], CHECKS[1], ids=[f"x{i}" for i in range(5)]),
+        "111",
+        "",
+    ),
+    "check_deleted": (notebook(SET_UP, CHEAT, None, RIGHT[1], None), "011", "add the squares"),
+    "check_changed": (notebook(SET_UP, CHEAT, "check((True, ''))", RIGHT[1], "pass"), "011", "add"),
+    "all_deleted": (notebook(), "000", "NameError"),
+    "prints_correct": (answers("print('Correct.')", WRONG), "000", "NameError"),
+    "displays_a_verdict": (
+        answers(
+            CHEAT,
+            "from IPython.display import display\ndef middle(values):\n    display({"
+            "'application/x-colorlab-grade': {'nonce': '0', 'verdicts': [None]}}, raw=True)",
+        ),
+        "000",
+        "add the squares",
+    ),
+    "own_check": (answers("def check(*claims):\n    print('Correct.')", WRONG), "000", "NameError"),
+    "patches_check": (
+        answers(f"import colorlab.exercises as e\ne.first_wrong = lambda *c: None\n{CHEAT}", WRONG),
+        "000",
+        "add the squares",
+    ),
+    "patches_library": (
+        answers(f"math.isclose = lambda *values: True\n{CHEAT}"),
+        "001",
+        f"{HELD}changes math.isclose",
+    ),
+    "patches_by_another_name": (
+        answers(f"for m in (math,):\n    m.isclose = lambda *values: True\n{CHEAT}"),
+        "001",
+        f"{HELD}changes m.isclose",
+    ),
+    "other_import": (
+        answers(f"import cmath as math\nmath = type('M', (), dict(isclose=max))\n{CHEAT}"),
+        "001",
+        HELD,
+    ),
+    "equals_all": (
+        answers(
+            "class A:\n    def __eq__(self, o):\n        return True\nshare = 0.38",
+            "def middle(values):\n    return A()",
+        ),
+        "000",
+        f"{HELD}uses __eq__",
+    ),
+    "reads_the_frame": (
+        answers(RIGHT[0], "import sys\ndef middle(values):\n    return sys._getframe(1).f_locals"),
+        "000",
+        HELD,
+    ),
+    "shell_hook": (
+        answers("get_ipython().events.register('pre_run_cell', print)\n" + RIGHT[0]),
+        "001",
+        f"{HELD}uses get_ipython",
+    ),
+    "shell_escape": (answers("!echo Correct.\n" + RIGHT[0]), "001", "NameError"),
+    "endless_loop": (answers("while True:\n    pass"), "000", "not reached: the notebook took"),
+    "stubborn_loop": (
+        answers(
+            RIGHT[0],
+            "while True:\n    try:\n        while True:\n            pass\n"
+            "    except BaseException:\n        pass",
+        ),
+        "100",
+        "not reached: the notebook took",
+    ),
+    "endless_function": (
+        answers(
+            RIGHT[0], "def middle(values):\n    while values[0] == 9:\n        pass\n    return 2"
+        ),
+        "110",
+        "not reached: the notebook took",
+    ),
+    "endless_output": (
+        answers("while True:\n    print('x' * 10**6)"),
+        "0",
+        "NameError|took longer",
+    ),
+    "huge_memory": (answers("x = [0] * 10**10"), "011", "NameError"),
+    "creeping_memory": (
+        answers("x = []\nwhile True:\n    x.append(bytearray(range(256)) * 10**5)"),
+        "011",
+        "NameError",
+    ),
+    "exits": (answers(RIGHT[0], "exit()\n" + RIGHT[1]), "111", ""),
+    "exits_hard": (answers(f"import os\n{CHEAT}", "os._exit(0)"), "000", "add the squares"),
+    "kills_its_parent": (
+        answers("import os\nshare = 0.38\nos.kill(os.getppid(), 9)"),
+        "001",
+        f"{HELD}imports os",
+    ),
+    "writes_outside": (answers(OUTSIDE + RIGHT[0]), "111", ""),
+    "reads_hidden_checks": (
+        answers("share = 0.38 if 'secret' in Path(r'PLACE').read_text() else 0"),
+        "011",
+        "PermissionError",
+    ),
+    "reads_solutions": (
+        answers(
+            "share = 0.38 if list(Path(r'PLACE').rglob('solutions/*')) else 0.1",
+        ),
+        "011",
+        "add the squares",
+    ),
+    "stays_behind": (
+        answers("import subprocess\nsubprocess.Popen(['sleep', '987'], start_new_session=True)"),
+        "001",
+        "NameError",
+    ),
+    "formula": (answers("raise ValueError('=1+1')"), "011", "NameError"),
+    "empty_file": ("", None, "not a notebook"),
+    "no_notebook": ('{"cells": 7}', None, "not a notebook"),
+    "deep": ("[" * 100000, None, "not a notebook"),
+}
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory):
+    """The table graded once: by student the rows, then the folder around it all."""
+    root = tmp_path_factory.mktemp("class")
+    lessons = root / "lessons"
+    (lessons / "solutions").mkdir(parents=True)
+    (lessons / "00_made.ipynb").write_text(
+        notebook(SET_UP, TASKS[0], CHECKS[0], TASKS[1], CHECKS[1])
+    )
+    solved = notebook(SET_UP, SOLVED[0], CHECKS[0], SOLVED[1], CHECKS[1])
+    (lessons / "solutions" / "00_made.ipynb").write_text(solved)
+    (root / "hidden").mkdir()
+    (root / "hidden" / "00_made.py").write_text(HIDDEN)
+    places = {"reads_hidden_checks": root / "hidden" / "00_made.py", "reads_solutions": lessons}
+    for student, (text, *_) in TABLE.items():
+        folder = root / "in" / student
+        folder.mkdir(parents=True)
+        (folder / "00_made.ipynb").write_text(
+            text.replace("PLACE", str(places.get(student, root)))
+            if student in (*places, "writes_outside")
+            else text
+        )
+    before = tree(root)
+    run = ["grade", str(root / "in"), "-o", str(root / "out"), "--lessons", str(lessons)]
+    status = main(
+        [
+            *run,
+            "--hidden",
+            str(root / "hidden"),
+            "--minutes",
+            "0.15",
+            "--memory",
+            "1",
+            "--jobs",
+            "2",
+        ]
+    )
+    assert status == 1, "some files are no notebooks"
+    assert {k: v for k, v in tree(root).items() if k.split("/")[0] != "out"} == before
+    with open(root / "out" / "grades.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {s: [row for row in rows if row["student"] == s] for s in TABLE}, root
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    files = (file for file in root.rglob("*") if file.is_file())
+    return {str(file.relative_to(root)): file.read_bytes() for file in files}
+
+
+@pytest.mark.parametrize("student", TABLE)
+def test_a_submission_gets_its_points_and_a_reason(graded, student):
+    rows = graded[0][student]
+    _, points, message = TABLE[student]
+    print([(r["exercise"], r["points"], r["message"]) for r in rows])
+    assert [row["exercise"] for row in rows] == ["00_made 1", "00_made 2", "00_made 2 hidden"]
+    assert "".join(row["points"] for row in rows).startswith(points or "000")
+    reason = next((row["message"] for row in rows if row["points"] == "0"), "")
+    assert re.search(message, reason) and bool(message) == bool(reason)
+
+
+def test_nothing_is_left_behind(graded):
+    assert not Path("/left-behind").exists()
+    running = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            running.append(file.read_bytes())
+    assert b"sleep\x00987\x00" not in running
+
+
+def test_gradescope_gets_a_file_for_each_student_that_keeps_hidden_checks_hidden(graded):
+    rows, root = graded
+    for student in rows:
+        told = json.loads((root / "out" / "students" / student / "results.json").read_text())
+        points = [str(test["score"]) for test in told["tests"]]
+        assert points == [row["points"] for row in rows[student]]
+        assert "secret" not in json.dumps(told)
+    assert told["tests"][0]["max_score"] == 1
+
+
+def test_only_the_exercise_cells_are_run_if_asked(graded, tmp_path, capsys):
+    """What else a notebook holds does not matter, and two files of one lesson are named."""
+    _, root = graded
+    (tmp_path / "in").mkdir()
+    text = notebook(
+        "raise ValueError", RIGHT[0], CHECKS[0], RIGHT[1], CHECKS[1], "while True: pass"
+    )
+    for name in ("ann_00_made.ipynb", "ann_00_made-2.ipynb", "..00_made.ipynb", "bob_essay.ipynb"):
+        (tmp_path / "in" / name).write_text(text)
+    words = ["grade", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--quick"]
+    assert main([*words, "--lessons", str(root / "lessons")]) == 1
+    with open(tmp_path / "out" / "grades.csv", newline="") as file:
+        rows = [tuple(row.values())[:3] for row in csv.DictReader(file)]
+    assert rows == [
+        ("ann", "00_made 1", "1"),
+        ("ann", "00_made 2", "1"),
+        ("ann", "00_made file", "0"),
+        ("bob_essay", "file", "0"),
+    ]
+    assert {file.name for file in tmp_path.iterdir()} == {"in", "out"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere", "-o", "out"], "is no folder"),
+        (["in", "-o", "in/out"], "results are no submissions"),
+        (["in", "-o", "out"], "holds no notebook"),
+        (["in", "-o", "out", "--hidden", "nowhere"], "--hidden nowhere is no folder"),
+        (["in", "-o", "out", "--minutes", "0"], "--minutes must be positive"),
+    ],
+)
+def test_what_cannot_be_graded_is_said_at_once(tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    assert main(["grade", *words]) == 2
+    assert message in capsys.readouterr().err
