@@ -31,7 +31,7 @@ ORDER = [
     "checkpoints",
     "metrics",
     "training",
-    "plots exercises grading",
+    "plots exercises screening grading",
     "figures widgets",
     "commands",
     "__main__",

@@ -187,7 +187,23 @@ TABLE = {
         "001",
         "NameError",
     ),
-    "formula": (answers("raise ValueError('=1+1')"), "011", "NameError"),
+    "shadows_a_module": (
+        answers("Path('timm.py').write_text('share = 0.38')\nimport timm\nshare = timm.share"),
+        "011",
+        "has no attribute 'share'|No module named 'timm'",
+    ),
+    "opens_a_connection": (
+        answers(
+            "import socket\nshare = 0.4\nsocket.create_connection(('127.0.0.1', 9))\nshare = 0.38"
+        ),
+        "001",
+        "add the squares .*PermissionError",
+    ),
+    "reads_the_grader": (
+        answers("import os\nshare = len(open(f'/proc/{os.getppid()}/environ').read())"),
+        "001",
+        "PermissionError",
+    ),
     "empty_file": ("", None, "not a notebook"),
     "no_notebook": ('{"cells": 7}', None, "not a notebook"),
     "deep": ("[" * 100000, None, "not a notebook"),
@@ -280,17 +296,17 @@ def test_only_the_exercise_cells_are_run_if_asked(graded, tmp_path, capsys):
     text = notebook(
         "raise ValueError", RIGHT[0], CHECKS[0], RIGHT[1], CHECKS[1], "while True: pass"
     )
-    for name in ("ann_00_made.ipynb", "ann_00_made-2.ipynb", "..00_made.ipynb", "bob_essay.ipynb"):
-        (tmp_path / "in" / name).write_text(text)
+    for name in ("ann_00_made", "ann_00_made-2", "..00_made", "=bob_essay"):
+        (tmp_path / "in" / f"{name}.ipynb").write_text(text)
     words = ["grade", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--quick"]
     assert main([*words, "--lessons", str(root / "lessons")]) == 1
     with open(tmp_path / "out" / "grades.csv", newline="") as file:
         rows = [tuple(row.values())[:3] for row in csv.DictReader(file)]
     assert rows == [
+        ("'=bob_essay", "file", "0"),  # no formula for a spreadsheet
         ("ann", "00_made 1", "1"),
         ("ann", "00_made 2", "1"),
         ("ann", "00_made file", "0"),
-        ("bob_essay", "file", "0"),
     ]
     assert {file.name for file in tmp_path.iterdir()} == {"in", "out"}
 
