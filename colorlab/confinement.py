@@ -19,7 +19,7 @@ from pathlib import Path
 _CREATE, _ADD_RULE, _RESTRICT = 444, 445, 446  # system calls, the same on all processors
 _READ = 0b1101  # execute, read a file, list a folder
 _OF_FILES = 0b111 | 1 << 14 | 1 << 15  # rights that a rule for a single file may name
-_NO_NEW_PRIVILEGES, _ADOPT_ORPHANS = 38, 36  # for prctl
+_NO_NEW_PRIVILEGES, _ADOPT_ORPHANS, _DROP_CAPABILITY = 38, 36, 24  # for prctl
 LARGEST_FILE = 2**30  # bytes
 
 
@@ -69,6 +69,8 @@ def limiter(
         resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
         if version:
+            for capability in range(64):  # of root, who could read the memory of others; else none
+                libc.prctl(_DROP_CAPABILITY, capability, 0, 0, 0)
             libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
             if libc.syscall(_RESTRICT, rules, 0):
                 raise OSError(ctypes.get_errno(), "cannot confine student code")
