@@ -256,7 +256,7 @@ def furnish(folder: Path, lessons: Path) -> Path:
     return inside
 
 
-def _client(folder: Path, lessons: Path, memory: int) -> Any:
+def _client(folder: Path, lessons: Path, quick: bool, memory: int) -> Any:
     """An nbclient that keeps nothing of what student code displays, with a confined kernel."""
     from nbclient import NotebookClient
     from nbformat.v4 import new_notebook
@@ -272,12 +272,15 @@ def _client(folder: Path, lessons: Path, memory: int) -> Any:
             # Endless output must not fill this process's memory.
             if kind == "error" and not self.errors:
                 self.errors.append(f"{content['ename']}: {content['evalue']}"[:1000])
-            if kind == "display_data" and MIME in content["data"] and len(self.displayed) < 5:
-                self.displayed.append(content["data"][MIME])
+            if kind == "display_data" and len(self.displayed) < 5:
+                told = content["data"].get(MIME)
+                self.displayed += [told] if isinstance(told, dict) else []
             return None
 
     folder /= "student"  # beside what this process keeps in the folder
     inside = furnish(folder, lessons)
+    if quick:  # the solutions notebook has paths of its own
+        (inside := inside / "solutions").mkdir()
     home = folder / "home"
     home.mkdir()
     env = {name: os.environ[name] for name in (*PASSED_ON, *GIVEN) if name in os.environ}
@@ -396,7 +399,7 @@ def grade(job: dict) -> list[dict]:
     own = [code for code, number in steps if not number and code.strip() not in known]
     held = review(own, *what_checks_use(lesson, solutions))
     try:
-        client = _client(Path(job["folder"]), lessons, job["memory"])
+        client = _client(Path(job["folder"]), lessons, job["quick"], job["memory"])
     except (OSError, RuntimeError) as error:
         return rest(f"the kernel does not start: {error}", failed=True)
     kernel, trouble = Kernel(client, job["seconds"]), ""

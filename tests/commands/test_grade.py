@@ -89,7 +89,8 @@ TABLE = {
         answers(
             CHEAT,
             "from IPython.display import display\ndef middle(values):\n    display({"
-            "'application/x-colorlab-grade': {'nonce': '0', 'verdicts': [None]}}, raw=True)",
+            "'application/x-colorlab-grade': {'nonce': '0', 'verdicts': [None]}}, raw=True)\n"
+            "    display({'application/x-colorlab-grade': 'forged'}, raw=True)",
         ),
         "000",
         "add the squares",
