@@ -402,18 +402,21 @@ def grade(job: dict) -> list[dict]:
         client = _client(Path(job["folder"]), lessons, job["quick"], job["memory"])
     except (OSError, RuntimeError) as error:
         return rest(f"the kernel does not start: {error}", failed=True)
-    kernel, trouble = Kernel(client, job["seconds"]), ""
+    kernel, fault, broken = Kernel(client, job["seconds"]), "", ""
     try:
         kernel.run(START)
         for code, number in steps:
             if not number:
-                trouble = kernel.run(code)[1] or trouble
+                if error := kernel.run(code)[1]:
+                    fault, broken = error, code
                 continue
-            wrong = kernel.check(code, f"check of exercise {number}")
-            note(
-                number, False, f"{wrong} (a cell above: {trouble})" if wrong and trouble else wrong
-            )
-            trouble = ""
+            name = f"check of exercise {number}"
+            wrong = kernel.check(code, name)
+            if wrong and fault:  # it may need what the check has made, as when run by hand
+                fault = kernel.run(broken)[1]
+                wrong = kernel.check(code, name)
+            note(number, False, f"{wrong} (a cell above: {fault})" if wrong and fault else wrong)
+            fault = ""
             if number in hidden:
                 note(number, True, kernel.hidden(hidden[number], f"hidden check {number}"))
     except Stopped as stop:

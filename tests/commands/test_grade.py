@@ -28,8 +28,8 @@ SOLVED = (
 CHECKS = (
     '_ = check((share is not None, "share is still None"), '
     '(lambda: math.isclose(share, 0.38), "add the squares"))',
-    '_ = check((middle([3, 1, 2]) is not None, "middle still returns None"), '
-    '(lambda: middle([3, 1, 2]) == 2, "sort first"))',
+    'given = [3, 1, 2]\n_ = check((middle(given) is not None, "middle still returns None"), '
+    '(lambda: middle(given) == 2, "sort first"))',
 )
 # A hidden check sees values only; the second call shows that lists and floats arrive whole.
 HIDDEN = """
@@ -81,6 +81,7 @@ TABLE = {
         "111",
         "",
     ),
+    "needs_what_the_check_makes": (answers(RIGHT[0], f"given[0]\n{RIGHT[1]}"), "111", ""),
     "check_deleted": (notebook(SET_UP, CHEAT, None, RIGHT[1], None), "011", "add the squares"),
     "check_changed": (notebook(SET_UP, CHEAT, "check((True, ''))", RIGHT[1], "pass"), "011", "add"),
     "all_deleted": (notebook(), "000", "NameError"),
