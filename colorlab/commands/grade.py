@@ -118,13 +118,19 @@ def run(args: argparse.Namespace) -> int:
             {"exercise": 0, "points": 0, "message": wrong or "no result", "failed": True}
         ]
 
-    with ThreadPoolExecutor(args.jobs) as pool:
+    pool = ThreadPoolExecutor(args.jobs)
+    try:
         results = zip(todo, pool.map(graded, todo), strict=True)
         for (student, stem, *_), rows in progress_bar(results, total=len(todo), unit="notebook"):
             mine = table.setdefault(student, [])
             mine += [{"lesson": stem, "hidden": False, **row} for row in rows]
             failed |= rows[0]["failed"]
             _write(args.out, table)
+    except BaseException:  # Ctrl-C: a notebook that runs on would hold up the end
+        pool.shutdown(wait=False, cancel_futures=True)
+        confinement.kill_below(os.getpid())
+        raise
+    pool.shutdown()
     print(f"written to {args.out}: grades.csv, and results.json for {len(table)} students")
     return int(failed)
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -190,9 +194,9 @@ TABLE = {
         "NameError",
     ),
     "shadows_a_module": (
-        answers("Path('timm.py').write_text('share = 0.38')\nimport timm\nshare = timm.share"),
+        answers("Path('tqdm.py').write_text('share = 0.38')\nimport tqdm\nshare = tqdm.share"),
         "011",
-        "has no attribute 'share'|No module named 'timm'",
+        "has no attribute 'share'",
     ),
     "opens_a_connection": (
         answers(
@@ -311,6 +315,19 @@ def test_only_the_exercise_cells_are_run_if_asked(graded, tmp_path, capsys):
         ("ann", "00_made file", "0"),
     ]
     assert {file.name for file in tmp_path.iterdir()} == {"in", "out"}
+
+
+def test_ctrl_c_ends_the_running_notebook_at_once(graded, tmp_path):
+    _, root = graded
+    words = [sys.executable, "-m", "colorlab", "grade", str(root / "in" / "endless_loop")]
+    words += ["-o", str(tmp_path / "out"), "--lessons", str(root / "lessons")]
+    run = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 120
+    while not (kernels := confinement._below(run.pid)[1:]) and time.monotonic() < end:
+        time.sleep(0.1)
+    run.send_signal(signal.SIGINT)
+    assert "stopped" in run.communicate(timeout=60)[1] and run.returncode == 130
+    assert kernels and not [pid for pid in kernels if Path(f"/proc/{pid}/exe").exists()]
 
 
 @pytest.mark.parametrize(
