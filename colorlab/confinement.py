@@ -86,7 +86,9 @@ def adopt_orphans() -> None:
 
 def kill_below(pid: int) -> None:
     """Kill all that a process has started, directly or not, until nothing is left (Linux)."""
-    while found := _below(pid):
+    for _ in range(200):  # a few are enough, but against processes that multiply faster
+        if not (found := _below(pid)):
+            return
         for child in found:
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
