@@ -24,7 +24,8 @@ from lessons import source
 from colorlab.grading import code_cells, pairs
 
 ROOT = Path(__file__).resolve().parents[1]
-WITHHELD = (".ci/", ".devcontainer/", "notebooks/solutions/", "site/", "tests/", "conftest.py")
+WITHHELD = (".ci/", "notebooks/solutions/", "site/", "tests/", "conftest.py")
+WITHHELD += ("CONTRIBUTING.md", "CHANGELOG.md")  # they explain what is left out
 GUIDE = "lecturers_guide.md"
 SOLVED = re.compile(r"^Solved: .*\n?", re.M)
 LINK = re.compile(r"\[([^]\n]+)\]\((?:notebooks/)?(?:solutions/|lecturers_guide|site/)[^)]*\)")
