@@ -23,11 +23,12 @@ In InteractiveShell Out _i _ih _ii _oh compile delattr eval exec get_ipython glo
 vars
 """
 REACHED = """
-ABCMeta EnumMeta EnumType ForwardRef Formatter ImageMath InteractiveShell Library Timer ag_frame
-allow_pickle attrgetter benchmark builtins cpp_extension cr_frame ctypes ctypeslib f_back f_builtins
-f_code f_globals f_locals fx gc get_ipython get_type_hints gi_frame hub importlib inspect
-load_library make_dataclass marshal methodcaller mock multiprocessing pickle read_array runpy signal
-subprocess sys tb_frame tb_next testing threading total_ordering types user_ns weights_only
+ABCMeta EnumMeta EnumType Formatter ForwardRef ImageMath InteractiveShell Library Timer ag_frame
+allow_pickle attrgetter benchmark bltns builtins codeop cpp_extension cr_frame ctypes ctypeslib
+delattr exec f_back f_builtins f_code f_globals f_locals fx gc get_ipython get_type_hints gi_frame
+globals hub importlib inspect linecache load_library locals make_dataclass marshal measure
+methodcaller mock multiprocessing pickle read_array rundocs runpy runstring setattr signal
+subprocess sys tb_frame tb_next threading total_ordering traceback types user_ns vars weights_only
 """
 USUAL = """
 __call__ __doc__ __enter__ __exit__ __file__ __future__ __getitem__ __init__ __iter__ __len__

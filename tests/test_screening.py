@@ -72,6 +72,8 @@ def test_honest_code_is_not_held_back(code):
         ("%%capture\nshare = 1", "uses get_ipython"),
         ("from IPython.core.interactiveshell import InteractiveShell", "imports IPython.core"),
         ("import IPython", "imports IPython"),
+        ("import enum\nb = enum.bltns\nb.eval('1')", "uses bltns"),
+        ("np.ma.core.warnings.linecache", "uses linecache"),
         ("import helper", "imports helper"),
         ("import os.path", "imports os"),
         ("from . import helper", "imports "),
