@@ -18,7 +18,7 @@ import sys
 import lessons
 from lessons import source
 
-from colorlab.grading import pairs
+from colorlab.grading.worker import pairs
 
 ADDED = "# solution"
 BETWEEN = re.compile(rf"({ADDED}\n)\n+(?=.*{ADDED}$)", re.M)  # blank lines of the solution

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from lessons import source
 
-from colorlab.grading import code_cells, pairs
+from colorlab.grading.worker import code_cells, pairs
 
 ROOT = Path(__file__).resolve().parents[1]
 WITHHELD = (".ci/", "notebooks/solutions/", "site/", "tests/", "conftest.py")

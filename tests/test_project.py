@@ -23,7 +23,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 
 # Imports run one way: a module may import from its own line and from those before it.
 ORDER = [
-    "color color_bins parallel checks files bands films confinement",
+    "color color_bins parallel checks files bands",
     "data layers latents flow noise losses",
     "classical",
     "models",
@@ -31,7 +31,7 @@ ORDER = [
     "checkpoints",
     "metrics",
     "training",
-    "plots exercises screening grading",
+    "plots exercises grading",
     "figures widgets",
     "commands",
     "__main__",

@@ -12,10 +12,10 @@ from colorlab.classical import FITTED
 from colorlab.commands import add_examples, check_positive
 from colorlab.commands.rows import make_rows, row_names, training_facts
 from colorlab.data import load
+from colorlab.data.films import FILMS, TRAINED_ON
 from colorlab.data.photos import hashed_share
 from colorlab.data.scenes import scene_set
 from colorlab.files import shown, write_text
-from colorlab.films import FILMS, TRAINED_ON
 from colorlab.metrics import (
     Evaluation,
     answer_rows,

@@ -15,10 +15,11 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from colorlab import confinement, grading
 from colorlab.commands import add_examples, check_positive
 from colorlab.data.cache import checkout_data
 from colorlab.files import progress_bar, shown, write_text
+from colorlab.grading import confinement
+from colorlab.grading import worker as grading
 
 LARGEST = 50 * 2**20  # bytes of a notebook
 GRACE = 120  # seconds beside the time of a notebook: a kernel's start and end
@@ -184,7 +185,7 @@ def _graded(args: argparse.Namespace, lessons: Path, stem: str, text: str) -> li
             "folder": str(Path(folder).resolve()),
         }
         worker = subprocess.Popen(
-            [sys.executable, "-P", "-m", "colorlab.grading"],
+            [sys.executable, "-P", "-m", "colorlab.grading.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

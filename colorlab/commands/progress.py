@@ -8,7 +8,7 @@ from pathlib import Path
 
 from colorlab.commands import add_examples
 from colorlab.files import shown
-from colorlab.grading import code_cells, pairs
+from colorlab.grading.worker import code_cells, pairs
 
 PASSED, FAILED, OPEN = "passed", "not yet", "not run"
 

@@ -22,9 +22,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from colorlab.color import downsample_chroma, from_uint8, rgb_to_lab
+from colorlab.data.films import LUMINANCE, recorded
 from colorlab.data.lab_cache import LabCache
 from colorlab.data.pictures import Pictures
-from colorlab.films import LUMINANCE, recorded
 
 Augmentation = Literal["none", "flip", "crop", "tone", "film", "mask"]
 SMALLEST_CROP = 0.5  # side of the smallest random crop, as a share of the picture's side

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from colorlab.color import from_uint8, join, lightness, rgb_to_lab, to_uint8, upsample_chroma
-from colorlab.films import orthochromatic
+from colorlab.data.films import orthochromatic
 from colorlab.metrics.evaluation import Batch, measure_table
 from colorlab.metrics.pairs import delta_e76, length
 from colorlab.metrics.protocol import CONSISTENCY, round_to_8_bit

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from colorlab.color import join, rgb_to_lab
-from colorlab.films import FILMS, TRAINED_ON
+from colorlab.data.films import FILMS, TRAINED_ON
 from colorlab.metrics.evaluation import evaluate
 from colorlab.metrics.report import Evaluation
 from colorlab.metrics.rows import Row
@@ -30,7 +30,7 @@ class OnFilm:
 
     Args:
         model: has ``colorize(L)``.
-        film: a name in :data:`colorlab.films.FILMS`.
+        film: a name in :data:`colorlab.data.films.FILMS`.
     """
 
     def __init__(self, model: Row, film: str) -> None:
@@ -56,7 +56,7 @@ def evaluate_film(
         models: row name -> model, already on the device; none that sees the truth.
         pictures: the set, in colour. Of plates that were exposed through three filters, the
             channels are the exposures, so ``green`` and ``blue`` are two of them.
-        films: names in :data:`colorlab.films.FILMS` besides ``L``.
+        films: names in :data:`colorlab.data.films.FILMS` besides ``L``.
         options: as of :func:`colorlab.metrics.evaluate`.
 
     Returns:

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, writes
 
-from colorlab import confinement
 from colorlab.__main__ import main
+from colorlab.grading import confinement
 
 # Without it a hostile submission would do to this machine what it tries.
 pytestmark = pytest.mark.skipif(not confinement.landlock(), reason="needs Landlock (Linux 5.13)")

@@ -12,7 +12,8 @@ a check looks at. So there are three lines of defence:
   what a function returns, `answer("name", x, y)`. Its source and the right values never enter the
   kernel.
 
-`python -m colorlab.grading` reads a job from standard input and writes the rows to standard output.
+`python -m colorlab.grading.worker` reads a job from standard input and writes the rows to standard
+output.
 """
 
 from __future__ import annotations
@@ -33,13 +34,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from colorlab import confinement, exercises
+from colorlab import exercises
 from colorlab.data.cache import cache_dir, released_data
 from colorlab.files import shown
-from colorlab.screening import bound, imported, parsed, review
+from colorlab.grading import confinement
+from colorlab.grading.screening import bound, imported, parsed, review
 
 MIME = "application/x-colorlab-grade"
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "TQDM_DISABLE")
 GIVEN = ("COLORLAB_PHOTOS", "COLORLAB_LPIPS_BACKBONE")  # paths that lessons read
 SYSTEM = "/usr /bin /sbin /lib /lib32 /lib64 /etc /proc /sys /dev/urandom /dev/random /dev/zero"

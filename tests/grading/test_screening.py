@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from notebooks.course import FOLDER, SOLUTIONS, read
 
-from colorlab import grading
-from colorlab.screening import review
+from colorlab.grading import worker as grading
+from colorlab.grading.screening import review
 
 PROTECTED = {"check", "math", "scenes", "all", ".isclose", ".abs"}
 LESSON = {"math=None", "np=numpy", "torch=None"}

@@ -10,7 +10,7 @@ import pytest
 import torch
 from notebooks.course import FOLDER, NOTEBOOKS, read
 
-from colorlab import grading
+from colorlab.grading import worker as grading
 
 
 def test_each_lesson_has_a_plan_with_every_check_in_both_modes():

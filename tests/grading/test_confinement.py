@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from colorlab import confinement
+from colorlab.grading import confinement
 
 VERSION = confinement.landlock()
 TRY = """
@@ -65,12 +65,12 @@ def test_what_hides_from_its_parent_is_killed():
     """A grandchild in a session of its own, whose parent has ended."""
     hide = "import subprocess, sys; subprocess.Popen(['sleep', '654'], start_new_session=True)"
     keep = (
-        "import os, subprocess, sys, time; from colorlab import confinement as c\n"
+        "import os, subprocess, sys, time; from colorlab.grading import confinement as c\n"
         f"c.adopt_orphans(); subprocess.run([sys.executable, '-c', {hide!r}])\n"
         "print(c._below(os.getpid()), flush=True); c.kill_below(os.getpid())\n"
         "print(c._below(os.getpid()))"
     )
-    env = {**os.environ, "PYTHONPATH": str(Path(confinement.__file__).parents[1])}
+    env = {**os.environ, "PYTHONPATH": str(Path(confinement.__file__).parents[2])}
     done = subprocess.run(
         [sys.executable, "-c", keep],
         env=env,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from colorlab.color import lightness
-from colorlab.films import FILMS, blue, faded, green, orthochromatic, recorded, sepia
+from colorlab.data.films import FILMS, blue, faded, green, orthochromatic, recorded, sepia
 
 
 def colours(*rgb: tuple[float, float, float]) -> Tensor:

@@ -1,0 +1,1 @@
+"""Grade submitted notebooks: run them confined, screen their code, give points."""
