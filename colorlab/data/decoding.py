@@ -12,7 +12,7 @@ import re
 import struct
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -263,7 +263,7 @@ def _declared(image: Image.Image, info: dict, content: io.BytesIO, mode: str) ->
     cHRM says nothing). A broken declaration is passed over, as browsers do.
     """
     with content.getbuffer() as view:
-        codes = _code_points(image.format, view)
+        codes = code_points(image.format, view)
         profile = info.get("icc_profile") or _profile_inside(image.format, view)
     if codes and image.format == "PNG":
         with suppress(UnfitProfileError):
@@ -286,23 +286,29 @@ def _declared(image: Image.Image, info: dict, content: io.BytesIO, mode: str) ->
     return None
 
 
-def _code_points(kind: str | None, content: memoryview) -> tuple[int, int] | None:
+def code_points(kind: str | None, content: memoryview) -> tuple[int, int] | None:
     """Primaries and transfer function in a PNG's chunk or an AVIF's or HEIC's box."""
     if kind in ("AVIF", "HEIF"):
         box = re.search(rb"colrnclx(.{4})", content[: 2**16], re.DOTALL)
         return struct.unpack(">2H", box[1]) if box else None
-    at = 8
-    while kind == "PNG" and at + 12 < len(content):
-        length, name = struct.unpack_from(">I4s", content, at)
+    for name, data in png_chunks(content) if kind == "PNG" else ():
         if name == b"IDAT":
             break
-        if name == b"cICP" and length == 4:
-            primaries, transfer, matrix, full = content[at + 8 : at + 12]
+        if name == b"cICP" and len(data) == 4:
+            primaries, transfer, matrix, full = data
             if not full:
                 raise UnknownSpaceError("a cICP chunk of narrow range; save it as sRGB")
             return None if matrix else (primaries, transfer)
-        at += 12 + length
     return None
+
+
+def png_chunks(content: bytes | memoryview) -> Iterator[tuple[bytes, bytes]]:
+    """Name and content of each whole chunk of a PNG."""
+    at = 8
+    while at + 12 <= len(content):
+        length, name = struct.unpack_from(">I4s", content, at)
+        yield name, bytes(content[at + 8 : at + 8 + length])
+        at += 12 + length
 
 
 def _profile_inside(kind: str | None, content: memoryview) -> bytes | None:
@@ -327,20 +333,20 @@ def _is_adobe_rgb(exif: Image.Exif) -> bool:
 # ---- by tifffile
 
 
-def _is_picture(tags: Callable[[int, int], int]) -> bool:
+def is_picture(tags: Callable[[int, int], int]) -> bool:
     """Neither a smaller version of another page nor its mask (TIFF 6.0, NewSubfileType)."""
     return not tags(254, 0) & 0b101 and tags(255, 0) != 2
 
 
 def _is_for_tifffile(image: Image.Image) -> bool:
     """Go to the page that is the picture; tell if PIL reads it wrong or not at all."""
-    if not _is_picture(image.tag_v2.get):
+    if not is_picture(image.tag_v2.get):
         if 330 in image.tag_v2:  # SubIFDs, where raw photographs keep the picture
             return True
         try:
             for page in range(1, MOST_PAGES):
                 image.seek(page)
-                if _is_picture(image.tag_v2.get):
+                if is_picture(image.tag_v2.get):
                     break
         except SyntaxError:  # of a kind that PIL does not know
             return True
@@ -378,14 +384,14 @@ def by_tifffile(content: io.BytesIO, most_pixels: int) -> Stored:
     content.seek(0)
     with tifffile.TiffFile(content) as file:
         first = page = file.pages.first
-        if not _is_picture(_values(first)):
+        if not is_picture(values_of(first)):
             inner = list(first.pages or ())
             others = inner + [file.pages[i] for i in range(1, min(len(file.pages), MOST_PAGES))]
-            page = next((other for other in others if _is_picture(_values(other))), first)
+            page = next((other for other in others if is_picture(values_of(other))), first)
         mode, channels, top, what = _tiff_layout(page)
         _check_tiff(page, content, most_pixels)
         samples = page.asarray(maxworkers=1)
-        extra, value = page.extrasamples, _values(page)
+        extra, value = page.extrasamples, values_of(page)
         profile = value(34675, None)
     samples = samples.reshape(page.shape)
     if page.axes == "SYX":
@@ -416,7 +422,8 @@ def by_tifffile(content: io.BytesIO, most_pixels: int) -> Stored:
     return Stored(height, width, mode, deep, alpha, lambda rows: samples[rows], convert)
 
 
-def _values(page: tifffile.TiffPage) -> Callable:
+def values_of(page: tifffile.TiffPage) -> Callable:
+    """What looks up the value of a tag, or a default."""
     return lambda tag, default: page.tags.valueof(tag, default)
 
 

@@ -14,6 +14,7 @@ import re
 import struct
 import warnings
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
@@ -22,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
-from colorlab.data.decoding import FORMATS
+from colorlab.data.decoding import FORMATS, code_points, is_picture, png_chunks, values_of
 from colorlab.data.profiles import to_8_bits
 from colorlab.data.reading import Picture, UnreadableImageError
 from colorlab.files import shown
@@ -52,7 +53,7 @@ _DESCRIPTIVE = {
 _RESOLUTION = (282, 283, 296)  # XResolution, YResolution, ResolutionUnit
 _EXIF, _GPS, _IPTC, _XMP = 34665, 34853, 33723, 700
 _IPTC_RESOURCE = 0x0404
-_MOST_OF_SEGMENT = 65_000  # bytes in a segment of a JPEG
+_MOST_OF_SEGMENT = 65_000  # bytes in a segment of a JPEG; its resolution has 16 bits too
 
 
 class Metadata(NamedTuple):
@@ -76,12 +77,12 @@ class Parts(NamedTuple):
     """"pages", "frames", or "" for a single picture."""
     files: Sequence[Callable[[], io.BytesIO]]
     """Each makes a file of one picture."""
-    durations: list[int]
+    durations: Sequence[int] = ()
     """Of frames, in milliseconds."""
-    loop: int
+    loop: int = 0
     """How often the frames are shown; 0 for ever."""
-    further: int
-    """Pictures that are not among the parts, as in the second half of a JPEG by a stereo camera."""
+    lost: tuple[str, ...] = ()
+    """What is not among the parts, as the second picture in a JPEG by a stereo camera."""
 
 
 def take_apart(content: bytes) -> Parts:
@@ -98,18 +99,20 @@ def _parts(content: bytes) -> Parts:
     whole = [partial(io.BytesIO, content)]
     if content[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         pages = _tiff_pages(content)
-        return Parts("pages", pages, [], 0, 0) if len(pages) > 1 else Parts("", whole, [], 0, 0)
+        return Parts("pages", pages) if len(pages) > 1 else Parts("", whole)
     with _open(content) as image:
         count = getattr(image, "n_frames", 1)
+        cut = ("bits beyond 8",) if _is_cut(image, content) else ()
         if count == 1 or image.format not in ("GIF", "WEBP", "PNG", "AVIF"):
-            return Parts("", whole, [], 0, count - 1)
+            further = (f"{count - 1} further picture{'s' * (count > 2)} in the file",)
+            return Parts("", whole, lost=cut + further * (count > 1))
         durations = []
         for i in range(count):
             image.seek(i)
             durations.append(int(image.info.get("duration", 0)))
         loop = image.info.get("loop", 1 if image.format == "GIF" else 0)
         return Parts(
-            "frames", [partial(_frame, content, i) for i in range(count)], durations, loop, 0
+            "frames", [partial(_frame, content, i) for i in range(count)], durations, loop, cut
         )
 
 
@@ -154,9 +157,7 @@ def encode(
     Returns:
         Its bytes, and what was left out of it, each in a few words.
     """
-    holds, lost = HOLDS[kind], []
-    if parts.further:
-        lost.append(f"{parts.further} further picture{'s' * (parts.further > 1)} in the file")
+    holds, lost = HOLDS[kind], [*parts.lost]
     several = "pages" if "pages" in holds else "frames"
     if len(pictures) > 1 and not (parts.kind in holds or several == "pages"):
         lost.append(f"{len(pictures) - 1} further {parts.kind}, since {kind} holds one picture")
@@ -224,13 +225,41 @@ def _open(content: bytes) -> Image.Image:
     return Image.open(io.BytesIO(content), formats=formats)
 
 
+def _is_cut(image: Image.Image, content: bytes) -> bool:
+    """Whether more than 8 bits are stored, of which PIL decodes 8."""
+    if image.format == "PNG":
+        return content[24] > 8 and getattr(image, "n_frames", 1) > 1
+    if image.format == "PPM":
+        codec, args = image.tile[0].codec_name, image.tile[0].args
+        return image.mode == "RGB" and codec != "raw" and args[-1] > 255
+    if image.format == "HEIF":
+        return image.info.get("bit_depth", 8) > 8
+    return image.mode[0] != "I" and bool(_DEEP[image.format].search(content[: 2**16]))
+
+
+_DEEP = defaultdict(lambda: re.compile(b"(?!)"))
+_DEEP["AVIF"] = re.compile(rb"av1C\x81.[\x40-\x7f\xc0-\xff]", re.DOTALL)  # bit high_bitdepth
+_DEEP["JPEG2000"] = re.compile(  # in SIZ, after nine numbers: depth - 1 of the first channel
+    rb"\xff\x4f\xff\x51.{38}[\x08-\x7f\x88-\xff]", re.DOTALL
+)
+
+
 def _frame(content: bytes, index: int) -> io.BytesIO:
+    """A frame as a PNG that declares the same colours."""
     with _judged(), _open(content) as image:
-        profile, exif = image.info.get("icc_profile"), image.info.get("exif", b"")
+        kind, info = image.format, dict(image.info)
         image.seek(index)
         frame = image.convert("RGBA")
+    profile, declared = info.get("icc_profile"), PngImagePlugin.PngInfo()
+    if kind == "PNG":
+        for name, data in png_chunks(content):
+            if name in (b"cICP", b"cHRM", b"gAMA", b"sRGB"):
+                declared.add(name, data)
+    elif not profile and (codes := code_points(kind, memoryview(content))):
+        declared.add(b"cICP", bytes([*codes, 0, 1]))
     buffer = io.BytesIO()
-    frame.save(buffer, "PNG", compress_level=1, icc_profile=profile, exif=exif)
+    told = {"icc_profile": profile, "exif": info.get("exif", b""), "pnginfo": declared}
+    frame.save(buffer, "PNG", compress_level=1, **told)
     return buffer
 
 
@@ -240,11 +269,7 @@ def _tiff_pages(content: bytes) -> list[Callable[[], io.BytesIO]]:
 
     with tifffile.TiffFile(io.BytesIO(content)) as file:
         order, big = file.byteorder, file.is_bigtiff
-        places = [
-            page.offset
-            for page in file.pages
-            if not page.tags.valueof(254, 0) & 0b101 and page.tags.valueof(255, 0) != 2
-        ]
+        places = [page.offset for page in file.pages if is_picture(values_of(page))]
     if big:
         heads = [content[:8] + struct.pack(f"{order}Q", place) for place in places]
     else:
@@ -295,10 +320,15 @@ def _iptc(image: Image.Image) -> bytes:
 
 
 def _resolution(image: Image.Image) -> tuple[float, float] | None:
-    exif = image.getexif()
-    told = image.info.get("dpi") or [exif[tag] for tag in _RESOLUTION if tag in exif]
-    values = tuple(float(value) for value in told)[:2]
-    return values if len(values) == 2 and all(0 < value < 1e6 for value in values) else None
+    """Where the unit is an inch or a centimetre, by the format's own field or else by EXIF."""
+    exif, told = image.getexif(), image.info.get("dpi")
+    of_jpeg = image.format in ("JPEG", "MPO")
+    if image.format == "TIFF" or (of_jpeg and image.info.get("jfif_unit") not in (1, 2)):
+        told = None  # PIL takes 1 or 72 where nothing is told
+    scale = {2: 1, 3: 2.54}.get(exif.get(_RESOLUTION[2], 2), 0)
+    values = told or [scale * exif.get(tag, 0) for tag in _RESOLUTION[:2]]
+    across, down = map(float, values)
+    return (across, down) if 0 < across < 1e6 and 0 < down < 1e6 else None
 
 
 def _texts(image: Image.Image) -> dict[str, str]:
@@ -322,6 +352,7 @@ _FIELDS = {
 def _that_fits(told: Metadata, kind: str) -> tuple[Metadata, list[str]]:
     """What a format holds of it, and the names of the rest."""
     sizes = {"EXIF": len(_exif_bytes(told.exif)), "XMP": len(told.xmp), "IPTC": len(told.iptc)}
+    sizes |= {"texts": len(_comment(told)), "resolution": max(told.resolution or (0,))}
     missing = []
     for field, (what, _) in _FIELDS.items():
         too_large = kind == "JPEG" and sizes.get(what, 0) > _MOST_OF_SEGMENT
@@ -396,8 +427,8 @@ def _settings(kind: str, told: Metadata, quality: int) -> dict[str, Any]:
             tags = tags | dict(zip(_RESOLUTION, (*told.resolution, 2), strict=True))
         if tags:
             settings["exif"] = _exif_bytes(tags)
-    if told.resolution:
-        settings["dpi"] = told.resolution
+    if told.resolution or kind == "BMP":  # where PIL takes 96 where nothing is told
+        settings["dpi"] = told.resolution or (0, 0)
     if kind in LOSSY:
         settings["quality"] = quality
     if kind in ("JPEG", "AVIF"):
@@ -411,9 +442,14 @@ def _settings(kind: str, told: Metadata, quality: int) -> dict[str, Any]:
             segment = b"Photoshop 3.0\0" + _resource(told.iptc)
             settings["extra"] = b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment
         if told.texts:
-            lines = [v if k == "Comment" else f"{k}: {v}" for k, v in told.texts.items()]
-            settings["comment"] = "\n".join(lines).encode()[:_MOST_OF_SEGMENT]
+            settings["comment"] = _comment(told)
     return settings
+
+
+def _comment(told: Metadata) -> bytes:
+    """Of a JPEG."""
+    lines = [v if k == "Comment" else f"{k}: {v}" for k, v in told.texts.items()]
+    return "\n".join(lines).encode("utf-8", "replace")
 
 
 def _png_texts(told: Metadata) -> PngImagePlugin.PngInfo:
@@ -436,12 +472,9 @@ def _deep_png(picture: Picture, settings: dict[str, Any]) -> bytes:
     height, width, channels = samples.shape
     buffer = io.BytesIO()
     Image.new("RGB", (1, 1)).save(buffer, "PNG", **settings)
-    data, at = buffer.getvalue(), 8
-    file = data[:at]
-    while at < len(data):
-        length, name = struct.unpack_from(">I4s", data, at)
-        body = data[at + 8 : at + 8 + length]
-        at += 12 + length
+    data = buffer.getvalue()
+    file = data[:8]
+    for name, body in png_chunks(data):
         if name == b"IHDR":
             body = struct.pack(">IIBBBBB", width, height, 16, 6 if channels == 4 else 2, 0, 0, 0)
         elif name == b"IDAT":

@@ -6,13 +6,16 @@ import io
 import os
 import struct
 import sys
+import zlib
 from pathlib import Path
 
 import bad_pictures
 import numpy as np
 import odd_pictures
+import picture_table
 import pytest
 import torch
+from odd_pictures import chunk
 from PIL import Image, PngImagePlugin
 from skimage.color import rgb2lab
 from tiny import small_unet
@@ -103,6 +106,54 @@ def test_pages_too_large_together(place, weights, monkeypatch, capsys):
     monkeypatch.setattr(colorize, "MOST_TOGETHER", 2 * RAMP.size)
     assert colour(weights, place, "-o", place.parent / "out") == 1
     assert "too many pixels in 3 pages together" in capsys.readouterr().out
+
+
+def animated_png(extra: bytes, bits: int) -> bytes:
+    """Two frames of the ramp, as the APNG specification stores them."""
+    rows = np.repeat(RAMP.astype(">u2") * 257 if bits == 16 else RAMP, 3, axis=1)
+    packed = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    fctl = struct.pack(">5I2H2B", 0, 64, 48, 0, 0, 1, 10, 0, 0)
+    chunks = chunk(b"acTL", struct.pack(">2I", 2, 0)) + extra + chunk(b"fcTL", fctl)
+    first = odd_pictures.png(64, 48, bits, 2, packed, chunks)
+    second = chunk(b"fcTL", b"\0\0\0\1" + fctl[4:]) + chunk(b"fdAT", b"\0\0\0\2" + packed)
+    return first[:-12] + second + first[-12:]
+
+
+@pytest.mark.parametrize("declared", ["", "gAMA", "cICP", "sRGB", "iCCP"])
+def test_frames_keep_the_colours_that_their_file_declares(declared):
+    space = {"": "none", "sRGB": "srgb"}.get(declared, "linear")
+    parts = take_apart(animated_png(picture_table.chunks(space, declared, gray=False), 8))
+    want = np.rint(255 * picture_table.to_srgb(RAMP[..., None] / 255, space))
+    for make in parts.files:
+        assert np.abs(read_rgb(make()) - want).max() <= 1
+    assert len(parts.files) == 2 and parts.lost == ()
+
+
+def test_frames_of_an_avif_keep_their_primaries():
+    frames = [Image.new("RGB", (32, 32), color) for color in ((29, 240, 66), (200, 30, 30))]
+    content = odd_pictures.saved(frames[0], "AVIF", save_all=True, append_images=frames[1:])
+    wide = content.replace(b"colrnclx\0\1", b"colrnclx\0\14")  # Display P3
+    assert wide != content
+    single = odd_pictures.saved(frames[0], "AVIF").replace(b"colrnclx\0\1", b"colrnclx\0\14")
+    got = [read_rgb(make()).astype(int) for make in take_apart(wide).files]
+    assert np.abs(got[0] - read_rgb(io.BytesIO(single))).max() <= 3
+    assert got[1][0, 0, 0] > 205, "more red than sRGB's"
+
+
+def test_bits_that_are_cut_are_told(place, weights, capsys):
+    deep = np.arange(48, dtype=">u2").tobytes()
+    colors = np.zeros((48, 64, 3), np.uint8)
+    jp2 = odd_pictures.saved(colors, "JPEG2000").replace(b"\0\3\7\1\1", b"\0\3\17\1\1")
+    files = {"a.png": animated_png(b"", 16), "a.ppm": b"P6 4 4 65535\n" + deep, "a.jp2": jp2}
+    for name, content in files.items():
+        assert take_apart(content).lost == ("bits beyond 8",), name
+    (place / "a.png").write_bytes(files["a.png"])
+    assert colour(weights, place, "-o", place.parent / "out") == 0
+    assert "left out: bits beyond 8" in capsys.readouterr().out
+    for plain in (b"P6 4 4 255\n" + deep[:48], b"P5 4 4 65535\n" + deep[:32]):
+        assert take_apart(plain).lost == ()
+    for kind in ("JPEG2000", "AVIF", "PNG", "WEBP"):
+        assert take_apart(odd_pictures.saved(colors, kind)).lost == ()
 
 
 @pytest.mark.parametrize("kind", ["GIF", "TIFF"])
@@ -240,7 +291,7 @@ def test_metadata_survives_a_second_time(kind):
     assert again.exif == first.exif and again.iptc == IPTC and again.xmp == first.xmp
 
 
-ONE = Parts("", [], [], 0, 0)
+ONE = Parts("", [])
 
 
 def test_broken_metadata_costs_no_picture(place, weights, capsys):
@@ -252,6 +303,38 @@ def test_broken_metadata_costs_no_picture(place, weights, capsys):
     told = capsys.readouterr().out
     assert told.count("left out: a part of EXIF, damaged in the file") == 2
     assert read_metadata(b"no picture") == Metadata(damaged=("metadata",))
+
+
+@pytest.mark.parametrize(
+    ("unit", "want"), [(1, None), (2, (100, 50)), (3, (254, 127)), (None, (100, 50)), (9, None)]
+)
+def test_the_resolution_has_the_unit_that_the_file_tells(unit, want):
+    exif = Image.Exif()
+    exif.update({282: 100.0, 283: 50.0} | ({} if unit is None else {296: unit}))
+    for kind in ("JPEG", "TIFF", "WEBP", "PNG"):
+        told = read_metadata(odd_pictures.saved(RAMP, kind, exif=exif)).resolution
+        assert told == (None if want is None else pytest.approx(want)), kind
+    only_one = Image.Exif()
+    only_one.update({283: 50.0, 296: 2, 271: "Make"})
+    for kind in ("JPEG", "TIFF"):
+        assert read_metadata(odd_pictures.saved(RAMP, kind, exif=only_one)).resolution is None
+
+
+def test_no_resolution_is_invented():
+    plain = odd_pictures.saved(RAMP, "PNG")
+    for kind in writing.HOLDS:
+        file, _ = encode([read_picture(io.BytesIO(plain))], [Metadata()], kind, ONE)
+        assert read_metadata(file).resolution is None, kind
+
+
+def test_what_is_too_long_for_a_jpeg_is_told():
+    picture = read_picture(io.BytesIO(odd_pictures.saved(RAMP, "PNG")))
+    told = Metadata(texts={"Comment": "x" * 70_000}, resolution=(70_000, 70_000))
+    file, lost = encode([picture], [told], "JPEG", ONE)
+    assert lost == ["resolution, texts, since JPEG has no room for it"]
+    assert read_metadata(file).texts == {} and read_metadata(file).resolution is None
+    kept = encode([picture], [told], "PNG", ONE)
+    assert read_metadata(kept[0]).texts == told.texts and not kept[1]
 
 
 def test_texts_of_a_png_are_kept(place, weights):
