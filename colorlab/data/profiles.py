@@ -2,8 +2,10 @@
 
 A space is judged by its curves and primaries, never by its name: "linear sRGB" is not sRGB, and a
 profile that moves no 8-bit value by more than one *is* sRGB and leaves the pixels as they are.
-Curves and matrices are evaluated here, in floating point and for 8 and 16 bits alike; LittleCMS
-(through `PIL.ImageCms`) takes the profiles that are tables, as those of printers (CMYK) are.
+Curves and matrices are evaluated here, in floating point. LittleCMS (through `PIL.ImageCms`) takes
+the profiles that are tables, as those of printers (CMYK) are, and 8-bit pictures of the usual RGB
+profiles, for which it is exact to 2 of 255; kept outputs of the lessons hang on its bytes. Of more
+than 8 bits it is given 8, since PIL has no other colours.
 
 Formats: ICC.1:2022 (profiles), ITU-T H.273 (code points of cICP and AVIF), PNG third edition
 (gAMA, cHRM). The intent is relative colorimetric without black point compensation, as in browsers.
@@ -14,6 +16,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -56,12 +59,12 @@ _PRIMARIES = {
 
 
 def srgb_to_light(values: np.ndarray) -> np.ndarray:
-    """Linear light of sRGB values in [0, 1] (IEC 61966-2-1)."""
+    """Linear light (...) of sRGB values (...), both in [0, 1] (IEC 61966-2-1)."""
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 
 def light_to_srgb(light: np.ndarray) -> np.ndarray:
-    """Linear light, clipped to [0, 1], to sRGB; the inverse of :func:`srgb_to_light`."""
+    """Linear light (...), clipped to [0, 1], to sRGB; the inverse of :func:`srgb_to_light`."""
     light = np.clip(light, 0, 1)
     return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
 
@@ -130,10 +133,11 @@ def _icc(profile: bytes, mode: str) -> Convert | None:
         else:
             curves = [_curve(tags[name]) for name in (b"rTRC", b"gTRC", b"bTRC")]
             xyz = [struct.unpack_from(">3i", tags[name], 8) for name in (b"rXYZ", b"gXYZ", b"bXYZ")]
-            exact = _space(curves, _FROM_D50 @ (np.array(xyz).T / 65536))
-            # In 8 bits LittleCMS is exact to 2 of 255 for usual curves, but not for linear ones.
-            usual = mode == "RGB" and exact.curves[:, 257].max() < 1 / 1000
-            convert = _Either(_by_littlecms(profile, mode), exact) if usual else exact
+            convert = _space(curves, _FROM_D50 @ (np.array(xyz).T / 65536))
+            # Linear curves are not exact in LittleCMS.
+            if mode == "RGB" and convert.curves[:, 257].max() < 1 / 1000:
+                with suppress(OSError, ImageCms.PyCMSError):  # it refuses what is whole but odd
+                    convert = _by_littlecms(profile, mode, deep=convert)
     except (KeyError, struct.error, IndexError, OSError, ImageCms.PyCMSError) as error:
         raise UnfitProfileError from error
     return _unless_srgb(convert, 1 if space == "L" else 3) if space != "CMYK" else convert
@@ -187,7 +191,14 @@ def adobe_rgb(mode: str) -> Convert | None:
 
 
 def lab_to_srgb(lab: np.ndarray) -> np.ndarray:
-    """CIELAB under D50, as TIFF and ICC hold it, to sRGB in [0, 1]."""
+    """CIELAB under D50, as TIFF and ICC hold it, to sRGB.
+
+    Args:
+        lab: (..., 3), L in [0, 100], a and b in CIE units.
+
+    Returns:
+        (..., 3) in [0, 1]; colours outside sRGB are clipped.
+    """
     return light_to_srgb(_lab_to_xyz(lab) @ _FROM_D50.T)
 
 
@@ -247,39 +258,33 @@ def _curve(tag: bytes) -> np.ndarray:
     return np.where(d <= _STEPS, power, c * _STEPS + f)
 
 
-class _Tables(NamedTuple):
+class _LittleCMS(NamedTuple):
     transform: ImageCms.ImageCmsTransform
     mode: str
+    deep: Convert | None
+    """For 16 bits, unless 8 of them must do."""
 
     def __call__(self, samples: np.ndarray) -> np.ndarray:
         if samples.dtype == np.uint16:
-            return self(to_8_bits(samples)) * np.uint16(257)
+            return self.deep(samples) if self.deep else self(to_8_bits(samples)) * np.uint16(257)
         samples = np.broadcast_to(samples, (*samples.shape[:-1], len(self.mode)))
         height, width = samples.shape[:2]
         image = Image.frombytes(self.mode, (width, height), samples.tobytes())
         return np.asarray(ImageCms.applyTransform(image, self.transform))
 
 
-class _Either(NamedTuple):
-    in_8_bits: Convert
-    exact: Convert
-
-    def __call__(self, samples: np.ndarray) -> np.ndarray:
-        return (self.in_8_bits if samples.dtype == np.uint8 else self.exact)(samples)
-
-
-def _by_littlecms(profile: bytes, mode: str) -> Convert:
+def _by_littlecms(profile: bytes, mode: str, deep: Convert | None = None) -> Convert:
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     target = ImageCms.createProfile("sRGB")
     intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
-    return _Tables(ImageCms.buildTransform(source, target, mode, "RGB", intent), mode)
+    return _LittleCMS(ImageCms.buildTransform(source, target, mode, "RGB", intent), mode, deep)
 
 
 _FROM_16_BITS = np.rint(np.arange(2**16) / 257).astype(np.uint8)
 
 
 def to_8_bits(samples: np.ndarray) -> np.ndarray:
-    """uint16 divided by 257 and rounded; uint8 as it is."""
+    """Samples (...) of uint16 divided by 257 and rounded to uint8; uint8 as it is."""
     return samples if samples.dtype == np.uint8 else _FROM_16_BITS[samples]
 
 

@@ -154,12 +154,24 @@ def test_pictures_made_by_chance_are_read_right():
 
 
 @pytest.mark.parametrize("space", picture_table.SPACES)
-def test_littlecms_agrees_with_the_formulas_of_the_table(space):
-    source = ImageCms.ImageCmsProfile(io.BytesIO(profile(space, gray=False)))
-    picture = Image.fromarray(np.maximum(noise(), 40))  # darker ones are rounded too early there
-    got = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), 1)
-    want = np.rint(picture_table.to_srgb(np.asarray(picture) / 255, space) * 255)
-    assert np.abs(np.asarray(got) - want).max() <= 1
+def test_profiles_in_16_bits_agree_with_littlecms(space):
+    own = profile(space, gray=False)
+    picture = np.maximum(noise(), 40)  # LittleCMS rounds darker ones too early
+    source = ImageCms.ImageCmsProfile(io.BytesIO(own))
+    target = ImageCms.createProfile("sRGB")
+    want = np.asarray(ImageCms.profileToProfile(Image.fromarray(picture), source, target, 1))
+    tagged = in_png(picture.astype(int) * 257, chunk(b"iCCP", b"a\0\0" + zlib.compress(own)))
+    assert np.abs(read_upload(tagged, "a").astype(int) - want).max() <= 1
+
+
+def test_a_profile_that_littlecms_refuses_still_counts():
+    later = bytearray(profile("adobe", gray=False))
+    later[8] = 6  # a version that does not exist yet
+    with pytest.raises(OSError, match="profile"):
+        ImageCms.ImageCmsProfile(io.BytesIO(later))
+    got = read_upload(saved(noise(), "PNG", icc_profile=bytes(later)), "a")
+    want = np.rint(picture_table.to_srgb(noise() / 255, "adobe") * 255)
+    assert np.abs(got - want).max() <= 1
 
 
 RAMP = np.arange(256, dtype=np.uint8)[None].repeat(4, 0)
