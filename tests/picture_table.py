@@ -11,11 +11,14 @@ import struct
 import zlib
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import tifffile
 from odd_pictures import TURNS, chunk, oriented, png, saved
 from PIL import Image
+
+from colorlab.data.reading import Picture
 
 # Columns are red, green, blue in XYZ under D50.
 SRGB = np.array(
@@ -137,6 +140,9 @@ def chunks(space: str, how: str, gray: bool) -> bytes:
 
 # ---- files
 
+REST = ("BMP", "GIF", "JPEG2000", "PPM")
+"""Formats that declare neither a space nor an orientation here."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -155,7 +161,9 @@ class Case:
     tile: bool = False
     predictor: bool = False
     thumbnail: bool = False
+    big: bool = False
     how: str = ""  # of a PNG: which chunk declares the space
+    size: tuple[int, int] = (18, 35)
 
     def __str__(self) -> str:
         plain = Case()
@@ -169,14 +177,18 @@ def fitting(case: Case) -> Case:
     c = case
     if c.kind != "TIFF":
         c = replace(c, order="<", compression=None, planar=False, inverted=False, tile=False)
-        c = replace(c, predictor=False, thumbnail=False)
+        c = replace(c, predictor=False, thumbnail=False, big=False)
     if c.kind == "TIFF":
-        c = replace(c, how="", bits=c.bits if c.bits in (8, 16, 32) else 16)
+        c = replace(c, how="", bits=c.bits if c.bits in (1, 8, 16, 32) else 16)
         c = replace(c, alpha="none" if c.alpha == "hole" else c.alpha)
-        if c.bits == 32:
-            c = replace(c, alpha="none", predictor=False)
+        if c.bits == 1 and c.colors != "gray":
+            c = replace(c, bits=8)
+        if c.bits in (1, 32):
+            c = replace(c, alpha="none", predictor=False, tile=c.tile and c.bits == 32)
         if c.colors != "gray":
             c = replace(c, inverted=False)
+        if c.colors == "palette":
+            c = replace(c, bits=8, alpha="none", planar=False, predictor=False)
         if c.colors == "cmyk":
             c = replace(c, bits=min(c.bits, 16), alpha="none", space="none")
         if c.colors == "gray" and c.alpha == "none":
@@ -185,11 +197,13 @@ def fitting(case: Case) -> Case:
             c = replace(c, predictor=False)
         return c
     if c.kind == "PNG":
-        c = replace(c, colors="gray" if c.colors == "gray" else "rgb")
+        c = replace(c, colors="rgb" if c.colors == "cmyk" else c.colors)
         bits = {1: 1, 2: 2, 4: 4, 8: 8}.get(c.bits, 16)
         alpha = c.alpha if c.alpha in ("none", "straight", "hole") else "straight"
         c = replace(c, alpha=alpha)
-        if c.colors == "rgb" or c.alpha == "straight":
+        if c.colors == "palette":
+            bits = min(bits, 8)
+        elif c.colors == "rgb" or c.alpha == "straight":
             bits = max(bits, 8)
         known = {"": ("none",), "cICP": ("linear", "p3", "srgb"), "sRGB": ("srgb",)}
         how = c.how if c.space in known.get(c.how, SPACES) and c.space != "none" else ""
@@ -198,21 +212,74 @@ def fitting(case: Case) -> Case:
         if c.colors == "gray" and c.space == "p3" and how != "iCCP":
             how = "iCCP"
         return replace(c, bits=bits, how=how)
+    if c.kind in REST:
+        c = replace(c, space="none", how="", turn=1)
+        gray = c.colors == "gray"
+        match c.kind:
+            case "BMP":
+                return replace(
+                    c, bits=8, alpha="none", colors="rgb" if c.colors == "cmyk" else c.colors
+                )
+            case "GIF":
+                alpha = "none" if c.alpha == "none" else "hole"
+                return replace(c, bits=8, alpha=alpha, colors="palette")
+            case "PPM":
+                bits = 16 if c.bits == 16 else 8
+                return replace(c, bits=bits, alpha="none", colors="gray" if gray else "rgb")
+        deep = gray and c.bits == 16
+        alpha = "none" if c.alpha == "none" or deep else "straight"
+        colors = "gray" if gray else "rgb"
+        return replace(c, bits=16 if deep else 8, alpha=alpha, colors=colors)
     alpha = "straight" if c.kind == "WEBP" and c.alpha != "none" else "none"
-    colors = c.colors if c.kind == "JPEG" else "rgb"
+    colors = c.colors if c.kind == "JPEG" and c.colors != "palette" else "rgb"
     space = "none" if colors == "cmyk" else c.space
     how = "EXIF" if c.kind == "JPEG" and space == "adobe" and c.how else ""
     return replace(c, colors=colors, bits=8, alpha=alpha, space=space, how=how)
 
 
-def made(case: Case, seed: int = 0) -> tuple[bytes, np.ndarray, int]:
-    """The file, its right pixels (H, W, 3) uint8, and by how much arithmetic may differ."""
+class Truth(NamedTuple):
+    """What a file shows."""
+
+    rgb: np.ndarray
+    """(H, W, 3) sRGB in [0, 1]."""
+    alpha: np.ndarray | None
+    """(H, W) in [0, 1]."""
+    tolerance: float
+    """By how much arithmetic may differ, in steps of 8 bits."""
+    deep: bool
+    """16 bits are kept."""
+
+    def is_over_white(self, got: np.ndarray) -> bool:
+        """Whether (H, W, 3) uint8 is the picture laid on white."""
+        alpha = 1 if self.alpha is None else self.alpha[..., None]
+        want = np.rint((self.rgb * alpha + 1 - alpha) * 255)
+        most = 0 if self.tolerance == 0 and self.alpha is None else 1
+        return got.shape == want.shape and np.abs(got - want).max() <= most
+
+    def fault(self, got: Picture) -> str:
+        """What is wrong with a picture that was read, "" if nothing is."""
+        if got.rgb.shape != self.rgb.shape or (got.alpha is None) != (self.alpha is None):
+            return "shape"
+        if got.rgb.dtype != (np.uint16 if self.deep else np.uint8):
+            return "depth"
+        top = np.iinfo(got.rgb.dtype).max
+        wrong = np.abs(got.rgb - self.rgb * top) > top / 255 * self.tolerance + 0.5 + 1e-6
+        if got.alpha is not None:
+            if np.abs(got.alpha - self.alpha * top).max() > 0.5 + 1e-6:
+                return "alpha"
+            wrong &= self.alpha[..., None] > 0
+        return "colours" if wrong.any() else ""
+
+
+def made(case: Case, seed: int = 0) -> tuple[bytes, Truth]:
+    """The file and what it shows."""
     chance = np.random.default_rng(seed)
-    height, width = 18, 35
-    channels = {"gray": 1, "rgb": 3, "cmyk": 4}[case.colors]
+    height, width = case.size
+    channels = {"gray": 1, "rgb": 3, "cmyk": 4, "palette": 1}[case.colors]
     top = 1.0 if case.bits == 32 else 2**case.bits - 1
     # Whole numbers, or floats; blocks where a lossy format would blur noise.
-    shape = (height, width, channels + (case.alpha in ("straight", "multiplied", "unused")))
+    own = case.alpha in ("straight", "multiplied", "unused") and case.colors != "palette"
+    shape = (height, width, channels + own)
     stored = chance.random(shape).astype(np.float32)
     if case.bits < 32:
         stored = np.rint(stored * top).astype(int)
@@ -220,42 +287,54 @@ def made(case: Case, seed: int = 0) -> tuple[bytes, np.ndarray, int]:
     if case.alpha == "multiplied":
         stored[..., :channels] = colors = stored[..., :channels] * stored[..., -1:] // int(top)
     if case.alpha == "hole":
-        none = colors[3, 4].copy()
-        colors[:2] = none
+        none = colors[-1, -1].copy()
+        colors[0] = none
         alpha = (colors != none).any(-1, keepdims=True).astype(float)
     elif case.alpha in ("straight", "multiplied"):
         alpha = stored[..., -1:] / top
-    content = {"TIFF": tiff, "PNG": png_file}.get(case.kind, by_pil)(case, stored)
+    palette = chance.integers(0, 256, (2**case.bits if case.bits < 9 else 1, 4)).astype(np.uint8)
+    if case.colors == "palette" and case.alpha == "straight":
+        alpha = palette[stored[..., 0], 3:] / 255
+    content = {"TIFF": tiff, "PNG": png_file}.get(case.kind, by_pil)(case, stored, palette)
     if case.kind == "JPEG":  # what is lossy is decoded; the colours are still to be converted
         colors = np.asarray(Image.open(io.BytesIO(content)))
         colors = colors.reshape(height, width, -1)
     v = colors.astype(float) / top
+    if case.colors == "palette":
+        v = palette[colors[..., 0], :3] / 255
     if case.alpha == "multiplied":
         v = np.minimum(v / np.maximum(alpha, 1 / top), 1)
     if case.colors == "cmyk":
         v = (1 - v[..., :3]) * (1 - v[..., 3:])
     v = to_srgb(v, case.space)
-    if alpha is not None:
-        v = v * alpha + 1 - alpha
-    turned = TURNS[case.turn](v.repeat(3 // v.shape[-1], axis=-1))
-    exact = SPACES[case.space] is None and alpha is None and case.colors != "cmyk"
-    return content, np.rint(turned * 255).astype(np.uint8), 0 if exact else 1
+    turn = TURNS[case.turn]
+    rgb = turn(v.repeat(3 // v.shape[-1], axis=-1))
+    exact = SPACES[case.space] is None and case.alpha != "multiplied" and case.colors != "cmyk"
+    deep = case.bits > 8 or case.alpha == "multiplied"
+    if case.kind == "PPM" and case.colors == "rgb":
+        deep = False
+    # Profiles hold matrices in steps of 1 / 65536, and the curve of sRGB is steep near black.
+    tolerance = 0 if exact else 0.5 if deep else 1
+    return content, Truth(rgb, None if alpha is None else turn(alpha)[..., 0], tolerance, deep)
 
 
-def tiff(case: Case, stored: np.ndarray) -> bytes:
-    kind = {8: "u1", 16: "u2", 32: "f4"}[case.bits]
+def tiff(case: Case, stored: np.ndarray, palette: np.ndarray) -> bytes:
+    kind = {1: "?", 8: "u1", 16: "u2", 32: "f4"}[case.bits]
     samples = stored.astype(case.order + kind)
-    if case.inverted:
+    if case.inverted and case.bits == 1:
+        samples = ~samples
+    elif case.inverted:
         top = 1 if case.bits == 32 else 2**case.bits - 1
         samples[..., :1] = top - samples[..., :1]
-    photometric = {"gray": "minisblack", "rgb": "rgb", "cmyk": "separated"}[case.colors]
+    names = {"gray": "minisblack", "rgb": "rgb", "cmyk": "separated", "palette": "palette"}
+    photometric = names[case.colors]
     extra = {"straight": 2, "multiplied": 1, "unused": 0}.get(case.alpha)
     if case.planar:
         samples = samples.transpose(2, 0, 1)
     elif samples.shape[-1] == 1:
         samples = samples[..., 0]
     buffer = io.BytesIO()
-    with tifffile.TiffWriter(buffer, byteorder=case.order) as file:
+    with tifffile.TiffWriter(buffer, byteorder=case.order, bigtiff=case.big) as file:
         if case.thumbnail:
             file.write(
                 np.zeros((4, 4), "u1"), photometric="minisblack", subfiletype=1, metadata=None
@@ -264,6 +343,7 @@ def tiff(case: Case, stored: np.ndarray) -> bytes:
             np.ascontiguousarray(samples),
             photometric="miniswhite" if case.inverted else photometric,
             planarconfig=("separate" if case.planar else "contig") if samples.ndim == 3 else None,
+            colormap=palette.T[:3].astype("u2") * 257 if case.colors == "palette" else None,
             extrasamples=None if extra is None else [extra],
             compression=case.compression,
             predictor=case.predictor or None,
@@ -276,9 +356,10 @@ def tiff(case: Case, stored: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def png_file(case: Case, stored: np.ndarray) -> bytes:
+def png_file(case: Case, stored: np.ndarray, palette: np.ndarray) -> bytes:
     height, width, samples = stored.shape
-    kind = {(1, "gray"): 0, (3, "rgb"): 2, (2, "gray"): 4, (4, "rgb"): 6}[samples, case.colors]
+    kinds = {(1, "gray"): 0, (3, "rgb"): 2, (1, "palette"): 3, (2, "gray"): 4, (4, "rgb"): 6}
+    kind = kinds[samples, case.colors]
     if case.bits < 8:
         bits = stored[..., 0, None] >> np.arange(case.bits)[::-1] & 1
         rows = np.packbits(bits.reshape(height, -1).astype(np.uint8), axis=1)
@@ -286,14 +367,30 @@ def png_file(case: Case, stored: np.ndarray) -> bytes:
         rows = stored.astype(">u2" if case.bits == 16 else "u1").reshape(height, -1)
     packed = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
     extra = chunks(case.space, case.how, case.colors == "gray")
-    if case.alpha == "hole":
-        extra += chunk(b"tRNS", stored[3, 4].astype(">u2").tobytes())
+    if case.colors == "palette":
+        extra += chunk(b"PLTE", palette[:, :3].tobytes())
+        if case.alpha == "hole":
+            extra += chunk(b"tRNS", b"\xff" * int(stored[-1, -1, 0]) + b"\0")
+        if case.alpha == "straight":
+            extra += chunk(b"tRNS", palette[:, 3].tobytes())
+    elif case.alpha == "hole":
+        extra += chunk(b"tRNS", stored[-1, -1].astype(">u2").tobytes())
     extra += chunk(b"eXIf", oriented(case.turn).tobytes()[6:]) if case.turn > 1 else b""
     return png(width, height, case.bits, kind, packed, extra)
 
 
-def by_pil(case: Case, stored: np.ndarray) -> bytes:
+def by_pil(case: Case, stored: np.ndarray, palette: np.ndarray) -> bytes:
+    if case.bits == 16 and case.kind == "PPM":
+        letter, (height, width) = "5" if case.colors == "gray" else "6", case.size
+        return f"P{letter} {width} {height} 65535\n".encode() + stored.astype(">u2").tobytes()
+    if case.bits == 16:
+        return saved(stored[..., 0].astype(np.uint16), case.kind)
     samples = stored.astype(np.uint8)
+    if case.colors == "palette":
+        image = Image.frombytes("P", samples.shape[1::-1], samples.tobytes())
+        image.putpalette(palette[:, :3].tobytes())
+        hole = {"transparency": int(samples[-1, -1, 0])} if case.alpha == "hole" else {}
+        return saved(image, case.kind, **hole)
     exif = adobe_exif(case.turn) if case.how == "EXIF" else oriented(case.turn)
     options = {"exif": exif}
     if case.space != "none" and case.how != "EXIF":
@@ -333,6 +430,15 @@ def table() -> list[Case]:
         how = "EXIF" if space == "adobe" and colors == "rgb" else ""
         alpha = "straight" if colors == "gray" else "none"
         cases.append(Case(kind, colors, 8, space, alpha=alpha, how=how, turn=6))
+    formats = product(REST, ("gray", "rgb", "palette"), (8, 16))
+    cases += [Case(kind, colors, bits) for kind, colors, bits in formats]
+    for i, (kind, alpha, bits) in enumerate(
+        product(("PNG", "TIFF", "GIF"), ("none", "straight", "hole"), (1, 2, 4, 8))
+    ):
+        space = ("none", "adobe", "linear")[i % 3]
+        cases.append(Case(kind, "palette", bits, space, alpha, turn=1 + i % 8, tile=i % 2 == 0))
+    cases += [Case(bits=1, colors="gray", inverted=i, order="<>"[i]) for i in (0, 1)]
+    cases.append(Case(bits=16, big=True))
     return list(dict.fromkeys(map(fitting, cases)))
 
 
@@ -342,8 +448,8 @@ def drawn(seed: int) -> Case:
     pick = lambda *values: values[chance.integers(len(values))]  # noqa: E731
     return fitting(
         Case(
-            kind=pick("TIFF", "TIFF", "TIFF", "PNG", "PNG", "JPEG", "WEBP"),
-            colors=pick("gray", "rgb", "cmyk"),
+            kind=pick(*["TIFF"] * 4, *["PNG"] * 3, "JPEG", "WEBP", *REST),
+            colors=pick("gray", "rgb", "rgb", "cmyk", "palette"),
             bits=pick(1, 2, 4, 8, 16, 16, 32),
             space=pick(*SPACES),
             alpha=pick("none", "none", "straight", "multiplied", "unused", "hole"),
@@ -355,6 +461,8 @@ def drawn(seed: int) -> Case:
             tile=pick(False, True),
             predictor=pick(False, True),
             thumbnail=pick(False, False, True),
+            big=pick(False, False, True),
             how=pick("gAMA", "iCCP", "sRGB", "cICP"),
+            size=(int(chance.integers(1, 20)), int(chance.integers(1, 36))),
         )
     )

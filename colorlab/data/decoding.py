@@ -65,10 +65,12 @@ _UPRIGHT = {
 def open_picture(content: io.BytesIO) -> AbstractContextManager[Image.Image | None]:
     """The picture, not yet decoded; None stands for a TIFF that tifffile reads."""
     head = bytes(content.getbuffer()[:12])
+    if head[:4] == b"MM\0+":  # a big TIFF of the byte order that PIL does not know
+        return nullcontext()
     try:
         image = Image.open(content, formats=FORMATS)
     except Image.UnidentifiedImageError:
-        if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        if head[:4] in (b"II*\0", b"MM\0*", b"II+\0"):
             return nullcontext()
         if head[4:8] != b"ftyp" or head[8:] not in _HEIC:
             raise
@@ -348,10 +350,10 @@ def _is_for_tifffile(image: Image.Image) -> bool:
                 image.seek(page)
                 if is_picture(image.tag_v2.get):
                     break
-        except SyntaxError:  # of a kind that PIL does not know
-            return True
         except EOFError:
             image.seek(0)
+        except (LookupError, SyntaxError, TypeError):  # of a kind that PIL does not know
+            return True
     tags = image.tag_v2
     packed = tags.get(259, 1) != 1
     if tags.get(284) == 2 and tags.get(277, 1) > 1:  # each channel on its own
@@ -400,6 +402,8 @@ def by_tifffile(content: io.BytesIO, most_pixels: int) -> Stored:
     hidden = [channels + i for i, kind in enumerate(extra) if kind in (1, 2)]
     alpha = bool(hidden)
     samples = samples[..., [*range(channels), *hidden[:1]]]
+    if page.colormap is not None:
+        samples = profiles.to_8_bits(page.colormap.T[samples[..., 0]])
     if mode == "LAB":
         samples = samples if samples.dtype == np.uint8 else _to_16_bits(samples, top, what)
         samples, mode, profile = _lab(samples, value(262, 8)), "RGB", None
@@ -430,7 +434,8 @@ def values_of(page: tifffile.TiffPage) -> Callable:
 def _tiff_layout(page: tifffile.TiffPage) -> tuple[str, int, float, str]:
     """Mode, number of channels, the number that is full, and what to say of those outside."""
     photometric, bits = int(page.photometric), page.bitspersample
-    modes = {0: ("L", 1), 1: ("L", 1), 2: ("RGB", 3), 5: ("CMYK", 4), 8: ("LAB", 3), 9: ("LAB", 3)}
+    modes = {0: ("L", 1), 1: ("L", 1), 2: ("RGB", 3), 3: ("RGB", 1), 5: ("CMYK", 4)}
+    modes |= dict.fromkeys((8, 9), ("LAB", 3))
     if photometric not in modes:
         names = {
             6: "YCbCr without JPEG",

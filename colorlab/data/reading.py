@@ -351,9 +351,9 @@ def _srgb(stored: Stored, rows: slice) -> tuple[np.ndarray, np.ndarray | None]:
     if stored.convert:
         samples = stored.convert(samples)
     elif stored.mode == "CMYK":
-        inks = to_8_bits(samples)
-        image = Image.frombytes("CMYK", inks.shape[1::-1], inks.tobytes()).convert("RGB")
-        samples = np.asarray(image) * (np.uint16(257) if stored.deep else np.uint8(1))
+        kind, top = samples.dtype, np.uint32(np.iinfo(samples.dtype).max)
+        light = top - samples  # that each ink lets through
+        samples = ((light[..., :3] * light[..., 3:] + top // 2) // top).astype(kind)
     return samples, alpha
 
 

@@ -16,7 +16,7 @@ import warnings
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -123,7 +123,7 @@ def read_metadata(content: bytes) -> Metadata:
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
-            with _open(content) as image:
+            with _described(content) as image:
                 if image.format == "PNG":
                     image.load()  # some of it may come after the pixels
                 for field, (name, read) in _FIELDS.items():
@@ -178,7 +178,7 @@ def encode(
     if missing := list(dict.fromkeys(name for _, names in kept for name in names)):
         lost.append(f"{', '.join(missing)}, since {kind} has no room for it")
     if damaged := list(dict.fromkeys(name for told in metadata for name in told.damaged)):
-        lost.append(f"{', '.join(damaged)}, damaged in the file")
+        lost.append(f"{', '.join(damaged)}, which cannot be read")
     metadata = [told for told, _ in kept]
     if kind == "TIFF":
         return _tiff(pictures, metadata), lost
@@ -280,7 +280,32 @@ def _tiff_pages(content: bytes) -> list[Callable[[], io.BytesIO]]:
 # ---- metadata
 
 
-def _exif(image: Image.Image) -> dict[int, Any]:
+class _Directory:
+    """The tags of a TIFF whose pixels PIL does not decode, as of an image."""
+
+    format = "TIFF"
+
+    def __init__(self, content: bytes):
+        place, self.tags = None, Image.Exif()
+        if content[:4] == b"II+\0":
+            self.tags.bigtiff, self.tags.endian = True, "<"
+            place = int.from_bytes(content[8:16], "little")
+        self.tags.load_from_fp(io.BytesIO(content), place)
+        self.size = self.tags.get(256, 0), self.tags.get(257, 0)
+        self.info = {"xmp": self.tags.get(_XMP)}
+
+    def getexif(self) -> Image.Exif:
+        return self.tags
+
+
+def _described(content: bytes) -> AbstractContextManager[Image.Image | _Directory]:
+    try:
+        return _open(content)
+    except Image.UnidentifiedImageError:
+        return nullcontext(_Directory(content))
+
+
+def _exif(image: Image.Image | _Directory) -> dict[int, Any]:
     source, size = image.getexif(), image.size
     tags: dict[int, Any] = {tag: source[tag] for tag in _DESCRIPTIVE if tag in source}
     inner = dict(source.get_ifd(ExifTags.IFD.Exif))
@@ -298,18 +323,19 @@ def _exif(image: Image.Image) -> dict[int, Any]:
     return tags
 
 
-def _xmp(image: Image.Image) -> bytes:
+def _xmp(image: Image.Image | _Directory) -> bytes:
     xmp = bytes(image.info.get("xmp") or b"")
     return re.sub(rb'(tiff:Orientation(?:\s*=\s*["\']|>))[2-8]', rb"\g<1>1", xmp)
 
 
-def _iptc(image: Image.Image) -> bytes:
+def _iptc(image: Image.Image | _Directory) -> bytes:
     if image.format == "TIFF":
-        data = image.tag_v2.get(_IPTC, b"")
-        if isinstance(data, tuple):  # of 32-bit numbers, as many programs declare it
-            order = "<" if image.tag_v2.prefix == b"II" else ">"
-            data = struct.pack(f"{order}{len(data)}I", *data)
-        return bytes(data)
+        import tifffile  # PIL keeps one of the 32-bit numbers as which many programs declare it
+
+        content = image.getexif().fp
+        content.seek(0)
+        with tifffile.TiffFile(content) as file:
+            return bytes(file.pages.first.tags.valueof(_IPTC) or b"")
     if image.format == "PNG":
         text = image.text.get("Raw profile type iptc", "").split()[2:]  # after a name and a length
         data = bytes.fromhex("".join(text))
@@ -319,7 +345,7 @@ def _iptc(image: Image.Image) -> bytes:
     return bytes(image.info.get("photoshop", {}).get(_IPTC_RESOURCE, b""))
 
 
-def _resolution(image: Image.Image) -> tuple[float, float] | None:
+def _resolution(image: Image.Image | _Directory) -> tuple[float, float] | None:
     """Where the unit is an inch or a centimetre, by the format's own field or else by EXIF."""
     exif, told = image.getexif(), image.info.get("dpi")
     of_jpeg = image.format in ("JPEG", "MPO")

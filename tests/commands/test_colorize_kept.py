@@ -14,6 +14,7 @@ import numpy as np
 import odd_pictures
 import picture_table
 import pytest
+import tifffile
 import torch
 from odd_pictures import chunk
 from PIL import Image, PngImagePlugin
@@ -301,7 +302,7 @@ def test_broken_metadata_costs_no_picture(place, weights, capsys):
         (place / f"{i}.jpg").write_bytes(file)
     assert colour(weights, place, "-o", place.parent / "out") == 0
     told = capsys.readouterr().out
-    assert told.count("left out: a part of EXIF, damaged in the file") == 2
+    assert told.count("left out: a part of EXIF, which cannot be read") == 2
     assert read_metadata(b"no picture") == Metadata(damaged=("metadata",))
 
 
@@ -335,6 +336,29 @@ def test_what_is_too_long_for_a_jpeg_is_told():
     assert read_metadata(file).texts == {} and read_metadata(file).resolution is None
     kept = encode([picture], [told], "PNG", ONE)
     assert read_metadata(kept[0]).texts == told.texts and not kept[1]
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+@pytest.mark.parametrize("big", [False, True])
+def test_metadata_of_a_tiff_that_pil_does_not_decode(big, numbers):
+    iptc = np.frombuffer(IPTC.ljust(12, b"\0"), "<u4").tolist()
+    extra = [
+        (33723, "I", 3, iptc, True) if numbers else (33723, "B", 12, IPTC.ljust(12, b"\0"), True),
+        (700, "B", len(XMP), XMP, True),
+        (271, "s", 0, "Make", True),
+    ]
+    buffer = io.BytesIO()
+    options = {"photometric": "rgb", "planarconfig": "separate", "extrasamples": [0]}
+    with tifffile.TiffWriter(buffer, bigtiff=big) as file:
+        resolution = {"resolution": (100, 50), "resolutionunit": 3}
+        planes = np.zeros((4, 48, 64), np.uint8)
+        file.write(planes, metadata=None, extratags=extra, **options, **resolution)
+    with pytest.raises(Image.UnidentifiedImageError):
+        Image.open(buffer)
+    told = read_metadata(buffer.getvalue())
+    assert told.damaged == () and told.exif == {271: "Make", 305: "tifffile.py"}
+    assert told.iptc == IPTC.ljust(12, b"\0") and told.xmp == XMP.replace(b'"6"', b'"1"')
+    assert told.resolution == pytest.approx((254, 127))
 
 
 def test_texts_of_a_png_are_kept(place, weights):
