@@ -61,7 +61,11 @@ def _again(content: bytes, got: Picture, truth: picture_table.Truth) -> str:
 def main() -> None:
     """Count the verdicts of as many seeds as the first argument says."""
     first = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    counts = Counter(verdict(first + i) for i in range(int(sys.argv[1])))
+    counts: Counter = Counter()
+    for i in range(int(sys.argv[1])):
+        counts[verdict(first + i)] += 1
+        if (i + 1) % 5000 == 0:
+            print(i + 1, dict(counts), flush=True)
     print(dict(counts))
     sys.exit(bool(counts["wrong"] + counts["crashed"]))
 
