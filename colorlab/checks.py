@@ -17,9 +17,8 @@ def check_pictures(rgb: Tensor) -> None:
     _check_batch(rgb, "rgb", channels=3, top=1)
 
 
-def one_picture(rgb: Tensor, least: int = 1) -> Tensor:
-    """One sRGB reference image, (3, H, W) or (1, 3, H, W) in [0, 1], as (1, 3, H, W)."""
-    what = "the reference"
+def one_picture(rgb: Tensor, least: int = 1, what: str = "the reference") -> Tensor:
+    """One sRGB image, (3, H, W) or (1, 3, H, W) in [0, 1], as (1, 3, H, W)."""
     batch = rgb[None] if rgb.ndim == 3 else rgb
     if batch.ndim != 4 or tuple(batch.shape[:2]) != (1, 3):
         raise ValueError(

@@ -397,7 +397,7 @@ def by_pil(case: Case, stored: np.ndarray, palette: np.ndarray) -> bytes:
         options["icc_profile"] = profile(case.space, case.colors == "gray")
     mode = {"gray": "L", "rgb": "RGB", "cmyk": "CMYK"}[case.colors] + "A" * (case.alpha != "none")
     image = Image.frombytes(mode, samples.shape[1::-1], samples.tobytes())
-    return saved(image, case.kind, **options, lossless=True, exact=True)
+    return saved(image, case.kind, **options, lossless=True, exact=True, method=0)
 
 
 def table() -> list[Case]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 
+from colorlab.data.loaders import Batch, batch_from_rgb
 from colorlab.models import build
+from colorlab.models.base import TARGETS
 from colorlab.training import TrainConfig
 
 TINY = {
@@ -42,6 +45,47 @@ def small_unet(**settings):
 def small_gan():
     torch.manual_seed(0)
     return build("gan", size=32, widths=(8, 16, 16), discriminator_widths=(8, 16, 16))
+
+
+def tinted():
+    """A network that answers with a flat warm tint."""
+    model = small_unet()
+    torch.nn.init.constant_(model.head.project.bias, 0.1)
+    return model
+
+
+every_target = pytest.mark.parametrize("target", TARGETS)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def picture(n: int = 2, size: int = 64) -> Batch:
+    torch.manual_seed(0)
+    coarse = torch.rand(n, 3, 8, 8)
+    return batch_from_rgb(torch.nn.functional.interpolate(coarse, size=(size, size)))
+
+
+def stir(model: torch.nn.Module) -> torch.nn.Module:
+    """Change every weight a little: heads start at zero, and zero hides mistakes."""
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.05 * torch.randn_like(p))
+    return model
+
+
+def train(model: torch.nn.Module, batch: Batch, steps: int, rate: float) -> torch.nn.Module:
+    """Overfit one batch, with a rate that falls to zero."""
+    (player,) = model.train().players()
+    optimizer = torch.optim.AdamW(player.module.parameters(), lr=rate, betas=player.betas)
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
+        optimizer.zero_grad()
+        sum(player.loss(batch).values()).backward()
+        optimizer.step()
+    return model.eval()
 
 
 def same(a, b) -> bool:

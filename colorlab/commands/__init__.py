@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import argparse
 import math
+from pathlib import Path
 
 
 def add_examples(parser: argparse.ArgumentParser, *lines: str) -> None:
     """Show command lines at the end of the help, as they are typed."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = "\n  ".join(("examples:", *lines))
+
+
+def name_of(folder: str | Path) -> str:
+    """What a folder is called, wherever it lies; `photos` and such names as they are."""
+    return Path(folder).resolve().name or str(folder)
 
 
 def check_positive(args: argparse.Namespace, *names: str) -> None:

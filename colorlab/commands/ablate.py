@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from colorlab import data
-from colorlab.commands import add_examples, check_positive
+from colorlab.commands import add_examples, check_positive, name_of
 from colorlab.training import recipes, series
 
 
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _command(args: argparse.Namespace) -> str:
     """The command that repeats the table; where its runs lie does not matter."""
-    words = ["colorlab", "ablate", "--data", Path(args.data).name, "--split", args.split]
+    words = ["colorlab", "ablate", "--data", name_of(args.data), "--split", args.split]
     words += ["--size", args.size, "--steps", args.steps]
     words += ["--only", args.only] if args.only else []
     return shlex.join(map(str, [*words, "--precision", args.precision, "--out", "runs/ablation"]))

@@ -20,7 +20,8 @@ from colorlab import checkpoints
 from colorlab.bands import bands, lightness_of
 from colorlab.checkpoints import SAFEST
 from colorlab.color import to_uint8
-from colorlab.data.photos import SUFFIXES
+from colorlab.commands import add_examples
+from colorlab.data.photos import SUFFIXES, WRITTEN
 from colorlab.data.reading import MOST_BYTES, read_picture
 from colorlab.data.writing import LOSSY, QUALITY, encode, read_metadata, take_apart
 from colorlab.files import DISK_FULL, make_folder, progress_bar, shown, write_whole
@@ -36,11 +37,6 @@ WORTH_KNOWING = {
     "diffusion": "one of several answers",
     "unet-scratch": "trained on 3,600 photographs, without a pretrained encoder",
 }
-EXAMPLES = """examples:
-  colorlab colorize old_photo.jpg                       # old_photo-colored.png beside it
-  colorlab colorize scans/ -o colored/ --resume         # a tree; again after a stop, goes on
-"""
-READ = SUFFIXES | {".heic", ".heif", ".hif"}
 
 MOST_TOGETHER = 200_000_000
 """Pixels of all pages or frames of a file, which stand in memory together."""
@@ -67,8 +63,11 @@ class Row(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
-    parser.epilog = EXAMPLES
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add_examples(
+        parser,
+        "colorlab colorize old_photo.jpg                # old_photo-colored.png beside it",
+        "colorlab colorize scans/ -o colored/ --resume  # a tree; again after a stop, goes on",
+    )
     parser.add_argument(
         "inputs", nargs="+", type=Path, metavar="IN", help="files, folders, or patterns in quotes"
     )
@@ -92,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=sorted(suffix[1:] for suffix in SUFFIXES),
+        choices=sorted(suffix[1:] for suffix in WRITTEN),
         help="kind of the answers in a folder (default: png; tif for a TIFF, with all its pages)",
     )
     parser.add_argument(
@@ -244,7 +243,7 @@ def list_inputs(inputs: list[Path], out: Path | None) -> tuple[list[Found], list
             continue
         inside, others = _below(path, out)
         if not inside:
-            kinds = ", ".join(sorted(READ))
+            kinds = ", ".join(sorted(SUFFIXES))
             raise FileNotFoundError(f"{shown(path)} holds no pictures ({kinds})")
         for one in inside:
             found.setdefault(one.file.absolute(), one)
@@ -300,7 +299,7 @@ def _below(folder: Path, out: Path | None) -> tuple[list[Found], list[Row]]:
             path = Path(at, name)
             if name.startswith("."):
                 hidden += 1
-            elif path.suffix.lower() in READ:
+            elif path.suffix.lower() in SUFFIXES:
                 found.append(Found(path, path.relative_to(folder)))
             else:
                 rows.append(Row("left out", path, "not a kind of picture that is read"))
@@ -319,7 +318,7 @@ def name_outputs(
     and a.bmp.png; equal names from two folders are numbered.
     """
     if out is not None and single and len(found) == 1 and out.suffix and not out.is_dir():
-        if out.suffix.lower() not in SUFFIXES:
+        if out.suffix.lower() not in WRITTEN:
             raise ValueError(f"{shown(out)} ends in no known kind of picture; try .png or .jpg")
         return [out]
     if out is not None and out.exists() and not out.is_dir():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from colorlab import checkpoints
 from colorlab.classical import FITTED
-from colorlab.commands import add_examples, check_positive
+from colorlab.commands import add_examples, check_positive, name_of
 from colorlab.commands.rows import make_rows, row_names, training_facts
 from colorlab.data import load
 from colorlab.data.films import FILMS, TRAINED_ON
@@ -191,9 +191,9 @@ def measure(
         rows |= others
         origins |= dict.fromkeys(others, "coloured by another tool")
     # The command that repeats this table; a folder appears by its name, not by where it lies.
-    words = ["colorlab", "evaluate", "--data", Path(data).name or data, "--split", split]
+    words = ["colorlab", "evaluate", "--data", name_of(data), "--split", split]
     words += ["--models", models]
-    words += ["--checkpoints", folder.name] if folder is not None else []
+    words += ["--checkpoints", name_of(folder)] if folder is not None else []
     for option, number in (("limit", limit), ("diversity", diversity), ("known", known)):
         words += [f"--{option}", str(number)] if number is not None else []
     words += ["--pairwise-lpips"] * pairwise_lpips + ["--consistency"] * consistency
@@ -225,7 +225,7 @@ def measure(
     if share is None:
         return result
     note = (
-        f"{shown(Path(data).name)} has no folders of splits, so its files' names decide: "
+        f"{shown(name_of(data))} has no folders of splits, so its files' names decide: "
         f"{share[0]} of {share[1]} pictures are {split}; --split all measures every one"
     )
     return replace(result, notes=(*result.notes, note))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from colorlab.data.cache import released_data
 from colorlab.data.pictures import Pictures
 
-__all__ = ["Pictures", "load", "released_data"]
+__all__ = ["Pictures", "load"]
 
 SCENE_COUNTS = {"train": 3600, "val": 300, "test": 512}
 

@@ -91,8 +91,6 @@ def counts_of(name: str, limit: int | None = None) -> dict[str, int]:
 
     Without a limit: 3,600 of val2017, all of train2017.
     """
-    if limit is not None and limit < 1:
-        raise ValueError(f"--limit must be at least 1, got {limit}")
     rest = SETS[name][1] - COUNTS["test"] - COUNTS["val"]
     most = COUNTS["train"] if name == "val2017" else rest
     return {**COUNTS, "train": most if limit is None else min(limit, rest)}

@@ -58,9 +58,12 @@ SPELLINGS = {
 }
 """Names of a split's folder, in capitals or not; a year may follow, as in COCO's train2017."""
 
-SUFFIXES = frozenset(
+WRITTEN = frozenset(
     ".jpg .jpeg .jfif .jp2 .png .avif .webp .bmp .gif .tif .tiff .ppm .pgm".split()  # noqa: SIM905
 )
+SUFFIXES = WRITTEN | {".heic", ".heif", ".hif"}
+"""Of files that count as pictures; those of HEIC need the package pillow-heif, and are not written
+by `colorlab colorize`."""
 
 SKIMAGE_PHOTOS = (
     "astronaut.png",
@@ -213,7 +216,9 @@ def _usable(
         return name, min(whole.shape[:2]) < size, rgb
 
     show = len(files) >= 100
-    bar = progress_bar(files, desc=f"decoding {shown(folder.name)}", unit="picture", show=show)
+    bar = progress_bar(
+        files, desc=f"decoding {shown(folder.resolve().name)}", unit="picture", show=show
+    )
     with bar:
         for name, verdict, rgb in in_threads(decode, files):
             bar.update()

@@ -29,18 +29,16 @@ from colorlab.metrics.pairs import (
 )
 from colorlab.metrics.perceptual import LPIPSUnavailable, lpips
 from colorlab.metrics.protocol import METRICS, round_to_8_bit
-from colorlab.metrics.report import Evaluation, Interval, bootstrap, paired_difference
-from colorlab.metrics.rows import BestOf, Boosted, MeanOf, Row, Sampled, matching_factor
+from colorlab.metrics.report import Evaluation, bootstrap, paired_difference
+from colorlab.metrics.rows import BestOf, Boosted, MeanOf, Sampled, matching_factor
 
 __all__ = [
     "METRICS",
     "BestOf",
     "Boosted",
     "Evaluation",
-    "Interval",
     "LPIPSUnavailable",
     "MeanOf",
-    "Row",
     "Sampled",
     "ab_distance",
     "answer_rows",

@@ -18,6 +18,7 @@ import torch
 import traitlets
 from torch import Tensor
 
+from colorlab.checks import check_lightness
 from colorlab.color import join, lightness
 from colorlab.widgets.color_names import hex_to_lab, name_color, named_labs
 from colorlab.widgets.shared import Picture, as_picture, picture_png, static_text, with_still
@@ -224,9 +225,7 @@ def _lightness_of(picture: Picture) -> Tensor:
     """L (1, 1, H, W) of the image given to :class:`Canvas`."""
     if not isinstance(picture, Tensor) or picture.ndim != 4 or picture.shape[1] != 1:
         return lightness(as_picture(picture))
-    if len(picture) != 1 or 0 in picture.shape:
+    if len(picture) != 1:
         raise ValueError(f"a canvas takes one L (1, 1, H, W), got {tuple(picture.shape)}")
-    if not (picture.min() >= -0.1 and picture.max() <= 100.1):  # also false for NaN
-        low, high = picture.min().item(), picture.max().item()
-        raise ValueError(f"a canvas takes L in [0, 100], got values from {low:.3g} to {high:.3g}")
+    check_lightness(picture)
     return picture.float()

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from colorlab.checks import one_picture
 from colorlab.color import from_uint8, to_uint8
 from colorlab.data.reading import read_rgb
 
@@ -54,13 +55,7 @@ def as_picture(picture: Picture) -> Tensor:
             f"got {type(picture).__name__}"
         )
     rgb = from_uint8(picture) if isinstance(picture, np.ndarray) else picture.detach().float()
-    rgb = rgb[None] if rgb.ndim == 3 else rgb
-    if rgb.ndim != 4 or rgb.shape[:2] != (1, 3) or 0 in rgb.shape:
-        raise ValueError(f"want one picture (1, 3, H, W) or (3, H, W), got {tuple(picture.shape)}")
-    if not (rgb.min() >= -1e-3 and rgb.max() <= 1.001):  # also false for NaN
-        low, high = rgb.min().item(), rgb.max().item()
-        raise ValueError(f"want sRGB in [0, 1], got values from {low:.3g} to {high:.3g}")
-    return rgb
+    return one_picture(rgb, what="the picture")
 
 
 def with_still(data: dict, metadata: dict, rgb: Tensor, alt: str) -> tuple[dict[str, Any], dict]:

@@ -12,26 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from skimage.color import rgb2lab
-from tiny import small_unet
+from tiny import tinted
 
 from colorlab import checkpoints, files
 from colorlab.__main__ import main
 from colorlab.commands import colorize
-
-
-def tinted():
-    """A network that answers with a flat warm tint."""
-    model = small_unet()
-    torch.nn.init.constant_(model.head.project.bias, 0.1)
-    return model
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> str:
-    return str(checkpoints.save(tinted(), "photos", {}, tmp_path_factory.mktemp("weights")))
 
 
 @pytest.fixture

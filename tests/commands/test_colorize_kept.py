@@ -19,9 +19,7 @@ import torch
 from odd_pictures import chunk
 from PIL import Image, PngImagePlugin
 from skimage.color import rgb2lab
-from tiny import small_unet
 
-from colorlab import checkpoints
 from colorlab.__main__ import main
 from colorlab.commands import colorize
 from colorlab.data import writing
@@ -31,20 +29,6 @@ from colorlab.data.writing import Metadata, Parts, encode, read_metadata, take_a
 RAMP = np.tile(np.arange(64, dtype=np.uint8) * 2 + 60, (48, 1))
 IPTC = b"\x1c\x02\x78\x00\x05harbour"[:10]  # caption: "harbo"
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><d tiff:Orientation="6">1900</d></x:xmpmeta>'
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> str:
-    """A network that answers with a flat warm tint."""
-    model = small_unet()
-    torch.nn.init.constant_(model.head.project.bias, 0.1)
-    return str(checkpoints.save(model, "photos", {}, tmp_path_factory.mktemp("weights")))
-
-
-@pytest.fixture
-def place(tmp_path) -> Path:
-    (tmp_path / "in").mkdir()
-    return tmp_path / "in"
 
 
 def colour(weights: str, *words: object) -> int:

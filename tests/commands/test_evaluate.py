@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from colorlab import checkpoints
 from colorlab.__main__ import main
 from colorlab.classical import FITTED
 from colorlab.commands import evaluate as command
+from colorlab.commands import name_of
 from colorlab.commands import rows as rows_of
 from colorlab.metrics import BestOf, Evaluation, MeanOf, perceptual
 from colorlab.metrics.rows import BASELINES
@@ -225,6 +227,19 @@ def test_a_folder_that_names_divide_is_told(tmp_path, capsys):
     assert _run("--data", tmp_path, "--models", "gray", "--split", "all") == 0
     told = capsys.readouterr().out
     assert "8 pictures" in told and "--split all" not in told
+
+
+def test_the_folder_that_one_stands_in_has_a_name(folder, tmp_path, monkeypatch, capsys):
+    (tmp_path / "plain").mkdir()
+    for i in range(8):
+        shutil.copy(folder / "train" / "0.png", tmp_path / "plain" / f"{i}.png")
+    monkeypatch.chdir(tmp_path / "plain")
+    assert _run("--data", ".", "--models", "gray", "--json", "table.json") == 0
+    assert "plain has no folders of splits" in capsys.readouterr().out
+    command = Evaluation.read("table.json").provenance["command"]
+    assert command == "colorlab evaluate --data plain --split test --models gray"
+    for name in ("photos", "scenes", "skimage"):
+        assert name_of(name) == name
 
 
 def test_consistency_is_printed_and_written(unet, folder, tmp_path, capsys):

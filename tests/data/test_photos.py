@@ -73,6 +73,7 @@ def test_what_is_left_out_is_counted_and_named(folder):
     content = (train / "train0.png").read_bytes()
     (train / "cut.png").write_bytes(content[: len(content) // 2])
     (train / "text.jpg").write_text("no picture")
+    (train / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99))
     for _ in range(2):  # the second time from the cache
         pictures, report = photos.open_folder(folder, "train", 32)
         assert pictures.names == ("enlarged.png", "train0.png", "train1.png", "train2.png")
@@ -81,10 +82,10 @@ def test_what_is_left_out_is_counted_and_named(folder):
             enlarged=1,
             gray=["gray.jpg", "gray.png", "one_channel.png"],
             toned=[],
-            unreadable=["cut.png", "text.jpg"],
+            unreadable=["cut.png", "phone.HEIC", "text.jpg"],
             small=["small.png"],
         )
-    with pytest.warns(UserWarning, match="3 gray ones skipped; 2 unreadable skipped: cut.png"):
+    with pytest.warns(UserWarning, match="3 gray ones skipped; 3 unreadable skipped: cut.png"):
         photos.load_folder(folder, "train", 32)
 
 

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 import torch
-from test_models import picture, seeded, stir, train
+from tiny import picture, seeded, stir, train
 
 from colorlab import checkpoints, flow
 from colorlab.data.loaders import Batch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_models import every_target, picture, stir
+from tiny import every_target, picture, stir
 from torch import nn
 
 from colorlab import checkpoints

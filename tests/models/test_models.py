@@ -6,14 +6,13 @@ import dataclasses
 
 import pytest
 import torch
+from tiny import every_target, picture, seeded, stir
 
 from colorlab import checkpoints
 from colorlab.color import join, lightness
-from colorlab.data.loaders import Batch, batch_from_rgb
 from colorlab.layers import ChromaHead, PictureHead, count_parameters
 from colorlab.losses import REGRESSION_LOSSES
 from colorlab.models import MODELS, build, name_of
-from colorlab.models.base import TARGETS
 from colorlab.models.classifier import BinHead
 from colorlab.models.resnet import ResNet, ResNetConfig
 from colorlab.models.unet import UNet
@@ -21,46 +20,14 @@ from colorlab.models.vae import RECIPES
 
 WIDTHS = (8, 16, 16, 16)
 every_model = pytest.mark.parametrize("name", list(MODELS))
-every_target = pytest.mark.parametrize("target", TARGETS)
 every_model_and_target = pytest.mark.parametrize(
     ("name", "target"),
     [(name, target) for name, (kind, _) in MODELS.items() for target in kind.targets],
 )
 
 
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def picture(n: int = 2, size: int = 64) -> Batch:
-    torch.manual_seed(0)
-    coarse = torch.rand(n, 3, 8, 8)
-    return batch_from_rgb(torch.nn.functional.interpolate(coarse, size=(size, size)))
-
-
-def stir(model: torch.nn.Module) -> torch.nn.Module:
-    """Change every weight a little: heads start at zero, and zero hides mistakes."""
-    torch.manual_seed(1)
-    with torch.no_grad():
-        for p in model.parameters():
-            p.add_(0.05 * torch.randn_like(p))
-    return model
-
-
 def head_of(model: torch.nn.Module, *kinds: type) -> torch.nn.Module:
     return next(m for m in model.modules() if isinstance(m, kinds or (ChromaHead, BinHead)))
-
-
-def train(model: torch.nn.Module, batch: Batch, steps: int, rate: float) -> torch.nn.Module:
-    """Overfit one batch, with a rate that falls to zero."""
-    (player,) = model.train().players()
-    optimizer = torch.optim.AdamW(player.module.parameters(), lr=rate, betas=player.betas)
-    for step in range(steps):
-        optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
-        optimizer.zero_grad()
-        sum(player.loss(batch).values()).backward()
-        optimizer.step()
-    return model.eval()
 
 
 @every_model_and_target

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 import torch
-from test_models import every_target, picture, seeded, stir
+from tiny import every_target, picture, seeded, stir
 from torch.distributions import Categorical, MultivariateNormal, Normal, kl_divergence
 
 from colorlab.data.loaders import Batch

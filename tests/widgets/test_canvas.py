@@ -195,8 +195,8 @@ def test_a_picture_is_taken_as_tensor_or_array_and_only_its_lightness_kept(L):
     assert Canvas(rgb).shape == (8, 12)
     for bad, words in (
         (torch.rand(2, 1, 8, 8), r"\(2, 1, 8, 8\)"),
-        (torch.rand(1, 3, 8, 8) * 255, r"sRGB in \[0, 1\]"),
-        (torch.full((1, 1, 8, 8), 255.0), r"L in \[0, 100\].*255"),
+        (torch.rand(1, 3, 8, 8) * 255, r"picture must lie in \[0, 1\]"),
+        (torch.full((1, 1, 8, 8), 255.0), r"L must lie in \[0, 100\].*255"),
     ):
         with pytest.raises(ValueError, match=words):
             Canvas(bad)
