@@ -263,7 +263,7 @@ class Truth(NamedTuple):
         if got.rgb.dtype != (np.uint16 if self.deep else np.uint8):
             return "depth"
         top = np.iinfo(got.rgb.dtype).max
-        wrong = np.abs(got.rgb - self.rgb * top) > top / 255 * self.tolerance + 0.5 + 1e-6
+        wrong = np.abs(got.rgb - self.rgb * top) > top / 255 * self.tolerance + 0.51
         if got.alpha is not None:
             if np.abs(got.alpha - self.alpha * top).max() > 0.5 + 1e-6:
                 return "alpha"

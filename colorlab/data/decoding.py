@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import logging
 import re
 import struct
 import sys
@@ -375,16 +376,25 @@ _FREE = (1, 8, 32946)
 """Compressions that tifffile undoes without the package imagecodecs: none, Deflate."""
 
 
+def open_tiff(content: io.BytesIO) -> tifffile.TiffFile:
+    """The file's directories; what tifffile has to say of them is not printed."""
+    import tifffile  # 0.2 s
+
+    tifffile.logger().addHandler(_SILENT)
+    content.seek(0)
+    return tifffile.TiffFile(content)
+
+
+_SILENT = logging.NullHandler()
+
+
 def by_tifffile(content: io.BytesIO, most_pixels: int) -> Stored:
     """Decode a TIFF that PIL does not read or reads wrong.
 
     Raises:
         RefusedError: too many pixels; colours, range or compression not known.
     """
-    import tifffile  # 0.2 s
-
-    content.seek(0)
-    with tifffile.TiffFile(content) as file:
+    with open_tiff(content) as file:
         first = page = file.pages.first
         if not is_picture(values_of(first)):
             inner = list(first.pages or ())

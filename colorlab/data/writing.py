@@ -23,7 +23,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
-from colorlab.data.decoding import FORMATS, code_points, is_picture, png_chunks, values_of
+from colorlab.data.decoding import (
+    FORMATS,
+    code_points,
+    is_picture,
+    open_tiff,
+    png_chunks,
+    values_of,
+)
 from colorlab.data.profiles import to_8_bits
 from colorlab.data.reading import Picture, UnreadableImageError
 from colorlab.files import shown
@@ -265,15 +272,16 @@ def _frame(content: bytes, index: int) -> io.BytesIO:
 
 def _tiff_pages(content: bytes) -> list[Callable[[], io.BytesIO]]:
     """Each page but thumbnails and masks, as the file with that page at its head."""
-    import tifffile  # 0.2 s
-
-    with tifffile.TiffFile(io.BytesIO(content)) as file:
+    with open_tiff(io.BytesIO(content)) as file:
         order, big = file.byteorder, file.is_bigtiff
         places = [page.offset for page in file.pages if is_picture(values_of(page))]
-    if big:
-        heads = [content[:8] + struct.pack(f"{order}Q", place) for place in places]
-    else:
-        heads = [content[:4] + struct.pack(f"{order}I", place) for place in places]
+        end = file.pages[-1].offset
+    counts, step, link = ("Q", 20, "Q") if big else ("H", 12, "I")
+    (count,) = struct.unpack_from(order + counts, content, end)
+    end += struct.calcsize(counts) + step * count
+    if struct.unpack_from(order + link, content, end) != (0,):
+        raise ValueError("it has a page that is not there")
+    heads = [content[: 8 if big else 4] + struct.pack(order + link, place) for place in places]
     return [lambda head=head: io.BytesIO(head + content[len(head) :]) for head in heads]
 
 
@@ -330,11 +338,8 @@ def _xmp(image: Image.Image | _Directory) -> bytes:
 
 def _iptc(image: Image.Image | _Directory) -> bytes:
     if image.format == "TIFF":
-        import tifffile  # PIL keeps one of the 32-bit numbers as which many programs declare it
-
-        content = image.getexif().fp
-        content.seek(0)
-        with tifffile.TiffFile(content) as file:
+        # Many programs declare it as 32-bit numbers, of which PIL keeps one.
+        with open_tiff(image.getexif().fp) as file:
             return bytes(file.pages.first.tags.valueof(_IPTC) or b"")
     if image.format == "PNG":
         text = image.text.get("Raw profile type iptc", "").split()[2:]  # after a name and a length

@@ -7,6 +7,7 @@ import os
 import struct
 import sys
 import zlib
+from collections import Counter
 from pathlib import Path
 
 import bad_pictures
@@ -436,21 +437,48 @@ def test_the_help_has_two_examples(capsys):
 # ---- all together
 
 
+TREE = int(os.environ.get("COLORLAB_TREE", "64"))
+"""Files in the tree; with 200 the test below takes three times as long."""
+
+
+SUFFIX = (".png", ".tif", ".jpg")
+
+
+def mixed_tree(root: Path, count: int) -> int:
+    """Files of every kind in three folders, a quarter of them broken; returns how many are."""
+    odd = [one.content for one in odd_pictures.pictures().values()]
+    pages = [Image.fromarray(np.roll(RAMP, 20 * i, axis=1)) for i in range(3)]
+    several = {"save_all": True, "append_images": pages[1:]}
+    odd += [odd_pictures.saved(pages[0], kind, **several) for kind in ("TIFF", "WEBP", "GIF")]
+    odd += [animated_png(b"", 8), described_jpeg()]
+    deep = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) * 16 + 9000
+    odd += [odd_pictures.saved(deep, kind) for kind in ("PNG", "TIFF")]
+    whole = odd_pictures.saved(RAMP, "PNG")
+    broken = [content for content, _ in bad_pictures.no_pictures().values()]
+    halves = [content[: len(content) // 2] for content in odd if b"ftypmp42" not in content]
+    broken += [content for content in halves if len(content) > 300]
+    contents = []
+    for i in range(count):
+        if i % 4 == 3:
+            contents.append(broken[i // 4] if i // 4 < len(broken) else whole[: 20 + i // 4])
+        elif i % 2:
+            contents.append(odd[i // 4 % len(odd)])
+        else:
+            contents.append(odd_pictures.saved(np.roll(RAMP, i, axis=1), "PNG"))
+    for i, content in enumerate(contents):
+        folder = root / ("", "b", "b/c d")[i % 3]
+        folder.mkdir(exist_ok=True)
+        (folder / f"{i:03}{SUFFIX[i % 7 % 3]}").write_bytes(content)
+    for name in ("x.txt", "b/y.mov", "b/c d/z.doc", "b/.DS_Store"):
+        (root / name).write_bytes(b"other")
+    return count // 4
+
+
 def test_a_mixed_tree_stopped_in_the_middle_gives_the_same_bytes(
     place, weights, monkeypatch, capsys
 ):
-    """40 pictures and 22 files that are none, in a tree of three folders."""
-    odd = list(odd_pictures.pictures().values())[::2][:20]
-    plain = [odd_pictures.saved(np.roll(RAMP, i, axis=1), "PNG") for i in range(20)]
-    good = [one.content for one in odd] + plain
-    bad = [content for content, _ in bad_pictures.no_pictures().values()][:12]
-    bad += [good[-1][: 40 + 3 * i] for i in range(6)]
-    for i, content in enumerate(good + bad):
-        folder = place / ("", "b", "b/c")[i % 3]
-        folder.mkdir(exist_ok=True)
-        (folder / f"{i:02}{'.jpg' if i % 2 else '.png'}").write_bytes(content)
-    for name in ("x.txt", "b/y.mov", "b/c/z.doc", "b/.DS_Store"):
-        (place / name).write_bytes(b"other")
+    broken = mixed_tree(place, TREE)
+    whole = TREE - broken
 
     def answers(out: Path) -> dict[str, bytes]:
         return {str(f.relative_to(out)): f.read_bytes() for f in out.rglob("*") if f.is_file()}
@@ -458,12 +486,12 @@ def test_a_mixed_tree_stopped_in_the_middle_gives_the_same_bytes(
     first, second = place.parent / "first", place.parent / "second"
     assert colour(weights, place, "-o", first) == 1
     told = capsys.readouterr().out.splitlines()
-    assert told[0].startswith(f"40 of {40 + len(bad)} pictures coloured")
-    assert sum(line.startswith("failed") for line in told) == len(bad)
-    assert sum(line.startswith("left out") for line in told) == 4
-    assert len(answers(first)) == 40
+    assert told[0].startswith(f"{whole} of {TREE} pictures coloured")
+    outcomes = Counter(line.split()[0] for line in told[1:])
+    assert outcomes["failed"] == broken and outcomes["left"] == 4
+    assert len(answers(first)) == whole
 
-    real, left = os.replace, [17]
+    real, left = os.replace, [whole // 2 + 1]
 
     def stop(*args):
         left[0] -= 1
@@ -473,8 +501,10 @@ def test_a_mixed_tree_stopped_in_the_middle_gives_the_same_bytes(
 
     monkeypatch.setattr(os, "replace", stop)
     assert colour(weights, place, "-o", second) == 130
-    assert "16 of " in (told := capsys.readouterr().out) and "add --resume to go on" in told
+    told = capsys.readouterr().out
+    assert f"{whole // 2} of {TREE}" in told and "add --resume to go on" in told
     monkeypatch.undo()
     assert colour(weights, place, "-o", second, "--resume") == 1
-    assert f"24 of {40 + len(bad)} pictures coloured, 16 more" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"{whole - whole // 2} of {TREE} pictures coloured, {whole // 2} more" in told
     assert answers(second) == answers(first)
