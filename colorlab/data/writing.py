@@ -116,6 +116,7 @@ def _parts(content: bytes) -> Parts:
         durations = []
         for i in range(count):
             image.seek(i)
+            image.load()  # before which WebP and AVIF tell no time
             durations.append(int(image.info.get("duration", 0)))
         loop = image.info.get("loop", 1 if image.format == "GIF" else 0)
         return Parts(
