@@ -315,14 +315,21 @@ def png_chunks(content: bytes | memoryview) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _profile_inside(kind: str | None, content: memoryview) -> bytes | None:
-    """The profile where PIL does not look for it."""
+    """The profile where PIL does not look for it.
+
+    Raises:
+        UnknownSpaceError: a JPEG 2000 names colours that are read here as if they were sRGB.
+    """
     if kind == "BMP" and content[14] == 124 and content[70:74] == b"DEBM":  # V5, "embedded"
         start, length = struct.unpack_from("<2I", content, 126)
         return bytes(content[14 + start :][:length])
     if kind == "JPEG2000":
-        box = re.search(rb"(.{4})colr\x02", content[: 2**16], re.DOTALL)
-        if box:
-            return bytes(content[box.end() + 2 :][: int.from_bytes(box[1]) - 11])
+        box = re.search(rb"(.{4})colr(.)..(.{4})", content[: 2**16], re.DOTALL)
+        if box and box[2] in b"\2\3":
+            return bytes(content[box.start(3) :][: int.from_bytes(box[1]) - 11])
+        space = int.from_bytes(box[3]) if box else 16
+        if space not in (12, 16, 17, 18):  # CMYK, sRGB, gray, sYCC (ISO 15444-1, I.5.3.3)
+            raise UnknownSpaceError(f"a colour space that is not known ({space}); save it as sRGB")
     return None
 
 

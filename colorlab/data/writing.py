@@ -143,6 +143,8 @@ def read_metadata(content: bytes) -> Metadata:
             damaged.append("metadata")
     if "EXIF" not in damaged and any("EXIF" in str(one.message) for one in warned):
         damaged.append("a part of EXIF")
+    if b"HasExtendedXMP" in told.get("xmp", b""):
+        damaged.append("a part of XMP")
     return Metadata(**told, damaged=tuple(damaged))
 
 
@@ -367,7 +369,8 @@ def _texts(image: Image.Image) -> dict[str, str]:
     if image.format == "PNG":
         names = [name for name in image.text if not name.startswith(("Raw profile", "XML:com"))]
         return {name: str(image.text[name]) for name in names}
-    comment = image.info.get("comment", b"")
+    parts = [data for name, data in getattr(image, "applist", ()) if name == "COM"]
+    comment = b"\n".join(parts) or image.info.get("comment", b"")
     comment = comment.decode("utf-8", "replace") if isinstance(comment, bytes) else str(comment)
     return {"Comment": comment} if comment else {}
 

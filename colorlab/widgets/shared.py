@@ -44,8 +44,10 @@ def as_picture(picture: Picture) -> Tensor:
     if isinstance(picture, Image.Image):
         stream = io.BytesIO()  # its profile and its transparency are then read as those of a file
         picture = ImageOps.exif_transpose(picture)
-        fits = picture.mode in ("1", "L", "LA", "I;16", "P", "RGB", "RGBA")
-        (picture if fits else picture.convert("RGB")).save(stream, "PNG", compress_level=1)
+        kind = "PNG" if picture.mode in ("1", "L", "LA", "I;16", "P", "RGB", "RGBA") else "TIFF"
+        if kind == "TIFF" and picture.mode not in ("CMYK", "F", "LAB"):
+            picture = picture.convert("RGB")
+        picture.save(stream, kind, compress_level=1, exif=picture.getexif())
         picture = read_rgb(stream, "the image of PIL")
     elif isinstance(picture, str | Path):
         picture = read_rgb(picture)

@@ -357,6 +357,15 @@ def test_metadata_of_a_tiff_that_pil_does_not_decode(big, numbers):
     assert told.resolution == pytest.approx((254, 127))
 
 
+def test_all_comments_of_a_jpeg_are_kept_and_xmp_that_goes_on_elsewhere_is_told():
+    xmp = b'<x xmpNote:HasExtendedXMP="5A"/>'
+    jpeg = odd_pictures.saved(RAMP, "JPEG", xmp=xmp)
+    comments = [b"\xff\xfe" + struct.pack(">H", len(c) + 2) + c for c in (b"one", b"two")]
+    told = read_metadata(jpeg[:2] + b"".join(comments) + jpeg[2:])
+    assert told.texts == {"Comment": "one\ntwo"}
+    assert told.xmp == xmp and told.damaged == ("a part of XMP",)
+
+
 def test_texts_of_a_png_are_kept(place, weights):
     texts = PngImagePlugin.PngInfo()
     texts.add_itxt("Title", "Hafen, früh")

@@ -267,6 +267,8 @@ def test_profiles_where_pil_does_not_look():
     grown = int.from_bytes(jp2[(head := jp2.index(b"jp2h") - 4) : head + 4]) + len(box) - 15
     jp2 = jp2[:head] + struct.pack(">I", grown) + jp2[head + 4 : at] + box + jp2[at + 15 :]
     np.testing.assert_array_equal(read_upload(jp2, "JPEG 2000"), want)
+    any_icc = jp2.replace(b"colr\2", b"colr\3")
+    np.testing.assert_array_equal(read_upload(any_icc, "JPEG 2000"), want)
     avif = bytearray(saved(GREEN, "AVIF", quality=100, subsampling="4:4:4"))
     at = avif.index(b"colrnclx") + 8
     avif[at : at + 4] = struct.pack(">2H", 12, 13)  # Display P3
@@ -323,6 +325,10 @@ def refused():
         "PQ": (in_png(wide, pq), "high dynamic range"),
         "unknown transfer": (in_png(wide, unknown), r"primaries 1, transfer 11\); save it as sRGB"),
         "narrow range": (in_png(wide, narrow), "narrow range; save"),
+        "Lab in JPEG 2000": (
+            saved(GREEN, "JPEG2000").replace(b"colr\1\0\0\0\0\0\x10", b"colr\1\0\0\0\0\0\x0e"),
+            r"not known \(14\); save it as sRGB",
+        ),
         "raw": (in_tiff(deep, photometric="cfa"), "camera's raw data; develop it"),
         "signed": (in_tiff(deep.astype(np.int16), photometric="minisblack"), "signed values"),
         "32 bits": (in_tiff(deep.astype("u4"), photometric="minisblack"), "32-bit values outside"),
