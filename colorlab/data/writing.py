@@ -14,7 +14,6 @@ import re
 import struct
 import warnings
 import zlib
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache, partial
@@ -237,21 +236,19 @@ def _open(content: bytes) -> Image.Image:
 
 def _is_cut(image: Image.Image, content: bytes) -> bool:
     """Whether more than 8 bits are stored, of which PIL decodes 8."""
-    if image.format == "PNG":
-        return content[24] > 8 and getattr(image, "n_frames", 1) > 1
-    if image.format == "PPM":
-        codec, args = image.tile[0].codec_name, image.tile[0].args
-        return image.mode == "RGB" and codec != "raw" and args[-1] > 255
-    if image.format == "HEIF":
-        return image.info.get("bit_depth", 8) > 8
-    return image.mode[0] != "I" and bool(_DEEP[image.format].search(content[: 2**16]))
-
-
-_DEEP = defaultdict(lambda: re.compile(b"(?!)"))
-_DEEP["AVIF"] = re.compile(rb"av1C\x81.[\x40-\x7f\xc0-\xff]", re.DOTALL)  # bit high_bitdepth
-_DEEP["JPEG2000"] = re.compile(  # in SIZ, after nine numbers: depth - 1 of the first channel
-    rb"\xff\x4f\xff\x51.{38}[\x08-\x7f\x88-\xff]", re.DOTALL
-)
+    head = content[: 2**16]
+    match image.format:
+        case "PNG":
+            return content[24] > 8 and getattr(image, "n_frames", 1) > 1
+        case "PPM" if image.mode == "RGB" and image.tile[0].codec_name != "raw":
+            return image.tile[0].args[-1] > 255
+        case "AVIF":  # the bit high_bitdepth of AV1
+            return re.search(rb"(?s)av1C\x81.[\x40-\x7f\xc0-\xff]", head) is not None
+        case "JPEG2000" if image.mode[0] != "I":  # in SIZ, the first channel's depth less one
+            return re.search(rb"(?s)\xff\x4f\xff\x51.{38}[\x08-\x7f\x88-\xff]", head) is not None
+        case "HEIF":
+            return image.info.get("bit_depth", 8) > 8
+    return False
 
 
 def _frame(content: bytes, index: int) -> io.BytesIO:
