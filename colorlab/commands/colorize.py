@@ -203,7 +203,13 @@ def colorize_file(
         pictures.append(picture)
         metadata.append(told)
     kind = Image.registered_extensions()[output.suffix.lower()]
-    data, lost = encode(pictures, metadata, kind, parts, quality)
+    try:
+        data, lost = encode(pictures, metadata, kind, parts, quality)
+    except MemoryError:
+        raise
+    except Exception as error:  # of PIL's encoders, each with limits of its own
+        why = f"cannot be written as {kind} ({shown(error)}); choose another --format"
+        raise ValueError(f"{shown(file)}: {why}") from error
     make_folder(output.parent)
     write_whole(output, data)
     return lost
@@ -243,11 +249,14 @@ def list_inputs(inputs: list[Path], out: Path | None) -> tuple[list[Found], list
             continue
         inside, others = _below(path, out)
         if not inside:
-            kinds = ", ".join(sorted(SUFFIXES))
-            raise FileNotFoundError(f"{shown(path)} holds no pictures ({kinds})")
+            why = f"holds no pictures ({', '.join(sorted(SUFFIXES))})"
+            others.append(Row("left out", path, why))
         for one in inside:
             found.setdefault(one.file.absolute(), one)
         rows += others
+    if not found:
+        row = next((row for row in rows if row.outcome == "failed"), rows[-1])
+        raise FileNotFoundError(f"{shown(row.file)} {row.why}")
     if out is None:
         pictures = {(file.parent, file.stem) for file in found}
         for file, (path, _) in list(found.items()):
@@ -321,7 +330,7 @@ def name_outputs(
         if out.suffix.lower() not in WRITTEN:
             raise ValueError(f"{shown(out)} ends in no known kind of picture; try .png or .jpg")
         return [out]
-    if out is not None and out.exists() and not out.is_dir():
+    if out is not None and not out.is_dir() and (out.exists() or out.suffix.lower() in WRITTEN):
         raise NotADirectoryError(f"{shown(out)} is no folder; name one for several pictures")
 
     def answer(one: Found, name: str) -> Path:

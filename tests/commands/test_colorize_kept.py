@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import struct
 import sys
 import zlib
@@ -199,6 +200,36 @@ def test_a_tree_is_mirrored(place, weights, capsys):  # C3
     assert "list.txt" in told and "not a kind of picture" in told
     assert "2 hidden files or folders" in told and "the folder of the answers" in told
     assert colour(weights, place, "-o", place) == 2, "the answers would be inputs"
+
+
+def test_an_empty_folder_stops_no_other(place, weights, capsys):
+    (place / "empty").mkdir()
+    (place / "empty" / "film.mov").write_bytes(b"other")
+    (place / "full").mkdir()
+    Image.fromarray(RAMP).save(place / "full" / "a.png")
+    out = place.parent / "out"
+    assert colour(weights, place / "empty", place / "full", "-o", out) == 0
+    told = capsys.readouterr().out
+    assert "1 of 1 pictures" in told and "film.mov  not a kind of picture" in told
+    assert re.search(r"left out .*empty +holds no pictures \(.avif", told)
+    assert colour(weights, place / "empty", "-o", out) == 2
+    assert "empty holds no pictures (.avif" in capsys.readouterr().err
+
+
+def test_a_folder_is_not_named_like_a_picture(place, weights, capsys):
+    for name in "ab":
+        Image.fromarray(RAMP).save(place / f"{name}.png")
+    assert colour(weights, place, "-o", place.parent / "out.jpg") == 2
+    assert "out.jpg is no folder; name one for several pictures" in capsys.readouterr().err
+    (place.parent / "out.jpg").mkdir()
+    assert colour(weights, place, "-o", place.parent / "out.jpg") == 0
+
+
+def test_what_a_format_cannot_hold_fails_with_a_remedy(place, weights, capsys):
+    Image.new("L", (17_000, 1)).save(place / "wide.png")
+    assert colour(weights, place / "wide.png", "-o", place.parent / "wide.webp") == 1
+    assert "cannot be written as WEBP" in (told := capsys.readouterr().out)
+    assert "; choose another --format" in told and not (place.parent / "wide.webp").exists()
 
 
 def test_resume_skips_what_is_finished_and_whole(place, weights, capsys):  # C4
