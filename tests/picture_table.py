@@ -108,6 +108,28 @@ def profile(space: str, gray: bool, name: str = "sRGB") -> bytes:
     return head.ljust(128, b"\0") + table + body
 
 
+def table_profile(corners: dict[tuple[int, ...], tuple[float, float, float]]) -> bytes:
+    """An ICC profile that is a table (ICC.1:2001-04, 6.5.8): Lab of each corner, inks or RGB."""
+    inks = len(next(iter(corners)))
+    ends = struct.pack(">2H", 0, 65535)
+    cube = b""
+    for corner in product((0, 1), repeat=inks):
+        L, a, b = corners[corner]
+        numbers = (L * 652.8, (a + 128) * 256, (b + 128) * 256)
+        cube += struct.pack(">3H", *(min(round(x), 65535) for x in numbers))
+    one = [65536 * (i % 4 == 0) for i in range(9)]
+    table = struct.pack(">4s4x4B9i2H", b"mft2", inks, 3, 2, 0, *one, 2, 2)
+    table += ends * inks + cube + ends * 3
+    white = struct.pack(">4s4x3i", b"XYZ ", 63190, 65536, 54061)
+    body = b"\0\0\0\2" + struct.pack(">4s2I4s2I", b"wtpt", 156, 20, b"A2B0", 176, len(table))
+    body += white + table + bytes(-len(table) % 4)
+    space = {3: b"RGB ", 4: b"CMYK"}[inks]
+    kinds = (0x02400000, b"prtr", space, b"Lab ", b"acsp")
+    head = struct.pack(">I4xI4s4s4s12x4s", 128 + len(body), *kinds)
+    head = head.ljust(68, b"\0") + struct.pack(">3i", 63190, 65536, 54061)  # D50
+    return head.ljust(128, b"\0") + body
+
+
 def adobe_exif(turn: int = 1) -> Image.Exif:
     exif = oriented(turn)
     exif.get_ifd(0x8769)[0xA001] = 65535

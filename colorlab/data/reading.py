@@ -76,6 +76,8 @@ class Picture(NamedTuple):
     """(H, W, 3) uint8, or uint16 where the file has more than 8 bits."""
     alpha: np.ndarray | None
     """(H, W) of the same type, 0 where nothing is seen; None where everything is."""
+    lost: str = ""
+    """What reading left out, in a few words."""
 
 
 def read_rgb(
@@ -335,7 +337,11 @@ def _on_white(stored: Stored) -> np.ndarray:
 
 def _with_alpha(stored: Stored) -> Picture:
     shape, kind = (stored.height, stored.width), np.uint16 if stored.deep else np.uint8
-    picture = Picture(np.empty((*shape, 3), kind), np.empty(shape, kind) if stored.alpha else None)
+    lost = ""
+    if stored.deep and stored.convert and not getattr(stored.convert, "deep", True):
+        lost = "bits beyond 8, since the colour profile is a table"
+    alpha = np.empty(shape, kind) if stored.alpha else None
+    picture = Picture(np.empty((*shape, 3), kind), alpha, lost)
     for rows in bands(*shape):
         picture.rgb[rows], alpha = _srgb(stored, rows)
         if alpha is not None:

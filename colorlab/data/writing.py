@@ -167,6 +167,7 @@ def encode(
         Its bytes, and what was left out of it, each in a few words.
     """
     holds, lost = HOLDS[kind], [*parts.lost]
+    lost += dict.fromkeys(picture.lost for picture in pictures if picture.lost)
     several = "pages" if "pages" in holds else "frames"
     if len(pictures) > 1 and not (parts.kind in holds or several == "pages"):
         lost.append(f"{len(pictures) - 1} further {parts.kind}, since {kind} holds one picture")
@@ -176,7 +177,7 @@ def encode(
     pictures = [_opaque(picture) for picture in pictures]
     if any(picture.rgb.dtype == np.uint16 for picture in pictures) and "16 bits" not in holds:
         lost.append(f"8 of 16 bits, since {kind} holds no more")
-        pictures = [Picture(*(p if p is None else to_8_bits(p) for p in one)) for one in pictures]
+        pictures = [_in_8_bits(picture) for picture in pictures]
     if any(picture.alpha is not None for picture in pictures) and "transparency" not in holds:
         lost.append(f"transparency (white instead), since {kind} holds none")
         pictures = [_on_white(picture) for picture in pictures]
@@ -415,6 +416,11 @@ def _opaque(picture: Picture) -> Picture:
     if alpha is not None and alpha.min() == np.iinfo(alpha.dtype).max:
         return picture._replace(alpha=None)
     return picture
+
+
+def _in_8_bits(picture: Picture) -> Picture:
+    alpha = picture.alpha
+    return Picture(to_8_bits(picture.rgb), alpha if alpha is None else to_8_bits(alpha))
 
 
 def _on_white(picture: Picture) -> Picture:

@@ -3,6 +3,7 @@
 import errno
 import importlib.util
 import io
+import itertools
 import os
 import re
 import socket
@@ -255,6 +256,34 @@ def test_what_pil_reads_wrong():
     red = np.rint([54.29 * 652.8, (80.80 + 128) * 256, (69.89 + 128) * 256]).astype(np.uint16)
     got = read_upload(in_tiff(np.tile(red, (8, 8, 1)), photometric="icclab"), "Lab")
     assert np.abs(got[0, 0].astype(int) - (255, 0, 0)).max() <= 1
+
+
+def test_a_profile_that_is_a_table():
+    """Its corners are the colours of sRGB in another order."""
+    red, green, white, black = (255, 0, 0), (0, 255, 0), (255, 255, 255), (0, 0, 0)
+    for inks, none, told in ((3, black, white), (4, white, black)):
+        corners = dict.fromkeys(itertools.product((0, 1), repeat=inks), lab_under_d50(told))
+        corners |= {
+            (0,) * inks: lab_under_d50(none),
+            (1,) + (0,) * (inks - 1): lab_under_d50(green),
+        }
+        corners[(0, 1) + (0,) * (inks - 2)] = lab_under_d50(red)
+        own = picture_table.table_profile(corners)
+        for top in (255, 65535):
+            stored = np.zeros((2, 3, inks), np.uint8 if top == 255 else np.uint16)
+            stored[:, 1, 0] = stored[:, 2, 1] = top
+            kind = {3: "rgb", 4: "separated"}[inks]
+            picture = read_picture(io.BytesIO(in_tiff(stored, photometric=kind, iccprofile=own)))
+            got = picture.rgb[0] / (top // 255)
+            assert np.abs(got - (none, green, red)).max() <= 3
+            assert ("since the colour profile is a table" in picture.lost) == (top > 255)
+
+
+def lab_under_d50(rgb):
+    light = picture_table.srgb_light(np.array(rgb) / 255)
+    xyz = picture_table.SRGB @ light / (0.9642, 1, 0.8249)
+    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz * (29 / 6) ** 2 / 3 + 4 / 29)
+    return 116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])
 
 
 def test_profiles_where_pil_does_not_look():
