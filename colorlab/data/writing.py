@@ -14,7 +14,7 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -316,8 +316,8 @@ def _described(content: bytes) -> AbstractContextManager[Image.Image | _Director
 
 def _exif(image: Image.Image | _Directory) -> dict[int, Any]:
     source, size = image.getexif(), image.size
-    tags: dict[int, Any] = {tag: source[tag] for tag in _DESCRIPTIVE if tag in source}
-    inner = dict(source.get_ifd(ExifTags.IFD.Exif))
+    tags = _texts_as_stored({tag: source[tag] for tag in _DESCRIPTIVE if tag in source})
+    inner = _texts_as_stored(source.get_ifd(ExifTags.IFD.Exif))
     for tag in (ExifTags.Base.MakerNote, ExifTags.IFD.Interop):
         inner.pop(tag, None)
     if source.get(ExifTags.Base.Orientation, 1) > 4:
@@ -326,10 +326,18 @@ def _exif(image: Image.Image | _Directory) -> dict[int, Any]:
     now |= {ExifTags.Base.ExifImageWidth: size[0], ExifTags.Base.ExifImageHeight: size[1]}
     if inner:
         tags[_EXIF] = inner | {tag: value for tag, value in now.items() if tag in inner}
-    if place := dict(source.get_ifd(ExifTags.IFD.GPSInfo)):
+    if place := _texts_as_stored(source.get_ifd(ExifTags.IFD.GPSInfo)):
         tags[_GPS] = place
     _exif_bytes(tags)  # fails here, if it cannot be written
     return tags
+
+
+def _texts_as_stored(tags: Mapping[int, Any]) -> dict[int, Any]:
+    """PIL reads texts as Latin 1, whatever they are in, and writes ASCII, but bytes as they are."""
+    return {
+        tag: value.encode("latin-1") if isinstance(value, str) and not value.isascii() else value
+        for tag, value in tags.items()
+    }
 
 
 def _xmp(image: Image.Image | _Directory) -> bytes:
@@ -369,8 +377,12 @@ def _texts(image: Image.Image) -> dict[str, str]:
         return {name: str(image.text[name]) for name in names}
     parts = [data for name, data in getattr(image, "applist", ()) if name == "COM"]
     comment = b"\n".join(parts) or image.info.get("comment", b"")
-    comment = comment.decode("utf-8", "replace") if isinstance(comment, bytes) else str(comment)
-    return {"Comment": comment} if comment else {}
+    if isinstance(comment, bytes):
+        try:
+            comment = comment.decode()
+        except UnicodeDecodeError:
+            comment = comment.decode("latin-1")
+    return {"Comment": str(comment)} if comment else {}
 
 
 _FIELDS = {

@@ -322,6 +322,19 @@ def test_metadata_survives_a_second_time(kind):
 ONE = Parts("", [])
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
+def test_texts_in_any_alphabet_are_kept(kind):
+    exif = Image.Exif()
+    texts = ["Zoë ©".encode(), "Café".encode("latin-1"), "港".encode()]
+    exif.update({315: texts[0], 270: texts[1], 34665: {0xA430: texts[2]}})
+    picture = read_picture(io.BytesIO(odd_pictures.saved(RAMP, "PNG")))
+    told = read_metadata(odd_pictures.saved(RAMP, "JPEG", exif=exif))
+    for _ in range(2):
+        file, lost = encode([picture], [told], kind, ONE)
+        assert not lost and all(text + b"\0" in file or text in file for text in texts)
+        told = read_metadata(file)
+
+
 def test_broken_metadata_costs_no_picture(place, weights, capsys):
     segments = b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0II*\0\x08\0\0\0\x02\0\x0f\x01"
     for i, segment in enumerate(segments):
@@ -394,6 +407,9 @@ def test_all_comments_of_a_jpeg_are_kept_and_xmp_that_goes_on_elsewhere_is_told(
     comments = [b"\xff\xfe" + struct.pack(">H", len(c) + 2) + c for c in (b"one", b"two")]
     told = read_metadata(jpeg[:2] + b"".join(comments) + jpeg[2:])
     assert told.texts == {"Comment": "one\ntwo"}
+    for comment in ("früh".encode(), "früh".encode("latin-1")):
+        file = odd_pictures.saved(RAMP, "JPEG", comment=comment)
+        assert read_metadata(file).texts == {"Comment": "früh"}
     assert told.xmp == xmp and told.damaged == ("a part of XMP",)
 
 
