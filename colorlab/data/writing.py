@@ -53,7 +53,8 @@ HOLDS = {
 }
 
 _DESCRIPTIVE = {
-    *(270, 271, 272, 305, 306, 315, 316, 18246, 18249, 33432),  # ImageDescription ... Copyright
+    # DocumentName ... Model, PageName, PageNumber, Software ... Copyright
+    *(269, 270, 271, 272, 285, 297, 305, 306, 315, 316, 18246, 18249, 33432),
     *range(40091, 40096),  # XPTitle ... XPSubject
 }
 _RESOLUTION = (282, 283, 296)  # XResolution, YResolution, ResolutionUnit

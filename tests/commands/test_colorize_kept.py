@@ -361,6 +361,20 @@ def test_the_resolution_has_the_unit_that_the_file_tells(unit, want):
         assert read_metadata(odd_pictures.saved(RAMP, kind, exif=only_one)).resolution is None
 
 
+def test_pages_keep_their_names():
+    files = []
+    for i in range(2):
+        tags = Image.Exif()
+        tags.update({269: "parish register", 285: f"folio {i}", 297: (i, 2)})
+        files.append(odd_pictures.saved(RAMP, "TIFF", exif=tags))
+    metadata = [read_metadata(file) for file in files]
+    pictures = [read_picture(io.BytesIO(file)) for file in files]
+    file, _ = encode(pictures, metadata, "TIFF", ONE)
+    with tifffile.TiffFile(io.BytesIO(file)) as pages:
+        told = [[page.tags[tag].value for tag in (269, 285, 297)] for page in pages.pages]
+    assert told == [["parish register", f"folio {i}", (i, 2)] for i in range(2)]
+
+
 def test_no_resolution_is_invented():
     plain = odd_pictures.saved(RAMP, "PNG")
     for kind in writing.HOLDS:
