@@ -92,17 +92,24 @@ class Parts(NamedTuple):
     """What is not among the parts, as the second picture in a JPEG by a stereo camera."""
 
 
+@contextmanager
+def _judged() -> Iterator[None]:
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # parsers raise what they stumble over
+        why = f"cut short or damaged after its first picture ({shown(error)})"
+        raise UnreadableImageError(f"{why}; fetch it again or remove it") from error
+
+
+@_judged()
 def take_apart(content: bytes) -> Parts:
     """The pages or frames of a file whose first picture can be read.
 
     Raises:
         UnreadableImageError: it is damaged after that; the files made may raise it too.
     """
-    with _judged():
-        return _parts(content)
-
-
-def _parts(content: bytes) -> Parts:
     whole = [partial(io.BytesIO, content)]
     if content[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         pages = _tiff_pages(content)
@@ -220,17 +227,6 @@ def srgb_profile() -> bytes:
 # ---- taking apart
 
 
-@contextmanager
-def _judged() -> Iterator[None]:
-    try:
-        yield
-    except MemoryError:
-        raise
-    except Exception as error:  # parsers raise what they stumble over
-        why = f"cut short or damaged after its first picture ({shown(error)})"
-        raise UnreadableImageError(f"{why}; fetch it again or remove it") from error
-
-
 def _open(content: bytes) -> Image.Image:
     formats = (*FORMATS, "HEIF") if "HEIF" in Image.OPEN else FORMATS
     return Image.open(io.BytesIO(content), formats=formats)
@@ -253,9 +249,10 @@ def _is_cut(image: Image.Image, content: bytes) -> bool:
     return False
 
 
+@_judged()
 def _frame(content: bytes, index: int) -> io.BytesIO:
     """A frame as a PNG that declares the same colours."""
-    with _judged(), _open(content) as image:
+    with _open(content) as image:
         kind, info = image.format, dict(image.info)
         image.seek(index)
         frame = image.convert("RGBA")
