@@ -69,7 +69,9 @@ def test_a_paired_interval_must_be_one_of_95_percent(capsys, answer, reply):
         ([(60, 64), (60, 192), (190, 128)], "Correct"),
         ([(10, 10), (10, 300), (200, 10)], "from 0 to 255"),
         ([(10, 10), (200, 10)], "exactly three pairs"),
-        ([(10, 10), (11, 10), (10, 12)], "18 or more"),
+        ([(10, 10), (11, 10), (10, 12)], "14.5 or more"),
+        ([(60, 64)] * 3, "must differ"),
+        ([(60.5, 64), (60, 192), (190, 128)], "whole numbers"),
     ],
 )
 def test_hints_outside_the_image_are_named(capsys, answer, reply):
@@ -114,6 +116,7 @@ def test_the_mean_is_answered_with_the_question_mean_or_median(capsys):
     mean = make_batch(rgb).ab.mean(dim=(0, 2, 3)).tolist()
     assert "mean or the median" in said(capsys, code, names | {"one_ab": mean})
     assert "two numbers" in said(capsys, code, names | {"one_ab": (1.0, 2.0, 3.0)})
+    assert "between -110 and 110" in said(capsys, code, names | {"one_ab": (np.nan, 0.0)})
     assert "still None" in said(capsys, code, names | {"one_ab": None})
 
 
@@ -290,3 +293,88 @@ def test_ten_steps_must_serve_small_and_large_objects(capsys, answer, reply):
     names["zero_terminal_snr"] = zero_terminal_snr
     exec(code, names)  # the definitions that the check shares with the lesson
     assert reply in said(capsys, check_cell(LESSON_10, 5), names | {"my_steps": answer})
+
+
+WEIGHTS = """
+def levin_weights(center, neighbours, variance):
+    weights = np.exp(-((neighbours - {center}) ** 2) / {variance})
+    return weights / weights.sum()
+"""
+MATCH = "def match(c, reference):\n    return {0}"
+TURNED = "20 - (c - c.mean()) * reference.std() / c.std()"
+ROW = "def colour_row(L, variance):\n    return {0}"
+LIGHT = "def lightness_from_luminance(y):\n    return {0}"
+CHROMA = "def largest_chroma(lightness_, hue):\n    return {0}"
+DELTA = "def my_delta_e76(x, y):\n    return {0}"
+LIGHTLESS = "(rgb_to_lab(x) - rgb_to_lab(y))[:, 1:].norm(dim=1).mean(dim=(1, 2))"
+GAP = "def psnr_gap(mse):\n    return {0}"
+BY_LIGHTNESS = "(L - L[0]) / (L[-1] - L[0]) if np.ptp(L) else np.linspace(0, 1, len(L))"
+FULL = "{53.24: 104.55, 97.14: 96.9, 32.3: 133.8}.get(lightness_, 100.0)"
+VALUES = "torch.tensor([0.0, 0.9033, 7.2263, 49.496, 76.069, 100.0])"
+
+
+@pytest.mark.parametrize(
+    ("lesson", "number", "answer", "reply"),
+    [
+        ("01_color_and_data", 1, LIGHT.format(VALUES), "compute L from y itself"),
+        ("01_color_and_data", 1, LIGHT.format("100 * y"), "straight piece"),
+        ("01_color_and_data", 3, CHROMA.format(FULL), "search, do not look up"),
+        ("01_color_and_data", 3, CHROMA.format("60.0"), "full red"),
+        ("02_classical", 1, WEIGHTS.format(center="center", variance=100), "the variance given"),
+        ("02_classical", 1, WEIGHTS.format(center="neighbours[0]", variance="variance"), "center"),
+        (
+            "02_classical",
+            3,
+            MATCH.format(TURNED),
+            "stay larger",
+        ),
+        ("02_classical", 3, MATCH.format("np.full(len(c), 20.0)"), "scale before"),
+        ("02_classical", 4, ROW.format(BY_LIGHTNESS), "exp(-1) to 1"),
+        ("02_classical", 4, ROW.format("np.linspace(0, 1, len(L))"), "happen at the edge"),
+        ("03_measuring_color", 1, DELTA.format(LIGHTLESS), "L counts too"),
+        ("03_measuring_color", 1, DELTA.format("(x - y).norm(dim=1).mean(dim=(1, 2))"), "in Lab"),
+        ("03_measuring_color", 4, GAP.format("2.404 * (np.ptp(mse) > 0)"), "errors of 0.01, 1"),
+        ("03_measuring_color", 4, GAP.format("10 * np.log10(mse).mean()"), "equal errors"),
+    ],
+)
+def test_a_value_that_fits_the_first_example_alone_is_refused(
+    capsys, lesson, number, answer, reply
+):
+    from torch import Tensor
+
+    from colorlab.color import in_gamut, join, lightness, linear_to_srgb, rgb_to_lab
+
+    rgb = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    gray = join(lightness(rgb), torch.zeros(5, 2, 2, 2))
+    names = {"np": np, "torch": torch, "Tensor": Tensor, "in_gamut": in_gamut, "rgb": rgb}
+    names |= {"lightness": lightness, "linear_to_srgb": linear_to_srgb, "delta_e76": delta_e76}
+    names |= {"rgb_to_lab": rgb_to_lab, "lab": rgb_to_lab(rgb), "spoiled": {"gray": gray}}
+    exec(answer, names)
+    assert reply in said(capsys, check_cell(f"{lesson}.ipynb", number), names)
+
+
+GRID = [(64 + 128 * row, 25 + 51 * column) for row in range(2) for column in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        (lambda L, n: GRID, "Correct"),
+        (lambda L, n: [(5, k) for k in range(10)], "as good"),
+        (lambda L, n: [(300, k) for k in range(10)], "from 0 to 255"),
+        (lambda L, n: GRID[:9], "ten pairs"),
+        (lambda L, n: GRID if L[0, 0, 0, 0] < 1 else [(5, k) for k in range(10)], "mirrored"),
+    ],
+)
+def test_a_rule_for_hints_must_beat_the_best_random_set_twice(capsys, answer, reply):
+    from colorlab.classical.hints import random_hints
+
+    grid = np.argwhere(np.ones((32, 32))) * 8
+
+    def far(places):
+        """Mean distance of the image's positions to the nearest hint, in place of an error."""
+        return np.linalg.norm(grid[:, None] - np.array(places), axis=2).min(axis=1).mean()
+
+    names = {"choose_hints": answer, "random_hints": random_hints, "error_of": far}
+    names |= {"coffee": torch.rand(1, 3, 256, 256), "L": torch.arange(256.0).expand(1, 1, 256, 256)}
+    assert reply in said(capsys, check_cell("02_classical.ipynb", 6), names)
