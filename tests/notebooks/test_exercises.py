@@ -27,6 +27,12 @@ def test_each_exercise_has_a_number_a_grade_a_hint_and_a_check_that_fails(file):
     assert solved == len(found), "each exercise leads to its solution"
 
 
+@pytest.mark.parametrize("file", NOTEBOOKS[4:10], ids=lambda file: file.stem)
+def test_a_lesson_with_a_network_asks_for_a_diagnosis_and_for_a_design(file):
+    titles = re.findall(r"^### Exercise \d \(\w+\): (\w+)", prose(file), re.M)
+    assert {"diagnose", "design"} <= set(titles) and len(titles) <= 6
+
+
 @every_solution
 def test_a_solution_passes_its_check_and_the_lesson_lacks_only_what_it_adds(file):
     assert EXERCISES.differences(read(FOLDER / file.name), read(file)) == []
