@@ -139,9 +139,7 @@ def run(args: argparse.Namespace) -> int:
     result = measure(args.models, args.data, args.split, args.checkpoints, args.device, **more)
     print(result.table())
     if args.json is not None:
-        # Seven numbers a picture and row would make the file five times as large.
-        kept = replace(result, per_picture={}) if args.consistency else result
-        kept.to_json(args.json)
+        result.to_json(args.json)
         print(f"written to {args.json}")
     costs = released_costs(result.models, checkpoints.world_of(args.data), args.checkpoints)
     if args.csv is not None:
