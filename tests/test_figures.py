@@ -48,7 +48,7 @@ def test_a_sampler_stands_right_of_a_regressor_with_two_markers():
     }
     assert points == {(0.0, 15.0), (12.0, 19.0), (12.0, 15.5)}
     assert _texts(ax) == ["unet", "unet_vae"]
-    assert "mean of 5 draws" in [text.get_text() for text in ax.get_legend().get_texts()]
+    assert "mean of 5 samples" in [text.get_text() for text in ax.get_legend().get_texts()]
     assert plots.png(figure)
 
 

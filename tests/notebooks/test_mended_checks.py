@@ -261,8 +261,8 @@ def test_guidance_needs_both_conventions(capsys, answer, reply):
     ("answer", "reply"),
     [
         (("target", "time", "sampler"), "Correct"),
-        (("rate", "time", "sampler"), "run A learned to predict 0"),
-        (("target", "rate", "sampler"), "run B"),
+        (("time", "target", "sampler"), "run A predicts as badly"),
+        (("target", "start", "sampler"), "run B"),
         (("target", "time", "start"), "run C gives one colour"),
         (("sampler", "time", "target"), "run C predicts the noise as well"),
         ((None, "time", "sampler"), "still None"),
