@@ -322,17 +322,17 @@ class ExactDraws:
 # ---- calibration
 
 
-def in_prediction_set(draws: Tensor, truth: Tensor, level: float = 0.9) -> Tensor:
+def in_prediction_set(draws: Tensor, truth: Tensor, level: float = 0.9, seed: int = SEED) -> Tensor:
     """Where the truth lies in the prediction set of the draws: is it like one more of them?
 
     A set that should hold the truth with 90 % must do so for 90 % of the pixels, no less and no
     more. For each pixel the truth joins its n draws. Each of the n + 1 colours has a distance to
     its nearest neighbour among the others; the set leaves out those whose distance is among the
     largest. If the truth comes from the distribution of the draws, all n + 1 are exchangeable, and
-    it is in the set with probability ``level``, rounded up to a multiple of 1 / (n + 1), as long as
-    no two distances are equal. Equal ones count as inside, so the coverage of exact samples is
-    higher where colours repeat: on the drawn world 0.98 in place of 0.9. Compare a model with that
-    row, not with 0.9. The set need not be connected: it may be three islands of colour.
+    it is in the set with probability ``level``, rounded up to a multiple of 1 / (n + 1). Equal
+    distances, as where colours repeat or two are each other's nearest, are put in random order;
+    without it such truths would nearly always count as inside. The set need not be connected: it
+    may be three islands of colour.
 
     Source: Vovk, Gammerman and Shafer 2005, "Algorithmic learning in a random world", section
     2.2 (transductive conformal prediction), with the distance to the nearest neighbour.
@@ -341,6 +341,7 @@ def in_prediction_set(draws: Tensor, truth: Tensor, level: float = 0.9) -> Tenso
         draws: (n, N, 2, h, w) ab, CIE units, n samples of one model, at least 2.
         truth: (N, 2, h, w) ab.
         level: share of the pixels that the set should hold, in (0, 1).
+        seed: of the order of equal distances.
 
     Returns:
         (N, h, w) bool.
@@ -352,6 +353,7 @@ def in_prediction_set(draws: Tensor, truth: Tensor, level: float = 0.9) -> Tenso
         )
     n = len(draws)
     rank = _rank(n, level)
+    order = torch.Generator().manual_seed(seed)
     inside = []
     for own, true in zip(draws.unbind(dim=1), truth, strict=True):
         colours = torch.cat((own, true[None])).flatten(2).permute(2, 0, 1)  # (hw, n + 1, 2)
@@ -359,6 +361,8 @@ def in_prediction_set(draws: Tensor, truth: Tensor, level: float = 0.9) -> Tenso
         apart.diagonal(dim1=1, dim2=2).fill_(math.inf)
         nearest = apart.amin(dim=2)  # (hw, n + 1)
         below = (nearest[:, :n] < nearest[:, n:]).sum(dim=1)
+        equal = (nearest[:, :n] == nearest[:, n:]).sum(dim=1)
+        below += (torch.rand(len(equal), generator=order).to(below.device) * (equal + 1)).long()
         inside.append((below < rank).view(true.shape[-2:]))
     return torch.stack(inside)
 
@@ -410,8 +414,7 @@ def known_world(
         near borders than inside is a leak, since these colours are not ambiguous. A soft border to
         an object of several colours costs even exact samples a few tenths;
         ``held``, where n > 1: share of the pixels inside objects of several colours whose truth
-        lies in the 90 % set of the samples (compare with exact
-            samples, see :func:`in_prediction_set`).
+        lies in the 90 % set of the samples, see :func:`in_prediction_set`.
 
     Raises:
         ValueError: a scene so small that no object of several colours has inner pixels.
@@ -459,7 +462,7 @@ def _measure_scene(draws: Tensor, scenes: SceneSet, i: int, best: str) -> dict[s
     }
     if len(draws) > 1:
         # Not the image's own truth: rounding to 8 bit would distinguish it from exact samples.
-        held = in_prediction_set(full[:, None], truth[None], LEVEL)[0]
+        held = in_prediction_set(full[:, None], truth[None], LEVEL, scenes.seeds[i])[0]
         measures["held"] = held[several & inner].float().mean().item()
     return measures
 

@@ -424,6 +424,16 @@ def test_truths_like_the_draws_are_covered_as_stated(n, level):
     )
 
 
+@pytest.mark.parametrize(("n", "level", "noise"), [(9, 0.9, 0.0), (5, 0.5, 2.0), (9, 0.9, 2.0)])
+def test_equal_distances_leave_the_coverage_as_stated(n, level, noise):
+    # Of a palette without noise most distances are 0; with noise, two that are each other's
+    # nearest have the same. If equal ones counted as inside: .963, .576 and .9075.
+    together = palette(n + 1, noise=noise)
+    inside = in_prediction_set(together[:-1], together[-1], level).float().mean().item()
+    want = math.ceil(level * (n + 1)) / (n + 1)
+    assert inside == pytest.approx(want, abs=5 * (want * (1 - want) / 3200) ** 0.5)
+
+
 def test_draws_that_miss_a_colour_cover_too_little_and_wide_ones_too_much():
     truth = palette(1, seed=1)[0]
     assert not in_prediction_set(palette(1).expand(9, -1, -1, -1, -1), truth).any(), "no variety"
