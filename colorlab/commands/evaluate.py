@@ -180,7 +180,7 @@ def measure(
     given = [option for option, value in kinds.items() if value is not None]
     if len(given) > 1:
         raise ValueError(f"{given[-1]} is a table by itself: without {' and '.join(given[:-1])}")
-    pictures = load(data, split, count=limit)
+    pictures = load(data, split, count=limit, colourless=consistency)
     rows, origins = make_rows(names, data, world, place, folder, split)
     if answers is not None:
         others = answer_rows(answers, pictures)

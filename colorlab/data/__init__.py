@@ -12,7 +12,11 @@ SCENE_COUNTS = {"train": 3600, "val": 300, "test": 512}
 
 
 def load(
-    data: str | Path, split: str = "train", size: int | None = None, count: int | None = None
+    data: str | Path,
+    split: str = "train",
+    size: int | None = None,
+    count: int | None = None,
+    colourless: bool = False,
 ) -> Pictures:
     """Open a split of a data source.
 
@@ -24,6 +28,7 @@ def load(
         size: side in pixels; 128 for scenes, 256 for photographs unless told.
         count: how many pictures, the first ones. Scenes are drawn, so there may be more of them
             than the 3,600, 300 and 512 of the lessons; photographs are as many as there are.
+        colourless: keep a folder's gray and toned photographs, which teach no colours.
 
     Raises:
         FileNotFoundError: no such folder or split.
@@ -48,5 +53,5 @@ def load(
         pictures = photos.skimage_photos(size=size or 256)
     else:
         root = photos.require_photos() if name == "photos" else Path(name)
-        pictures = photos.load_folder(root, split, size=size or 256)
+        pictures = photos.load_folder(root, split, size or 256, colourless)
     return pictures if count is None else pictures.subset(range(min(count, len(pictures))))

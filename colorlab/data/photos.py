@@ -141,16 +141,18 @@ def require_photos() -> Path:
     return folder
 
 
-def load_folder(root: str | os.PathLike, split: str, size: int = SIZE) -> Pictures:
+def load_folder(
+    root: str | os.PathLike, split: str, size: int = SIZE, colourless: bool = False
+) -> Pictures:
     """Images of a folder; what was skipped is reported in one warning. See `open_folder`."""
-    pictures, report = open_folder(root, split, size)
+    pictures, report = open_folder(root, split, size, colourless)
     if report.gray or report.toned or report.unreadable or report.small:
         warnings.warn(f"{shown(Path(root) / split)}: {report}", stacklevel=2)
     return pictures
 
 
 def open_folder(
-    root: str | os.PathLike, split: str, size: int = SIZE
+    root: str | os.PathLike, split: str, size: int = SIZE, colourless: bool = False
 ) -> tuple[Pictures, FolderReport]:
     """Images of a folder and a report on what was skipped.
 
@@ -159,6 +161,7 @@ def open_folder(
             searched in depth; or any folder of images, which `hash_split` then divides 80/10/10.
         split: "train", "val", "test", or "all" for everything below `root`.
         size: side in pixels. The centre square is resized; an image of this size is left untouched.
+        colourless: keep gray and toned images too, see `without_colours`.
 
     Raises:
         FileNotFoundError: no such folder, no such split, or no usable image in it.
@@ -172,7 +175,8 @@ def open_folder(
     root = Path(root)
     folder, files = list_files(root, split)
     key = listing_key(folder, files, (FORMAT, size, GRAY_CHROMA, TONED_SCATTER))
-    place = hashlib.sha256(encoded(f"{folder.resolve()}|{split}|{size}")).hexdigest()[:12]
+    asked = f"{folder.resolve()}|{split}|{size}{'|colourless' * colourless}"
+    place = hashlib.sha256(encoded(asked)).hexdigest()[:12]
     # The hash tells folders apart; the name is for people, short and harmless as a file name.
     called = re.sub(r"[^\w.-]", "_", root.resolve().name)[:40]
     path = cache.cache_dir() / f"{called}-{split}-{size}-{place}.pix"
@@ -181,7 +185,7 @@ def open_folder(
     notes |= {"gray": [], "toned": [], "unreadable": [], "small": []}
 
     def images() -> Iterator[tuple[str, np.ndarray]]:
-        return _usable(folder, files, size, notes)
+        return _usable(folder, files, size, notes, colourless)
 
     try:
         with warnings.catch_warnings():
@@ -197,7 +201,7 @@ def open_folder(
 
 
 def _usable(
-    folder: Path, files: list[str], size: int, notes: dict[str, Any]
+    folder: Path, files: list[str], size: int, notes: dict[str, Any], colourless: bool
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Names and squares of the usable images; counts them, and what is left out, in `notes`."""
 
@@ -209,10 +213,8 @@ def _usable(
             return name, "unreadable", None
         except TooSmallError:
             return name, "small", None
-        if mean_chroma(rgb) < GRAY_CHROMA:
-            return name, "gray", None
-        if is_toned(rgb):
-            return name, "toned", None
+        if not colourless and (why := without_colours(rgb)):
+            return name, why, None
         return name, min(whole.shape[:2]) < size, rgb
 
     show = len(files) >= 100
@@ -228,6 +230,13 @@ def _usable(
                 notes["used"] += 1
                 notes["enlarged"] += verdict
                 yield name, rgb
+
+
+def without_colours(rgb: np.ndarray) -> str:
+    """``"gray"`` or ``"toned"`` for an image (S, S, 3) uint8 that is so, ``""`` for another."""
+    if mean_chroma(rgb) < GRAY_CHROMA:
+        return "gray"
+    return "toned" if is_toned(rgb) else ""
 
 
 def is_toned(rgb: np.ndarray) -> bool:

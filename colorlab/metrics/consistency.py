@@ -21,6 +21,7 @@ from torch import Tensor
 
 from colorlab.color import from_uint8, join, lightness, rgb_to_lab, to_uint8, upsample_chroma
 from colorlab.data.films import orthochromatic
+from colorlab.data.photos import without_colours
 from colorlab.metrics.evaluation import Batch, measure_table
 from colorlab.metrics.pairs import delta_e76, length
 from colorlab.metrics.protocol import CONSISTENCY, round_to_8_bit
@@ -128,9 +129,12 @@ def evaluate_consistency(
 ) -> Evaluation:
     """Measure :func:`consistency` of every model, beside its Delta-E 76.
 
+    Gray and toned photographs have no true colours. With any of them in the set, Delta-E and the
+    change ``ortho`` are left out, and a note says so.
+
     Args:
         models: row name -> model, already on the device; none that sees the truth.
-        pictures: the set, in colour.
+        pictures: the set.
         batch_size: images at a time.
         options: as of :func:`colorlab.metrics.evaluate`.
 
@@ -141,22 +145,29 @@ def evaluate_consistency(
         if not hasattr(model, "colorize"):
             raise ValueError(f"{name!r} sees the truth, so its colours cannot move; leave it out")
 
+    gray = sum(bool(without_colours(rgb)) for rgb in pictures.rgb)
+    columns = [name for name in CONSISTENCY if not (gray and name == "ortho")]
+    columns += [] if gray else ["de76"]
+    beside = f"; {gray} photographs have no colours, so no error is shown"
+    note = (
+        "mean change of ab, where colours should stay, relative to the answer's mean chroma; "
+        f"gray has 0{beside if gray else ', so read it beside ΔE76'}"
+    )
+
     def measure(_: str, model: Row, batch: Batch) -> dict[str, np.ndarray]:
         answer = _answer(model, batch.L)
-        values = _moves(model, batch.L, batch.truth, _ab(answer))
-        values["de76"] = delta_e76(round_to_8_bit(answer.float()), batch.truth)
+        values = _moves(model, batch.L, None if gray else batch.truth, _ab(answer))
+        if not gray:
+            values["de76"] = delta_e76(round_to_8_bit(answer.float()), batch.truth)
         return {name: value.double().cpu().numpy() for name, value in values.items()}
 
     return measure_table(
         models,
         pictures,
-        [*CONSISTENCY, "de76"],
+        columns,
         measure,
         batch_size=batch_size,
-        notes=[
-            "mean change of ab, where colours should stay, relative to the answer's mean chroma; "
-            "gray has 0, so read it beside ΔE76"
-        ],
+        notes=[note],
         recorded={"batch_size": batch_size, "jpeg_quality": JPEG_QUALITY, "shift": SHIFT},
         **options,
     )

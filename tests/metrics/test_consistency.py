@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from colorlab.classical import Gray, Oracle
 from colorlab.color import join, lightness
 from colorlab.metrics import consistency, evaluate_consistency
+from colorlab.metrics.protocol import CONSISTENCY
 
 
 class Painted:
@@ -77,3 +80,11 @@ def test_a_model_that_samples_gets_the_same_random_numbers(rgb):
             return join(L, ab)
 
     assert all(values.max() < 1e-2 for values in consistency(Drawn(), lightness(rgb)).values())
+
+
+def test_photographs_without_colours_get_a_table_without_errors(few_pictures):
+    gray = few_pictures.rgb.copy()
+    gray[:] = gray.mean(axis=-1, keepdims=True)
+    table = evaluate_consistency({"gray": Gray()}, replace(few_pictures, rgb=gray), progress=False)
+    assert set(table.metrics) == set(CONSISTENCY) - {"ortho"}
+    assert f"{len(gray)} photographs have no colours" in table.notes[0]
