@@ -46,8 +46,7 @@ def progress(notebook: dict) -> list[str]:
     """For each exercise whether its check passed when it ran last, by its kept output."""
     states = []
     for _, check in pairs({"cells": code_cells(notebook)}):
-        texts = ["".join(output.get("text", "")) for output in check["outputs"]]
-        printed = "".join(texts)
+        printed = "".join("".join(output.get("text", "")) for output in check["outputs"])
         ran = bool(check["outputs"]) or check.get("execution_count") is not None
         states.append(PASSED if printed == "Correct.\n" else FAILED if ran else OPEN)
     return states

@@ -335,7 +335,7 @@ def in_prediction_set(draws: Tensor, truth: Tensor, level: float = 0.9, seed: in
     may be three islands of colour.
 
     Source: Vovk, Gammerman and Shafer 2005, "Algorithmic learning in a random world", section
-    2.2 (transductive conformal prediction), with the distance to the nearest neighbour.
+    2.2 (smoothed transductive conformal prediction), with the distance to the nearest neighbour.
 
     Args:
         draws: (n, N, 2, h, w) ab, CIE units, n samples of one model, at least 2.
@@ -562,7 +562,11 @@ def evaluate_known(
         [column for column in KNOWN if column not in _COUNTED],
         measure,
         batch_size=CHUNK,
-        notes=[f"{n} draws a scene of a model that draws; {WORLD}: draws of the world itself"],
+        notes=[
+            f"{n} samples a scene of a model that samples; {WORLD}: samples of the world itself, "
+            "whose palette is off by 0: its value there is sampling noise, by about which the "
+            "intervals of that column lie too high"
+        ],
         recorded={"draws": n, "exact_answer": best},
         seed=seed,
         **options,

@@ -237,7 +237,7 @@ def test_exact_draws_follow_the_palette_and_are_calibrated(scenes, best):
     measures = known_world(draws, scenes)
     assert measures["inside"].mean() < 1e-3
     assert measures["near_borders"].mean() < 0.6
-    assert measures["held"].mean() > 0.8
+    assert measures["held"].mean() == pytest.approx(0.9, abs=0.06), "whatever is tied"
     single = known_world(best, scenes)["energy_distance"]
     assert abs(measures["energy_distance"].mean()) < 0.25 * single.mean()
     same = known_world(draws[:1].expand(9, -1, -1, -1, -1), scenes)
@@ -412,9 +412,14 @@ def palette(n: int, seed: int = 0, prob=(0.3, 0.5, 0.2), noise: float = 2.0) -> 
     return ab + noise * torch.randn(ab.shape, generator=g)
 
 
-@pytest.mark.parametrize(("n", "level"), [(9, 0.9), (19, 0.5), (8, 0.7)])
-def test_truths_like_the_draws_are_covered_as_stated(n, level):
-    together = palette(n + 1)
+@pytest.mark.parametrize(
+    ("n", "level", "noise"),
+    # Of a palette without noise most distances are 0; of few draws, two are often each other's
+    # nearest. If equal distances counted as inside: .963 and .576 for the last two.
+    [(9, 0.9, 2.0), (19, 0.5, 2.0), (8, 0.7, 2.0), (9, 0.9, 0.0), (5, 0.5, 2.0)],
+)
+def test_truths_like_the_draws_are_covered_as_stated(n, level, noise):
+    together = palette(n + 1, noise=noise)
     inside = in_prediction_set(together[:-1], together[-1], level)
     assert inside.shape == (2, SIDE, SIDE)
     want = math.ceil(level * (n + 1)) / (n + 1)
@@ -422,16 +427,6 @@ def test_truths_like_the_draws_are_covered_as_stated(n, level):
     assert inside.float().mean().item() == pytest.approx(
         want, abs=5 * (want * (1 - want) / 3200) ** 0.5
     )
-
-
-@pytest.mark.parametrize(("n", "level", "noise"), [(9, 0.9, 0.0), (5, 0.5, 2.0), (9, 0.9, 2.0)])
-def test_equal_distances_leave_the_coverage_as_stated(n, level, noise):
-    # Of a palette without noise most distances are 0; with noise, two that are each other's
-    # nearest have the same. If equal ones counted as inside: .963, .576 and .9075.
-    together = palette(n + 1, noise=noise)
-    inside = in_prediction_set(together[:-1], together[-1], level).float().mean().item()
-    want = math.ceil(level * (n + 1)) / (n + 1)
-    assert inside == pytest.approx(want, abs=5 * (want * (1 - want) / 3200) ** 0.5)
 
 
 def test_draws_that_miss_a_colour_cover_too_little_and_wide_ones_too_much():
