@@ -69,7 +69,7 @@ DIVERSITY: dict[str, Column] = {
 }
 # Against the stated colours of the drawn world: see colorlab/metrics/known_world.py.
 KNOWN: dict[str, Column] = {
-    "to_best": Column("to its best answer", 1, "lower"),
+    "to_best": Column("to its best prediction", 1, "lower"),
     "to_mean": Column("to the exact mean", 1, "lower"),
     "energy_distance": Column("to the palette", 1, "lower"),
     "total_variation": Column("palette off by", 2, "lower"),
