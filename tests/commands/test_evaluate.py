@@ -162,7 +162,7 @@ def test_scenes_are_measured_against_their_colours(tmp_path, capsys):
     file = tmp_path / "table.json"
     words = ["--data", "scenes", "--models", "gray", "--limit", 2, "--known", 2, "--json", file]
     assert _run(*words) == 0
-    assert "draws of the world itself" in capsys.readouterr().out
+    assert "samples of the world itself" in capsys.readouterr().out
     table = Evaluation.read(file)
     assert table.models == ("gray", "world")
     assert table.provenance["command"].endswith("--limit 2 --known 2")
