@@ -29,7 +29,7 @@ MODELS: dict[str, tuple[type[Colorizer], type]] = {
 }
 
 # Settings of released cards that no code reads any more, each with the value that it has there.
-RETIRED = {"perceptual": 0.0}
+RETIRED = {"perceptual": 0.0, "formulation": "flow", "predicts": "clean", "sampler": "euler"}
 
 __all__ = ["MODELS", "Colorizer", "Player", "Regressor", "build", "current", "name_of"]
 

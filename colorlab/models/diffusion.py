@@ -5,9 +5,8 @@ UNet computes features of L once and stays frozen; a light denoiser then runs at
 predicts the clean *ab*, from which the velocity follows (Li and He 2025, "Back to basics: let
 denoising generative models denoise"). That target is smooth, so a small network leaves no grain,
 and at pure noise the prediction is the mean, which the UNet already knows. The noise is spatially
-correlated, as *ab* is; on photographs it follows the lightness too. ``formulation="ddpm"`` is
-v-prediction with zero terminal SNR (Salimans and Ho 2022; Lin et al. 2024): other times and other
-weights for the same network. Notebook 10 derives the samplers and the change of variables.
+correlated, as *ab* is; on photographs it follows the lightness too. Notebook 10 derives the path
+from DDPM.
 """
 
 from __future__ import annotations
@@ -23,15 +22,12 @@ from torch import Tensor, nn
 
 from colorlab import flow
 from colorlab.data.loaders import Batch
-from colorlab.flow import SAMPLERS, ddim, ddim_steps, guided
 from colorlab.layers import CHROMA_STRIDE, SelfAttention, enlarge
 from colorlab.models.base import Colorizer, Player
 from colorlab.models.encoders import Maps
 from colorlab.models.unet import UNetSettings, inner_unet
 from colorlab.noise import correlated_noise, tonal_noise
 
-FORMULATIONS = ("flow", "ddpm")
-PREDICTIONS = ("clean", "v")
 AT_ONCE = 64  # samples computed together: more take memory and save no time
 TIME_WIDTH = 64
 GROUPS = 4  # of group normalization; batch statistics would mix states of all times
@@ -50,9 +46,6 @@ class DiffusionConfig(UNetSettings):
         spread: root mean squares of a and b, CIE units, that become 1: 13 and 21 on scenes, 15 and
             28 on photographs. In ab / 110 they are 0.13 to 0.25, which unit noise would drown. Not
             centred, so that 0 is gray.
-        formulation: "flow" trains at logit-normal times with the loss of the velocity; "ddpm" at
-            the steps of a schedule with the loss of v, and samples by DDIM.
-        predicts: "clean" *ab*, or "v" of Salimans and Ho, part of which is noise.
         reach: correlation length of the noise, in positions of the output, see
             :func:`colorlab.noise.correlated_noise`; the *ab* of photographs has 6 to 13. 0 is white
             noise, which needs a shift of about 10.
@@ -71,14 +64,11 @@ class DiffusionConfig(UNetSettings):
         temperature: factor on the initial noise of a sample. Below 1, samples keep to the more
             probable colours, differ less and are paler; guidance above 1 makes them stronger
             again. 1 for the model's own frequencies.
-        sampler: "euler" or "heun"; "ddim" with the other formulation.
-        steps: of a sample.
+        steps: of a sample, by Euler's method.
     """
 
     denoiser: tuple[int, int, int] = (16, 48, 96)
     spread: tuple[float, float] = (14.0, 24.0)
-    formulation: str = "flow"
-    predicts: str = "clean"
     reach: float = 6.4
     tones: float = 0.0
     shift: float = 2.0
@@ -88,17 +78,9 @@ class DiffusionConfig(UNetSettings):
     unconditional: float = 0.05
     guidance: float = 1.0
     temperature: float = 1.0
-    sampler: str = "euler"
     steps: int = 10
 
     def __post_init__(self) -> None:
-        for name, known in (
-            ("formulation", FORMULATIONS),
-            ("predicts", PREDICTIONS),
-            ("sampler", (*SAMPLERS, "ddim")),
-        ):
-            if (value := getattr(self, name)) not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
         for name in ("shift", "scale", "floor", "draws", "steps", "temperature"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
@@ -301,12 +283,7 @@ class Diffusion(Colorizer):
         scaled = flow.normalize(state, t)
         places = F.pixel_unshuffle(scaled, self.cell)  # (N, C cell^2, h/cell, w/cell)
         said = F.pixel_shuffle(self.denoiser(places, t, seen.modulations), self.cell)
-        said = said + seen.mean.detach()  # the mean has its own term in the loss
-        if self.config.predicts == "clean":
-            return said
-        length = (t.square() + (1 - t).square()).sqrt()
-        # With this sign, the prediction at pure noise is the clean image here too.
-        return flow.split_v(-said, scaled, t / length, (1 - t) / length)[0]
+        return said + seen.mean.detach()  # the mean has its own term in the loss
 
     def forward(self, L: Tensor, maps: Maps = None) -> Tensor:
         """The UNet's prediction, which estimates the mean: the estimate at pure noise."""
@@ -343,7 +320,7 @@ class Diffusion(Colorizer):
             seen: see :meth:`look`, of N images.
             noise: see :meth:`noise`.
             settings: replace those of the config: ``steps``, ``guidance``, ``temperature``,
-                ``sampler``, ``shift``.
+                ``shift``.
         """
         config = dataclasses.replace(self.config, **settings)
         group = max(1, AT_ONCE // noise.shape[1])
@@ -355,63 +332,36 @@ class Diffusion(Colorizer):
 
     def _denoise(self, seen: Seen, noise: Tensor, config: DiffusionConfig) -> Tensor:
         blind = seen.map(torch.zeros_like)
-        predict = guided(
+        predict = flow.guided(
             lambda state, t: self.clean(state, t, seen),
             lambda state, t: self.clean(state, t, blind),
             config.guidance,
         )
-        times = flow.time_grid(config.steps, config.shift).to(noise.device)
-        if config.sampler != "ddim":
 
-            def move(state: Tensor, t: Tensor) -> Tensor:
-                return flow.velocity_from_clean(predict(state, t), state, t)
+        def move(state: Tensor, t: Tensor) -> Tensor:
+            return flow.velocity_from_clean(predict(state, t), state, t)
 
-            return SAMPLERS[config.sampler](move, noise, times)
-        signal, level = (x.float() for x in self._schedule())
-
-        def v(state: Tensor, k: int) -> Tensor:
-            a, s = signal[k].to(state), level[k].to(state)
-            clean = predict(state / (a + s), flow.straight_time(a, s))
-            return flow.v_from_clean(clean, state, a, s)
-
-        return ddim(v, noise, signal, level, ddim_steps(config.steps, signal, level, times))
+        return flow.euler(move, noise, flow.time_grid(config.steps, config.shift).to(noise.device))
 
     def players(self) -> list[Player]:
-        """One player, with the term "velocity" (or "v"), and "mean" if the UNet learns too."""
+        """One player, with the term "velocity", and "mean" if the UNet learns too."""
         return [Player("denoiser", self.denoiser if self.unet_is_frozen else self, self._loss)]
 
     def _loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Squared errors of the velocity (or of v) at random times, and of the UNet's mean.
+        """Squared errors of the velocity at random times, and of the UNet's mean.
 
         At a distance of 1 - t from the clean image, the error of the velocity is that of the
-        denoised estimate divided by the distance; the error of v is divided by the noise's weight.
+        denoised estimate divided by the distance.
         """
         config = self.config
         seen = self.look(batch.L, batch.maps)
         once = self.to_units(batch.ab if config.target == "ab" else batch.rgb)
         clean = once.repeat(config.draws, 1, 1, 1)
         noise = self.noise(batch.L, config.draws).flatten(0, 1)
-        t = self._times(len(clean)).to(clean.device)
+        t = flow.logit_normal_times(len(clean), config.shift, config.scale).to(clean.device)
         kept = torch.rand(len(clean)) >= config.unconditional
         shown = seen.repeat(config.draws).keep(kept.to(clean.device))
         error = (self.clean(flow.mix(clean, noise, t), t, shown) - clean).square()
-        distance = 1 - t
-        if config.formulation == "ddpm":
-            distance = distance / (t.square() + distance.square()).sqrt()
-        weight = flow.along(distance.clamp(min=config.floor).square(), error)
-        name = "velocity" if config.formulation == "flow" else "v"
-        terms = {name: (error / weight).mean()}
+        weight = flow.along((1 - t).clamp(min=config.floor).square(), error)
+        terms = {"velocity": (error / weight).mean()}
         return terms if self.unet_is_frozen else terms | {"mean": F.mse_loss(seen.mean, once)}
-
-    def _times(self, count: int) -> Tensor:
-        """Training times (count,) of the straight path."""
-        if self.config.formulation == "flow":
-            return flow.logit_normal_times(count, self.config.shift, self.config.scale)
-        signal, level = self._schedule()
-        k = (torch.arange(count) + torch.rand(count)) / count * len(signal)
-        k = k.long().clamp(max=len(signal) - 1)
-        return flow.straight_time(signal[k], level[k]).float()
-
-    @staticmethod
-    def _schedule() -> tuple[Tensor, Tensor]:
-        return flow.levels(flow.zero_terminal_snr(flow.ddpm_alpha_bar()))

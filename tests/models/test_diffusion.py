@@ -13,22 +13,16 @@ from colorlab.data.loaders import Batch
 from colorlab.models import build
 
 SMALL = {"size": 64, "widths": (16, 16, 16, 16), "denoiser": (16, 16, 16)}
-every_formulation = pytest.mark.parametrize(
-    "formulation",
-    [{}, {"predicts": "v"}, {"formulation": "ddpm", "predicts": "v", "sampler": "ddim"}],
-    ids=["flow", "flow-v", "ddpm"],
-)
 
 
 def stirred(**settings) -> torch.nn.Module:
     return stir(build("diffusion", **{"size": 64, **settings})).eval()
 
 
-@every_formulation
-def test_overfits_one_batch_and_depends_on_its_lightness(formulation):
+def test_overfits_one_batch_and_depends_on_its_lightness():
     batch = picture(2)
     torch.manual_seed(0)
-    model = train(build("diffusion", **SMALL, **formulation), batch, 150, 4e-3)
+    model = train(build("diffusion", **SMALL), batch, 150, 4e-3)
 
     def error(L: torch.Tensor) -> float:
         return (model.answers(L, 4, seeded()) - batch.ab).square().sum(dim=2).sqrt().mean().item()
@@ -66,9 +60,8 @@ def test_the_single_prediction_is_a_sample_that_does_not_depend_on_the_batch(ton
     torch.testing.assert_close(beside, drawn[0], atol=1e-2, rtol=1e-3)
 
 
-@every_formulation
-def test_at_pure_noise_the_estimate_is_the_unets_mean(formulation):
-    unet, model = stir(build("unet", size=64)).eval(), build("diffusion", size=64, **formulation)
+def test_at_pure_noise_the_estimate_is_the_unets_mean():
+    unet, model = stir(build("unet", size=64)).eval(), build("diffusion", size=64)
     model.eval().start_from(unet)
     L = picture().L
     with torch.no_grad():
@@ -98,20 +91,6 @@ def test_a_trained_unet_stays_as_it_is_and_an_untrained_one_learns():
     assert set(terms) == {"velocity"}
     for k, v in model.state_dict().items():
         assert torch.equal(v, before[k]) == k.startswith("unet."), k
-
-
-def test_clean_and_v_are_two_names_of_one_function():
-    # For the same network output F, the clean image of "v" is what Salimans and Ho's v gives.
-    model, batch = stirred(predicts="v"), picture()
-    with torch.no_grad():
-        seen, t = model.look(batch.L), torch.tensor([0.2, 0.7])
-        state = flow.mix(model.to_units(batch.ab), model.noise(batch.L, 1, seeded())[0], t)
-        clean = model.clean(state, t, seen)
-        model.config = dataclasses.replace(model.config, predicts="clean")
-        v = -model.clean(state, t, seen)
-        length = (t**2 + (1 - t) ** 2).sqrt()
-        want, _ = flow.split_v(v, flow.normalize(state, t), t / length, (1 - t) / length)
-    torch.testing.assert_close(clean, want)
 
 
 def test_the_velocity_loss_is_the_mean_squared_error_of_the_velocity():
@@ -147,7 +126,7 @@ def test_guidance_steps_and_temperature_change_a_sample():
         seen, noise = model.look(L), model.noise(L, 2, seeded())
         plain = model.denoise(seen, noise)
         assert torch.equal(plain, model.denoise(seen, noise, guidance=1.0, steps=10))
-        for settings in ({"guidance": 2.0}, {"steps": 4}, {"sampler": "heun"}):
+        for settings in ({"guidance": 2.0}, {"steps": 4}):
             assert (model.denoise(seen, noise, **settings) - plain).abs().max() > 1e-2, settings
         none, half, whole = (
             (draws[0] - draws[1]).abs().mean().item()
@@ -203,9 +182,6 @@ def test_weights_with_a_unet_of_their_own_hold_it(tmp_path):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"formulation": "sde"},
-        {"predicts": "eps"},
-        {"sampler": "rk4"},
         {"steps": 0},
         {"unconditional": 1.0},
         {"temperature": -2.0},

@@ -75,8 +75,6 @@ sampling_models = pytest.mark.parametrize(
         *[(name, {"noise": 4}) for name in ("gan", "unet_gan")],
         *[(name, {"dropout": 0.5, "dropout_at_test": True}) for name in ("gan", "unet_gan")],
         ("diffusion", {"steps": 3}),
-        ("diffusion", {"steps": 3, "predicts": "v"}),
-        ("diffusion", {"steps": 3, "formulation": "ddpm", "predicts": "v", "sampler": "ddim"}),
     ],
     ids=lambda value: value if isinstance(value, str) else "-".join(map(str, value.values())),
 )
@@ -262,7 +260,6 @@ def test_parts_of_the_same_name_and_shape_are_taken_whole_or_not_at_all():
         ("gan", "resnet", {}),
         ("unet_vae", "unet", {}),
         ("diffusion", "unet", {}),
-        ("diffusion", "unet", {"predicts": "v"}),
     ],
 )
 def test_a_model_that_starts_from_another_predicts_like_it(name, other, settings):
