@@ -6,8 +6,8 @@ a check looks at. So there are three lines of defence:
 * The kernel is confined (`confinement`): it sees neither solutions nor hidden checks nor other
   submissions, writes in a temporary folder only, and ends with all that it started.
 * A released check runs in the kernel, with a `check` that the grader sends along and a verdict that
-  only the grader's own cell can give. What tampers with Python itself is found by reading
-  (`screening`); such a notebook gets no points until a person has looked at it.
+  only the grader's own cell can give. Code that reaches into Python itself (`screening`) gets no
+  points for it until a person has looked at it.
 * A hidden check runs in this process. It sees of the student only values: `answer("name")`, or
   what a function returns, `answer("name", x, y)`. Its source and the right values never enter the
   kernel.
@@ -38,7 +38,7 @@ from colorlab import exercises
 from colorlab.data.cache import cache_dir, released_data
 from colorlab.files import shown
 from colorlab.grading import confinement
-from colorlab.grading.screening import bound, imported, parsed, review
+from colorlab.grading.screening import bound, imported, python, review
 
 MIME = "application/x-colorlab-grade"
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -137,15 +137,11 @@ def what_checks_use(lesson: dict, solutions: dict) -> tuple[set[str], set[str]]:
     """For `review`: names that the checks use and no exercise asks for; what the lesson imports."""
     used, made = {"check"}, set()
     for task, check in [*pairs(lesson), *pairs(solutions)]:
-        tree = parsed(source(check))
+        tree = ast.parse(python(source(check)))
         used |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        used |= {f".{node.attr}" for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-        task_tree = parsed(source(task))
-        made |= bound(tree) | bound(task_tree)
-        attributes = (n for n in ast.walk(task_tree) if isinstance(n, ast.Attribute))
-        made |= {f".{n.attr}" for n in attributes if isinstance(n.ctx, ast.Store)}
+        made |= bound(python(source(check))) | bound(python(source(task)))
     code = [*code_cells(lesson), *code_cells(solutions)]
-    return used - made, set().union(*(imported(parsed(source(cell))) for cell in code))
+    return used - made, set().union(*(imported(ast.parse(python(source(c)))) for c in code))
 
 
 # ---- values that cross between the kernel and this process
