@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from colorlab.data.cache import cache_dir
 from colorlab.data.lab_cache import quick_lab
@@ -73,7 +72,6 @@ class EncoderMaps:
         if not missing:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        precision = self._fastest_precision()
         with progress_bar(
             total=len(missing), desc=f"maps of {self.encoder}", unit="file", show=progress
         ) as bar:
@@ -82,7 +80,7 @@ class EncoderMaps:
                     try:
                         with locked(self.folder / f".{i:06d}.lock"):
                             if not self._has(i):
-                                data = self._compute(i, precision).tobytes()
+                                data = self._compute(i).tobytes()
                                 write_whole(self._file(i), data + hashlib.sha256(data).digest())
                     except BlockingIOError:
                         continue  # and look again at the end, should that process die
@@ -129,32 +127,16 @@ class EncoderMaps:
             self._open[i] = data.view(np.float16).reshape(count, 2, self.numbers)
         return self._open[i]
 
-    def _compute(self, i: int, precision: torch.dtype) -> np.ndarray:
+    def _compute(self, i: int) -> np.ndarray:
         """The content of file i: (pictures, 2, numbers) float16."""
         rgb = self.pictures.rgb[i * CHUNK : (i + 1) * CHUNK]
         out = np.empty((len(rgb), 2, self.numbers), dtype=np.float16)
         for start in range(0, len(rgb), BATCH):
             L, _ = quick_lab(np.array(rgb[start : start + BATCH]))
             for turned, seen in enumerate((L, L.flip(3))):
-                maps = self._look(seen, precision)
-                flat = torch.cat([m.flatten(1) for m in maps], dim=1).half()
+                flat = torch.cat([m.flatten(1) for m in self.net(seen)], dim=1).half()
                 out[start : start + len(L), turned] = flat.numpy()
         return out
-
-    def _look(self, L: Tensor, precision: torch.dtype) -> tuple[Tensor, ...]:
-        with torch.autocast("cpu", torch.bfloat16, precision == torch.bfloat16):
-            return tuple(m.float() for m in self.net(L))
-
-    def _fastest_precision(self) -> torch.dtype:
-        """bfloat16 halves the time on some processors and costs a third of it on others."""
-        L = torch.zeros(BATCH, 1, self.pictures.size, self.pictures.size)
-        seconds = {}
-        for precision in (torch.float32, torch.bfloat16):
-            for _ in range(2):  # the first turn builds kernels
-                start = time.perf_counter()
-                self._look(L, precision)
-                seconds[precision] = time.perf_counter() - start
-        return min(seconds, key=seconds.get)
 
 
 def known_maps(

@@ -299,8 +299,8 @@ def fit(
         The history: one row for each validation, and the best score with its step.
 
     Raises:
-        FloatingPointError: the loss or the gradient of a step is no longer finite. ``out`` has
-            the state before that step, and its batch.
+        FloatingPointError: the loss or the gradient is no longer finite. ``out`` has the last
+            state that was.
 
     However it ends, by an interrupt too, the model has its best weights so far.
     """
@@ -364,7 +364,7 @@ class _Run:
                 if not (reads or saves):
                     continue
                 if not self._is_finite(self.history.mean_terms()):
-                    self._repeat(good)
+                    self._stop(good)
                 if validates:
                     guess = trainer.best_guess
                     score = None if val is None else validate(guess, val, trainer.device, maps)
@@ -388,35 +388,19 @@ class _Run:
             torch.stack([value.isfinite().all() for value in weights]).all()
         )
 
-    def _repeat(self, good: dict) -> None:
-        """Repeat the steps since the last good state, and stop before the one that is not finite.
-
-        The loss is read only at times, since a GPU must finish its work for each reading. A step is
-        a pure function of the state before it, so the repetition finds the bad one. An error that
-        does not come back (a GPU adds in any order) does not stop the run.
-        """
-        end = self.trainer.step
+    def _stop(self, good: dict) -> None:
+        """Go back to the last good state, save it, and raise."""
+        end, terms = self.trainer.step, self.history.mean_terms()
         self.restore(good)
-        while self.trainer.step < end:
-            before = self.state()
-            terms = self.trainer.advance(self.history.precision)
-            self.history.add(terms)
-            values = {name: value.item() for name, value in terms.items()}
-            if self._is_finite(values):
-                continue
-            self.restore(before)
-            step = self.trainer.step
-            wrong = [f"{name}={v}" for name, v in values.items() if not math.isfinite(v)]
-            what = f"the loss {', '.join(wrong)}" if wrong else "the gradient"
-            kept = f"the weights of step {step} are kept"
-            if self.folder:
-                batch = self.folder.keep_batch(step + 1, self.trainer.batches.at(step))
-                self.folder.save(self.state())
-                kept += f" in {self.folder.path}, the batch in {batch.name}"
-            raise FloatingPointError(
-                f"{what} of step {step + 1} is not finite; {kept}; start again with a lower "
-                "learning rate, or in float32"
-            )
+        if self.folder:
+            self.folder.save(good)
+        wrong = [f"the loss {k}={v}" for k, v in terms.items() if not math.isfinite(v)]
+        step, where = self.trainer.step, f" in {self.folder.path}" if self.folder else ""
+        raise FloatingPointError(
+            f"{', '.join(wrong) or 'the gradient'} of steps {step + 1} to {end} is not finite; the "
+            f"weights of step {step} are kept{where}; start again with a lower learning rate, or "
+            "in float32"
+        )
 
     def state(self) -> dict:
         """A copy of all that the next step depends on; later steps do not change it."""

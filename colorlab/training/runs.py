@@ -11,11 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors.torch import save as write_tensors
 from torch import Tensor
 
-from colorlab.color import to_uint8
-from colorlab.data.loaders import Batch
 from colorlab.files import locked, make_folder, write_whole
 
 STATE_FILE = "state.pt"
@@ -110,16 +107,6 @@ class RunFolder:
         stream = io.BytesIO()
         torch.save({**state, "identity": self.identity}, stream)
         write_whole(self.path / STATE_FILE, stream.getvalue())
-
-    def keep_batch(self, step: int, batch: Batch) -> Path:
-        """Save the batch whose step was not finite, for :func:`safetensors.torch.load_file`.
-
-        Tensors ``L`` and ``ab`` as in step ``step``, and ``rgb``, uint8 (N, S, S, 3).
-        """
-        tensors = {"L": batch.L, "ab": batch.ab, "rgb": torch.from_numpy(to_uint8(batch.rgb))}
-        file = self.path / f"bad-batch-{step}.safetensors"
-        write_whole(file, write_tensors({k: v.cpu().contiguous() for k, v in tensors.items()}))
-        return file
 
 
 def read_state(folder: Path) -> dict:

@@ -7,8 +7,10 @@ cut off goes on: the same call again is the way to go on.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
+import re
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -18,6 +20,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from colorlab import checkpoints, data, parallel
 from colorlab.cards import check_config
@@ -25,8 +28,14 @@ from colorlab.layers import count_parameters
 from colorlab.metrics import Evaluation, evaluate
 from colorlab.metrics.costs import stages
 from colorlab.models import MODELS, Colorizer, build
-from colorlab.training import throughput
-from colorlab.training.loop import TrainConfig, fastest_precision, fit, pick_device
+from colorlab.training.loop import (
+    Precision,
+    TrainConfig,
+    Trainer,
+    fastest_precision,
+    fit,
+    pick_device,
+)
 from colorlab.training.recipes import BASE, FLIPPED, Change, Recipe, Settings
 from colorlab.training.runs import STATE_FILE, History, read_state
 
@@ -109,10 +118,10 @@ def train_one(job: Job) -> None:
         f"best validation Delta-E {history.best_score:.2f} at step {history.best_step}, "
         f"{(time.monotonic() - start) / 60:.1f} minutes"
     )
-    peak = job.peak_tflops or throughput.peak_tflops(_describe(device))
+    peak = job.peak_tflops or peak_tflops(_describe(device))
     if peak or device.type == "cuda":
-        flops = throughput.step_flops(model, train, config, history.precision)
-        say(throughput.speed(config, flops, history.seconds, peak))
+        flops = step_flops(model, train, config, history.precision)
+        say(speed(config, flops, history.seconds, peak))
 
 
 def make_model(job: Job, size: int) -> Colorizer:
@@ -189,6 +198,61 @@ def _describe(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
     return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+
+
+# ---- how much of a GPU a run uses: the model FLOPs utilization of Chowdhery et al. 2022, "PaLM",
+# appendix B, the arithmetic that a step needs over what the GPU could do in that time
+
+# TFLOP/s in bfloat16 without sparsity, from NVIDIA's data sheets. The first matching name counts.
+PEAKS = {
+    "H200": 989.0,
+    "H100 PCIe": 756.0,
+    "H100 NVL": 835.0,
+    "H100": 989.0,
+    "A100": 312.0,
+    "L40S": 362.0,
+    "L4": 121.0,
+}
+
+
+def peak_tflops(name: str) -> float | None:
+    """The bfloat16 peak of a GPU by its name, TFLOP/s; None if it is not listed."""
+    found = (peak for known, peak in PEAKS.items() if re.search(rf"\b{known}\b", name))
+    return next(found, None)
+
+
+def step_flops(
+    model: Colorizer, pictures: data.Pictures, config: TrainConfig, precision: Precision
+) -> int:
+    """Floating-point operations of one training step of all processes, forward and backward.
+
+    Convolutions, matrix products and attention of the networks count, a multiplication and an
+    addition as two; nothing else does. A copy of the model is run.
+    """
+    trial = Trainer(copy.deepcopy(model), pictures, config)
+    batch = trial.batches.at(0)
+    counter = FlopCounterMode(display=False)
+    with torch.random.fork_rng(), counter:
+        for player in trial.players:
+            with torch.autocast(trial.device.type, torch.bfloat16, precision == "bfloat16"):
+                terms = player.loss(batch)
+            sum(terms.values()).backward()
+    return counter.get_total_flops() * parallel.size()
+
+
+def speed(config: TrainConfig, flops: int, seconds: float, peak: float | None) -> str:
+    """How fast a run was, in words, over its whole time, validation included.
+
+    Args:
+        config: its steps and batch size.
+        flops: of one step, see :func:`step_flops`.
+        seconds: of the whole run.
+        peak: TFLOP/s of one process's GPU, see :func:`peak_tflops`.
+    """
+    rate = config.steps / seconds
+    tflops = rate * flops / 1e12
+    text = f"{rate * config.batch_size:.0f} pictures/s, {tflops:.2f} TFLOP/s"
+    return f"{text}, {tflops / (peak * parallel.size()):.1%} of the peak" if peak else text
 
 
 # ---- the series

@@ -9,7 +9,6 @@ import time
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from tiny import FEW, same, small_gan, small_unet
 
 from colorlab.models import Player
@@ -162,10 +161,8 @@ def poison(monkeypatch, step: int, what: str) -> None:
         (small_gan, 12, "gradient"),
     ],
 )
-def test_nan_stops_at_its_step_with_the_batch_and_the_good_weights(
-    tmp_path, few_pictures, make, step, what
-):
-    """The state kept is that of a run which was stopped just before, to the bit."""
+def test_nan_stops_the_run_with_the_last_good_weights(tmp_path, few_pictures, make, step, what):
+    """The state kept is that of a run which was stopped there, to the bit."""
     seen = []
     advance = Trainer.advance
 
@@ -179,43 +176,18 @@ def test_nan_stops_at_its_step_with_the_batch_and_the_good_weights(
         fit(whole, few_pictures, few_pictures, FEW, progress=False)
     with pytest.MonkeyPatch.context() as patch:
         poison(patch, step, what)
-        with pytest.raises(FloatingPointError, match=f"of step {step} is not finite") as raised:
+        with pytest.raises(FloatingPointError, match="not finite") as raised:
             fit(model, few_pictures, few_pictures, FEW, tmp_path, progress=False)
-    told = str(raised.value)
-    batch = tmp_path / f"bad-batch-{step}.safetensors"
-    assert batch.name in told and str(tmp_path) in told
-    # A player whose weights are NaN makes its opponent's loss NaN in the same step.
-    assert "the gradient" in told if what == "gradient" and make is small_unet else "=nan" in told
+    told, good = str(raised.value), (step - 1) // 5 * 5  # validated, and so read, every 5 steps
+    assert f"weights of step {good} are kept in {tmp_path}" in told
+    assert "=nan" in told  # weights that are NaN make the next loss, or the opponent's, NaN
     state = read_state(tmp_path)
-    assert same(state["trainer"], seen[step - 1])
+    assert same(state["trainer"], seen[good])
     assert all(math.isfinite(v) for row in state["history"]["rows"] for v in row.values())
-    want = Trainer(make(), few_pictures, FEW).batches.at(step - 1)
-    got = load_file(batch)
-    assert torch.equal(got["L"], want.L) and torch.equal(got["ab"], want.ab)
-    assert got["rgb"].shape == (4, 32, 32, 3)
     assert all(v.isfinite().all() for v in model.state_dict().values())
     assert not model.training, "the model is left ready to colorize"
     fit(resumed, few_pictures, few_pictures, FEW, tmp_path, resume=True, progress=False)
     assert same(whole, resumed)
-
-
-def test_nan_that_does_not_come_back_stops_nothing(few_pictures, monkeypatch):
-    """Additions in another order, as on a GPU: the steps are repeated, and the run goes on."""
-    whole, shaken = small_unet(), small_unet()
-    want = fit(whole, few_pictures, few_pictures, FEW, progress=False)
-    advance, left = Trainer.advance, [1]
-
-    def once(self, *args):
-        terms = advance(self, *args)
-        if self.step == 3 and left:
-            left.pop()
-            return {name: value * float("nan") for name, value in terms.items()}
-        return terms
-
-    monkeypatch.setattr(Trainer, "advance", once)
-    got = fit(shaken, few_pictures, few_pictures, FEW, progress=False)
-    assert same(whole, shaken)
-    assert got.rows == want.rows
 
 
 def test_an_interrupt_leaves_a_model_that_colors(few_pictures, monkeypatch):

@@ -7,15 +7,17 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from tiny import small_unet
+from torch import nn
 
 from colorlab import checkpoints
 from colorlab.__main__ import main
 from colorlab.metrics import Evaluation, perceptual
-from colorlab.models import MODELS
+from colorlab.models import MODELS, Regressor
 from colorlab.training import TrainConfig, series
 from colorlab.training.recipes import (
     BASE,
@@ -27,7 +29,16 @@ from colorlab.training.recipes import (
     choose,
     choose_changes,
 )
-from colorlab.training.series import FlipAveraged, Job, make_model, plan, trainings
+from colorlab.training.series import (
+    FlipAveraged,
+    Job,
+    make_model,
+    peak_tflops,
+    plan,
+    speed,
+    step_flops,
+    trainings,
+)
 
 BASE_JOB = Job("unet", Path("runs"), "photos", BASE_SETTINGS, BASE_TRAINING, size=64, resume=True)
 
@@ -195,3 +206,54 @@ def test_an_ablation_is_made_once_and_goes_on(tiny_photos, tmp_path, capsys):
     assert main(words) == 0  # nothing is trained again, and the digits stay
     assert "mse is there" in capsys.readouterr().out
     assert json.loads(table.read_text("utf-8"))["rows"] == json.loads(first)["rows"]
+
+
+# ---- arithmetic is counted right, and set against the right peak
+
+PLAIN = TrainConfig(steps=6, batch_size=4, device="cpu", augment="none")
+
+
+class OneConvolution(Regressor):
+    """L (N, 1, 32, 32) to ab (N, 2, 8, 8) by one convolution of 4x4."""
+
+    def __init__(self):
+        super().__init__(SimpleNamespace(target="ab", size=32, loss="mse"))
+        self.conv = nn.Conv2d(1, 2, 4, stride=4)
+
+    def forward(self, L):
+        return self.conv(L)
+
+
+def test_a_known_convolution_is_counted(few_pictures):
+    model = OneConvolution()
+    before = model.conv.weight.clone()
+    random_state = torch.get_rng_state()
+    # A multiplication and an addition for each weight at each place. The gradient of the weights
+    # costs as much; none of the input is wanted.
+    forward = 2 * (2 * 1 * 4 * 4) * (8 * 8) * PLAIN.batch_size
+    assert step_flops(model, few_pictures, PLAIN, "float32") == 2 * forward
+    assert torch.equal(model.conv.weight, before), "a copy takes the step"
+    assert torch.equal(torch.get_rng_state(), random_state)
+
+
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [
+        ("NVIDIA H100 80GB HBM3", 989),
+        ("NVIDIA H100 PCIe", 756),
+        ("NVIDIA L4", 121),
+        ("NVIDIA L40", None),
+        ("CPU, 2 threads", None),
+    ],
+)
+def test_peaks_go_by_whole_names(name, peak):
+    assert peak_tflops(name) == peak
+
+
+def test_the_share_is_of_the_time_of_all_steps():
+    # 6 steps of 4 pictures in 3 s: 2 steps/s of 0.25 TFLOP are half a TFLOP/s, of a peak of 2.
+    told = "8 pictures/s, 0.50 TFLOP/s"
+    assert (
+        speed(PLAIN, flops=250_000_000_000, seconds=3.0, peak=2.0) == f"{told}, 25.0% of the peak"
+    )
+    assert speed(PLAIN, flops=250_000_000_000, seconds=3.0, peak=None) == told
