@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from colorlab import checkpoints
-from colorlab.classical import FITTED
+from colorlab.checkpoints import SAFEST
+from colorlab.classical import FITTED, TABLES, Gray, LevinHints, Oracle, count_colors
 from colorlab.commands import add_examples, check_positive, name_of
-from colorlab.commands.rows import make_rows, row_names, training_facts
-from colorlab.data import load
+from colorlab.data import Pictures, load
 from colorlab.data.films import FILMS, TRAINED_ON
 from colorlab.data.photos import hashed_share
 from colorlab.data.scenes import scene_set
 from colorlab.files import shown, write_text
 from colorlab.metrics import (
+    BestOf,
+    Boosted,
     Evaluation,
+    MeanOf,
     answer_rows,
     evaluate,
     evaluate_consistency,
@@ -26,9 +33,19 @@ from colorlab.metrics import (
     evaluate_known,
     write_grays,
 )
-from colorlab.metrics.costs import released_costs
-from colorlab.metrics.rows import BASELINES
+from colorlab.metrics.costs import checkpoint_file, released_costs, stages
+from colorlab.metrics.rows import BASELINES, RowName, parse
+from colorlab.models import MODELS
 from colorlab.training.loop import pick_device
+
+RELEASED = "released"
+BOOST = "boost"  # the safest released model, boosted by the factor on its card
+
+MADE = {
+    "sample": (MeanOf, "one draw"),
+    "mean": (MeanOf, "mean of {n} draws"),
+    "best": (BestOf, "best of {n} draws by Delta-E 76 to the truth, which it sees"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,9 +85,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="measure N draws a picture instead: one, mean, best, spread and energy score",
-    )
-    parser.add_argument(
-        "--pairwise-lpips", action="store_true", help="with --diversity: LPIPS between draws, slow"
     )
     parser.add_argument(
         "--known",
@@ -133,7 +147,7 @@ def run(args: argparse.Namespace) -> int:
         write_grays(args.grays, pictures)
         print(f"{len(pictures)} gray pictures written to {args.grays}")
         return 0
-    names = ("limit", "batch_size", "diversity", "pairwise_lpips", "known", "consistency")
+    names = ("limit", "batch_size", "diversity", "known", "consistency")
     names += ("film", "answers")
     more = {name: getattr(args, name) for name in names}
     result = measure(args.models, args.data, args.split, args.checkpoints, args.device, **more)
@@ -161,7 +175,6 @@ def measure(
     limit: int | None = None,
     batch_size: int = 16,
     diversity: int | None = None,
-    pairwise_lpips: bool = False,
     known: int | None = None,
     consistency: bool = False,
     film: str | None = None,
@@ -171,8 +184,6 @@ def measure(
     place = pick_device(device)
     world = checkpoints.world_of(data)
     names = row_names(models, world, folder)
-    if pairwise_lpips and diversity is None:
-        raise ValueError("--pairwise-lpips is a column of --diversity N; give both")
     if known is not None and (world != "scenes" or diversity is not None):
         raise ValueError("--known N is for --data scenes, and not together with --diversity")
     kinds = {"--known": known, "--diversity": diversity, "--consistency": consistency or None}
@@ -194,7 +205,7 @@ def measure(
     words += ["--checkpoints", name_of(folder)] if folder is not None else []
     for option, number in (("limit", limit), ("diversity", diversity), ("known", known)):
         words += [f"--{option}", str(number)] if number is not None else []
-    words += ["--pairwise-lpips"] * pairwise_lpips + ["--consistency"] * consistency
+    words += ["--consistency"] * consistency
     words += ["--film", film] if film is not None else []
     words += ["--answers", answers.name] if answers is not None else []
     provenance = {
@@ -209,8 +220,7 @@ def measure(
         provenance["training"] = training_facts(names, world, folder)
         result = evaluate_known(rows, scenes, known, **told)
     elif diversity is not None:
-        more = {"pairwise_lpips": pairwise_lpips}
-        result = evaluate_diversity(rows, pictures, diversity, **more, **told)
+        result = evaluate_diversity(rows, pictures, diversity, **told)
     elif consistency:
         result = evaluate_consistency(rows, pictures, batch_size=batch_size, **told)
     elif film is not None:
@@ -227,3 +237,121 @@ def measure(
         f"{share[0]} of {share[1]} pictures are {split}; --split all measures every one"
     )
     return replace(result, notes=(*result.notes, note))
+
+
+# ---- from a name on the command line to something that colours
+
+
+def row_names(models: str, world: str, folder: Path | None = None) -> list[str]:
+    """Split ``--models`` and check each name; `released` becomes the networks of ``folder``."""
+    names: list[str] = []
+    for name in filter(None, (part.strip() for part in models.split(","))):
+        if name == RELEASED:
+            stems = [stem for stem in checkpoints.released(folder) if stem.endswith(f"-{world}")]
+            names += [stem.removesuffix(f"-{world}").removesuffix("-ab") for stem in stems]
+        elif (
+            name in {*BASELINES, *FITTED, BOOST}
+            or (row := parse(name)).made == "hints"
+            or _is_trained(row.model)
+        ):
+            names.append(name)
+        else:
+            raise ValueError(
+                f"unknown model {name!r}; known: "
+                f"{', '.join([*BASELINES, BOOST, *FITTED, *MODELS])}, each network also with "
+                f"-rgb and with :sample, :mean8, :best8 or :boost1.5, {RELEASED}, levin or guided "
+                "with a number of hints, or the path of a .safetensors file"
+            )
+    if not names:
+        raise ValueError(f"--models {models!r} names nothing to measure")
+    return list(dict.fromkeys(names))
+
+
+def _is_trained(model: str) -> bool:
+    return model.endswith(".safetensors") or (":" not in model and model.split("-")[0] in MODELS)
+
+
+def make_rows(
+    names: list[str],
+    data: str,
+    world: str,
+    device: torch.device,
+    folder: Path | None = None,
+    split: str = "test",
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Build each row, and tell where it came from: a training set, or a file.
+
+    What needs no network is fitted on the data's own training split. Data without one
+    (scikit-image's photographs, a folder of test pictures) takes what is released, and so does the
+    split "all", which would be measured on its own training pictures. Trained models come from
+    ``folder``, the released ones unless told.
+    """
+    rows: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    fits = split != "all" and {*TABLES, *FITTED} & set(names)
+    train = _training_split(data) if fits else None
+    counts = count_colors(train) if train is not None and set(TABLES) & set(names) else None
+    networks: dict[str, tuple[Any, str]] = {}  # read once, however many rows draw from it
+    for name in names:
+        if name == "gray":
+            rows[name], origins[name] = Gray(), "ab = 0"
+        elif name == "oracle64":
+            rows[name], origins[name] = Oracle(), "true ab, area mean of 4x4 pixels"
+        elif (row := parse(name)).made == "hints":
+            rows[name] = LevinHints(row.number, guided=row.model == "guided")
+            origins[name] = f"true ab at {row.number} random pixels, seed {rows[name].seed}"
+        elif train is not None and name in {*TABLES, *FITTED}:
+            rows[name] = TABLES[name].fit(counts) if name in TABLES else FITTED[name].fit(train)
+            origins[name] = (
+                f"fitted on {train.source}, {len(train)} pictures, sha256 {train.sha256}"
+            )
+        else:
+            row = RowName(SAFEST, BOOST) if name == BOOST else row
+            if row.model not in networks:
+                networks[row.model] = _released(row.model, world, device, folder)
+            model, origin = networks[row.model]
+            if row.made == BOOST:
+                factor = _factor(row.model, world, folder) if row.number is None else row.number
+                model, origin = Boosted(model, factor), f"its ab times {factor:g}; {origin}"
+            elif row.made:
+                kind, text = MADE[row.made]
+                model, origin = kind(model, row.number), f"{text.format(n=row.number)}; {origin}"
+            rows[name], origins[name] = model, origin
+    return rows, origins
+
+
+def _training_split(data: str) -> Pictures | None:
+    """The training split that belongs to ``data``, or None where there is none."""
+    with suppress(FileNotFoundError):
+        return load(data, "train") if data != "skimage" else None
+
+
+def _released(name: str, world: str, device: torch.device, folder: Path | None) -> tuple[Any, str]:
+    file = checkpoint_file(name, world, folder)
+    card = checkpoints.read_card(file)
+    return checkpoints.load(str(file), device=device), f"{file.name}, sha256 {card['sha256']}"
+
+
+def _factor(name: str, world: str, folder: Path | None) -> float:
+    """By what a model's *ab* is turned up, from its card."""
+    card = checkpoints.read_card(checkpoint_file(name, world, folder))
+    factor = card.get("boost", {}).get("factor")
+    if not isinstance(factor, float):
+        raise ValueError(
+            f"the card of {name} tells no factor to turn its colours up by; name one, such as "
+            f"{name}:boost1.5"
+        )
+    return factor
+
+
+def training_facts(names: list[str], world: str, folder: Path | None) -> dict[str, list[dict]]:
+    """How each network was trained, from its card: its runs, the newest first."""
+    told = ("model", "steps", "seconds", "device", "seed", "trained_on")
+    return {
+        name: [
+            {key: run[key] for key in told if key in run}
+            for run in stages(checkpoints.read_card(checkpoint_file(name, world, folder)))
+        ]
+        for name in names
+        if not parse(name).made and _is_trained(name)
+    }

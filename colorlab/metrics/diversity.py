@@ -15,7 +15,7 @@ energy score is its root-mean-square error in ab. :func:`evaluate_diversity` mea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -26,15 +26,12 @@ from torch import Tensor
 from colorlab.color import rgb_to_lab
 from colorlab.metrics.evaluation import Batch, measure_table
 from colorlab.metrics.pairs import check_batch, colorfulness, delta_e76, length
-from colorlab.metrics.perceptual import lpips
 from colorlab.metrics.protocol import DIVERSITY, round_to_8_bit
 from colorlab.metrics.report import Evaluation
 from colorlab.metrics.rows import MeanOf, Row, picture_generator
 
 if TYPE_CHECKING:
     from colorlab.data.pictures import Pictures
-
-Distance = Callable[[Tensor, Tensor], Tensor]  # (N, 3, H, W) sRGB twice to (N,)
 
 
 def ab_distance(x: Tensor, y: Tensor) -> Tensor:
@@ -46,12 +43,11 @@ def ab_distance(x: Tensor, y: Tensor) -> Tensor:
     return length(_ab(x) - _ab(y)).mean(dim=(-2, -1))
 
 
-def pairwise(samples: Tensor, distance: Distance | None = None) -> Tensor:
-    """Mean distance between two different samples of the same image.
+def pairwise(samples: Tensor) -> Tensor:
+    """Mean :func:`ab_distance` between two different samples of the same image.
 
     Args:
         samples: (n, N, 3, H, W) sRGB in [0, 1], n at least 2.
-        distance: of two batches, for example :func:`lpips`; None for :func:`ab_distance`.
 
     Returns:
         (N,) over all n (n - 1) / 2 pairs, at least 0. 0 says that all samples are equal; no
@@ -61,13 +57,9 @@ def pairwise(samples: Tensor, distance: Distance | None = None) -> Tensor:
     section 5 (there with LPIPS).
     """
     _check(samples)
-    pairs = list(combinations(range(len(samples)), 2))
-    if distance is None:
-        ab = _ab(samples)  # converted once, not once a pair
-        distances = [length(ab[i] - ab[j]).mean((-2, -1)) for i, j in pairs]
-    else:
-        distances = [distance(samples[i], samples[j]) for i, j in pairs]
-    return torch.stack(distances).mean(dim=0)
+    ab = _ab(samples)
+    pairs = combinations(range(len(samples)), 2)
+    return torch.stack([length(ab[i] - ab[j]).mean((-2, -1)) for i, j in pairs]).mean(dim=0)
 
 
 def energy_score(samples: Tensor, truth: Tensor) -> Tensor:
@@ -127,8 +119,6 @@ def evaluate_diversity(
     models: Mapping[str, Row],
     pictures: Pictures,
     n: int = 8,
-    *,
-    pairwise_lpips: bool = False,
     **options: Any,
 ) -> Evaluation:
     """Sample n colourings of every image from every model, and measure them.
@@ -139,7 +129,6 @@ def evaluate_diversity(
     - ``de76_mean``: of the mean of the samples, taken in ab and then converted to sRGB.
     - ``de76_best``: of the best sample. It sees the truth and falls with n by chance alone.
     - ``energy`` and ``pairwise_ab``: :func:`energy_score` and :func:`pairwise`.
-    - ``pairwise_lpips``: mean LPIPS between two samples; n (n - 1) / 2 distances an image, slow.
     - ``colorfulness``: of one sample, the mean over the n samples.
 
     Args:
@@ -147,7 +136,6 @@ def evaluate_diversity(
             prediction.
         pictures: the set.
         n: samples of each image, at least 2.
-        pairwise_lpips: measure that column too.
         options: as of :func:`colorlab.metrics.evaluate`. The random generators of the samples,
             which ``seed`` decides, do not depend on n.
 
@@ -163,7 +151,6 @@ def evaluate_diversity(
     for name, model in models.items():
         if isinstance(model, MeanOf) or not hasattr(model, "colorize"):
             raise ValueError(f"{name!r} is no model by itself; give the model that draws")
-    columns = [name for name in DIVERSITY if pairwise_lpips or name != "pairwise_lpips"]
 
     def measure(_: str, model: Row, batch: Batch) -> dict[str, np.ndarray]:
         """Every column of one image."""
@@ -178,14 +165,12 @@ def evaluate_diversity(
             "pairwise_ab": pairwise(samples),
             "colorfulness": colorfulness(draws).mean(),
         }
-        if "pairwise_lpips" in batch.columns:
-            values["pairwise_lpips"] = pairwise(samples, lpips)
         return {column: np.array([float(value)]) for column, value in values.items()}
 
     return measure_table(
         models,
         pictures,
-        [*columns, "colorfulness"],
+        [*DIVERSITY, "colorfulness"],
         measure,
         batch_size=1,
         notes=[f"{n} draws a picture; the best of them is an oracle's, and falls with n by chance"],

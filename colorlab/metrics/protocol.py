@@ -65,7 +65,6 @@ DIVERSITY: dict[str, Column] = {
     "de76_best": Column("of the best", 1, "lower"),
     "energy": Column("energy score", 1, "lower"),
     "pairwise_ab": Column("pairwise ab", 1, ""),
-    "pairwise_lpips": Column("pairwise LPIPS", 3, ""),
 }
 # Against the stated colours of the drawn world: see colorlab/metrics/known_world.py.
 KNOWN: dict[str, Column] = {

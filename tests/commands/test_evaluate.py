@@ -17,7 +17,6 @@ from colorlab.__main__ import main
 from colorlab.classical import FITTED
 from colorlab.commands import evaluate as command
 from colorlab.commands import name_of
-from colorlab.commands import rows as rows_of
 from colorlab.metrics import BestOf, Evaluation, MeanOf, perceptual
 from colorlab.metrics.rows import BASELINES
 
@@ -91,14 +90,14 @@ def test_data_without_training_split_takes_the_released_tables(
     released = tmp_path / "released"
     monkeypatch.setattr(checkpoints, "FOLDER", released)
     names = ["mean", "lut", *FITTED]
-    trained, origins = rows_of.make_rows(names, str(folder), "photos", "cpu")
+    trained, origins = command.make_rows(names, str(folder), "photos", "cpu")
     assert all("6 pictures" in origin for origin in origins.values())
     for row in trained.values():
         checkpoints.save(row, "photos", {}, released)
     for file in (folder / "train").iterdir():
         file.unlink()
     (folder / "train").rmdir()
-    rows, origins = rows_of.make_rows(names, str(folder / "none"), "photos", "cpu")
+    rows, origins = command.make_rows(names, str(folder / "none"), "photos", "cpu")
     L = torch.linspace(0, 100, 64 * 64).view(1, 1, 64, 64)
     for name in names:
         assert type(rows[name]) is type(trained[name])
@@ -109,20 +108,20 @@ def test_data_without_training_split_takes_the_released_tables(
 
 
 def test_rows_with_hints_know_how_many(folder):
-    rows, origins = rows_of.make_rows(["levin20", "guided5"], str(folder), "photos", "cpu")
+    rows, origins = command.make_rows(["levin20", "guided5"], str(folder), "photos", "cpu")
     assert (rows["levin20"].n, rows["levin20"].guided) == (20, False)
     assert (rows["guided5"].n, rows["guided5"].guided) == (5, True)
     assert "20 random pixels" in origins["levin20"]
     with pytest.raises(ValueError, match="levin0"):
-        rows_of.row_names("levin0", "photos")
+        command.row_names("levin0", "photos")
 
 
 def test_rows_of_draws_share_one_network_and_say_what_they_are(unet):
     names = [f"{unet}{made}" for made in ("", ":sample", ":mean3", ":best12")]
-    assert rows_of.row_names(",".join(names), "photos") == names
+    assert command.row_names(",".join(names), "photos") == names
     others = ["unet:best8", "unet-rgb:sample", "boost", "unet:boost1.6", "unet-scratch"]
-    assert rows_of.row_names(",".join(others), "photos") == others
-    rows, origins = rows_of.make_rows(names, "skimage", "photos", torch.device("cpu"))
+    assert command.row_names(",".join(others), "photos") == others
+    rows, origins = command.make_rows(names, "skimage", "photos", torch.device("cpu"))
     plain, sample, mean, best = rows.values()
     assert sample.model is mean.model is best.model is plain
     assert isinstance(mean, MeanOf)
@@ -144,7 +143,7 @@ def test_rows_of_draws_share_one_network_and_say_what_they_are(unet):
 )
 def test_draws_of_what_has_none_are_refused(name):
     with pytest.raises(ValueError, match=f"unknown model '{name}'.*:best8"):
-        rows_of.row_names(name, "photos")
+        command.row_names(name, "photos")
 
 
 def test_diversity_is_printed_and_written(unet, folder, capsys, tmp_path):
@@ -175,16 +174,16 @@ def test_a_table_of_scenes_tells_how_its_networks_were_trained(tmp_path):
     told |= {"steps": 9, "started_from": checkpoints.read_card(begun)}
     checkpoints.save(small_unet(), "scenes", told, tmp_path)
     names = ["gray", "unet", "unet-rgb:sample"]
-    (now, before) = rows_of.training_facts(names, "scenes", tmp_path)["unet"]
+    (now, before) = command.training_facts(names, "scenes", tmp_path)["unet"]
     assert (now["steps"], before["steps"], now["seed"], now["model"]) == (9, 7, 5, "unet")
 
 
 def test_released_stands_for_the_networks_of_the_world(monkeypatch):
     stems = ["resnet-ab-photos", "unet-ab-photos", "unet-ab-scenes", "unet-rgb-photos"]
     monkeypatch.setattr(checkpoints, "released", lambda folder=None: stems)
-    names = rows_of.row_names("gray, released,gray", "photos")
+    names = command.row_names("gray, released,gray", "photos")
     assert names == ["gray", "resnet", "unet", "unet-rgb"]
-    assert rows_of.row_names("released", "scenes") == ["unet"]
+    assert command.row_names("released", "scenes") == ["unet"]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +194,6 @@ def test_released_stands_for_the_networks_of_the_world(monkeypatch):
         (["--limit", "0"], ValueError, "--limit must be positive, got 0"),
         (["--batch-size", "-1"], ValueError, "--batch-size must be positive"),
         (["--known", "0"], ValueError, "--known must be positive"),
-        (["--pairwise-lpips"], ValueError, "--diversity N"),
         (["--known", "9"], ValueError, "--known N is for --data scenes"),
         (["--csv", "."], IsADirectoryError, "--csv .* is a folder"),
         (["--markdown", "."], IsADirectoryError, "--markdown .* is a folder"),
@@ -281,9 +279,9 @@ def test_another_tool_is_measured_from_the_grays_that_it_was_given(folder, tmp_p
 
 
 def test_rows_are_not_fitted_on_the_pictures_that_are_measured(folder):
-    _, origins = rows_of.make_rows(["mean"], str(folder), "photos", "cpu", split="all")
+    _, origins = command.make_rows(["mean"], str(folder), "photos", "cpu", split="all")
     assert origins["mean"].startswith("mean-ab-photos.safetensors, sha256")
-    _, origins = rows_of.make_rows(["mean"], str(folder), "photos", "cpu", split="test")
+    _, origins = command.make_rows(["mean"], str(folder), "photos", "cpu", split="test")
     assert "6 pictures" in origins["mean"]
 
 

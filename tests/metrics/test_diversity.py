@@ -21,10 +21,8 @@ from colorlab.metrics import (
     energy_score,
     evaluate,
     evaluate_diversity,
-    lpips,
     paired_difference,
     pairwise,
-    perceptual,
 )
 from colorlab.models.base import Colorizer
 
@@ -105,13 +103,6 @@ def test_the_true_distribution_has_the_lowest_energy_score():
     for name, samples in rivals.items():
         gain = paired_difference(energy_score(samples, truth), score, n_resamples=500)
         assert gain.low > 0, name
-
-
-def test_pairwise_lpips_is_the_mean_over_pairs(lpips_backbone, monkeypatch):
-    monkeypatch.setenv(perceptual.BACKBONE_VARIABLE, str(lpips_backbone))
-    a, b, c = samples = random_pictures(3, 1, 3, 32, 32)
-    want = (lpips(a, b) + lpips(a, c) + lpips(b, c)) / 3
-    torch.testing.assert_close(pairwise(samples, lpips), want)
 
 
 @pytest.mark.parametrize(
@@ -202,19 +193,16 @@ def test_a_single_answer_is_the_same_in_every_row(pictures):
         np.testing.assert_allclose(values["de76_one"], plain, rtol=1e-5)
 
 
-def test_the_table_is_written_and_read_again(pictures, tmp_path, monkeypatch):
-    monkeypatch.setenv(perceptual.BACKBONE_VARIABLE, str(tmp_path / "absent"))
+def test_the_table_is_written_and_read_again(pictures, tmp_path):
     before = torch.get_rng_state()
-    options = {"progress": False, "n_resamples": 200, "pairwise_lpips": True}
+    options = {"progress": False, "n_resamples": 200}
     table = evaluate_diversity({"m": Painter()}, pictures, 3, **options)
     assert torch.equal(before, torch.get_rng_state())
     assert table.rows == evaluate_diversity({"m": Painter()}, pictures, 3, **options).rows
-    assert table.interval("m", "pairwise_lpips") is None
     assert table.provenance["draws"] == 3
     text = table.table()
     assert "energy score ↓" in text
     assert "3 draws a picture" in text
-    assert "absent" in text
     table.to_json(tmp_path / "t.json")
     again = Evaluation.read(tmp_path / "t.json")
     assert again.table() == text
