@@ -19,7 +19,7 @@ from torch import Tensor
 
 from colorlab.bands import resize_to_area
 from colorlab.checks import check_lightness
-from colorlab.data.lab_cache import STRIDE, quick_lab
+from colorlab.data.loaders import STRIDE, quick_lab
 
 if TYPE_CHECKING:
     from colorlab.data.pictures import Pictures

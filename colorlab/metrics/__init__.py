@@ -7,7 +7,7 @@ stated; :func:`evaluate_consistency` needs no truth. Taught in notebook 03.
 """
 
 from colorlab.metrics.answers import answer_rows, write_grays
-from colorlab.metrics.consistency import consistency, evaluate_consistency
+from colorlab.metrics.consistency import consistency, evaluate_consistency, evaluate_film
 from colorlab.metrics.diversity import (
     ab_distance,
     energy_score,
@@ -15,7 +15,6 @@ from colorlab.metrics.diversity import (
     pairwise,
 )
 from colorlab.metrics.evaluation import evaluate
-from colorlab.metrics.film import evaluate_film
 from colorlab.metrics.known_world import evaluate_known, in_prediction_set
 from colorlab.metrics.pairs import (
     cie76,

@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
-import urllib.request
 import warnings
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -130,35 +127,17 @@ def _features_from_torchvision() -> dict[str, Tensor]:
     from torchvision.models import AlexNet_Weights
 
     weights = AlexNet_Weights.IMAGENET1K_V1
-    stored = Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
     remedy = f"set {BACKBONE_VARIABLE} to a safetensors file with AlexNet's features.* keys"
-    if not stored.is_file() and not _answers(weights.url):
-        raise LPIPSUnavailable(
-            f"LPIPS n/a: {weights.url} does not answer; go online once, or {remedy}"
-        )
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_PATIENCE)  # torch.hub sets none, and a stalled download would hang
     try:
         return weights.get_state_dict(progress=True, check_hash=True)
     except (OSError, RuntimeError) as error:
         raise LPIPSUnavailable(
-            f"LPIPS n/a: torchvision's AlexNet failed ({error}); {remedy}"
+            f"LPIPS n/a: {weights.url} failed ({error}); go online once, or {remedy}"
         ) from error
     finally:
         socket.setdefaulttimeout(before)
-
-
-def _answers(url: str) -> bool:
-    """Whether ``url`` responds soon. In a thread, since name resolution has no timeout."""
-    answered = threading.Event()
-
-    def ask() -> None:
-        request = urllib.request.Request(url, method="HEAD")
-        with suppress(OSError, ValueError), urllib.request.urlopen(request, timeout=_PATIENCE):
-            answered.set()
-
-    threading.Thread(target=ask, daemon=True).start()
-    return answered.wait(_PATIENCE)
 
 
 def _build(features: dict[str, Tensor], source: str) -> nn.Module:

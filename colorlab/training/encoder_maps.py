@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from colorlab.data.cache import cache_dir
-from colorlab.data.lab_cache import quick_lab
+from colorlab.data.loaders import quick_lab
 from colorlab.data.pictures import Pictures
 from colorlab.files import locked, progress_bar, write_whole
 from colorlab.models import Colorizer, encoders

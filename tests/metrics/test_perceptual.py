@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import warnings
 
 import pytest
@@ -91,12 +92,16 @@ def test_a_wrong_file_is_named(random_backbone, change, words):
             lpips(*_pair(1))
 
 
+def mock_offline(*_):
+    raise socket.gaierror("no network here")
+
+
 def test_without_file_and_network_it_says_why(tmp_path, monkeypatch):
     monkeypatch.setenv(perceptual.BACKBONE_VARIABLE, str(tmp_path / "absent.safetensors"))
     with pytest.raises(LPIPSUnavailable, match=r"absent.safetensors, which is not a file"):
         lpips(*_pair(1))
     monkeypatch.delenv(perceptual.BACKBONE_VARIABLE)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(perceptual, "_answers", lambda url: False)
+    monkeypatch.setattr(socket, "getaddrinfo", mock_offline)
     with pytest.raises(LPIPSUnavailable, match=rf"alexnet.*{perceptual.BACKBONE_VARIABLE}"):
         lpips(*_pair(1))
