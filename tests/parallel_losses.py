@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from colorlab import parallel
-from colorlab.data.pictures import Pictures
+from colorlab.data.cache import Pictures
 from colorlab.models import build
 from colorlab.training import TrainConfig, Trainer
 

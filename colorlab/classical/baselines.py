@@ -24,7 +24,7 @@ from colorlab.checks import check_names
 from colorlab.color import downsample_chroma, from_uint8, join, rgb_to_lab
 
 if TYPE_CHECKING:
-    from colorlab.data.pictures import Pictures
+    from colorlab.data.cache import Pictures
 
 _CHUNK = 64  # pictures counted at a time
 _LEVELS = 101  # L = 0, 1, ..., 100

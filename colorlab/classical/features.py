@@ -22,7 +22,7 @@ from colorlab.checks import check_lightness
 from colorlab.data.loaders import STRIDE, quick_lab
 
 if TYPE_CHECKING:
-    from colorlab.data.pictures import Pictures
+    from colorlab.data.cache import Pictures
 
 SMALLEST = 16  # pixels, side of the smallest image that features are computed on
 SCALES = (2, 4, 8, 16)  # cells, side of the squares that coarser features average

@@ -28,7 +28,7 @@ from colorlab.color import join
 from colorlab.color_bins import WIDTH, annealed_mean
 
 if TYPE_CHECKING:
-    from colorlab.data.pictures import Pictures
+    from colorlab.data.cache import Pictures
 
 _MOST_BINS = 255  # so that a bin's number fits a byte
 _SHRINKAGE = 0.01  # share of the identity in the scatter within classes, so that it inverts

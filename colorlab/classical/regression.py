@@ -22,7 +22,7 @@ from colorlab.classical.features import resized_features, sample_cells
 from colorlab.color import join
 
 if TYPE_CHECKING:
-    from colorlab.data.pictures import Pictures
+    from colorlab.data.cache import Pictures
 
 _ROWS = 8192  # cells expanded at a time
 _LEAST_ERROR = 1.0  # CIE units; errors below this are not weighted any higher

@@ -28,7 +28,7 @@ from colorlab.checks import check_lightness, check_names, one_picture
 from colorlab.color import from_uint8, join, lightness, rgb_to_lab
 
 if TYPE_CHECKING:
-    from colorlab.data.pictures import Pictures
+    from colorlab.data.cache import Pictures
 
 NEIGHBOURHOOD = 5  # pixels, side of the square whose deviation measures texture (section 3.1)
 SAMPLES = 256  # a 16x16 grid; the paper finds about 200 enough

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from colorlab.data.pictures import Pictures
+from colorlab.data.cache import Pictures
 
 __all__ = ["Pictures", "load"]
 

@@ -19,10 +19,8 @@ import shutil
 import site
 import struct
 import sysconfig
-import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import current_process
 from pathlib import Path
@@ -30,12 +28,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from colorlab.files import DISK_FULL, locked
+from colorlab.files import DISK_FULL, locked, part_of
 
 MAGIC = b"CLABPIX1"
 TAIL = struct.Struct("<Q8s")  # length of the footer, magic word
 CHUNK = 1 << 23  # bytes hashed at a time
-STALE_SECONDS = 24 * 3600  # a part file untouched for a day belongs to a run that was killed
 
 
 def checkout_data() -> Path | None:
@@ -77,6 +74,53 @@ def cache_dir() -> Path:
             "set COLORLAB_CACHE to a folder you may write to"
         ) from error
     return folder
+
+
+# ---- what every source of data gives and every loop takes
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Square 8-bit sRGB pictures, usually a memory map, so that opening costs nothing.
+
+    Attributes:
+        rgb: (N, S, S, 3) uint8.
+        names: N names, file names or scene seeds.
+        sha256: identity of the set (names and pixels), cited by cards and results.
+        source: where it came from, for example ``"photos:train"``.
+    """
+
+    rgb: np.ndarray
+    names: tuple[str, ...]
+    sha256: str
+    source: str
+
+    def __post_init__(self) -> None:
+        if self.rgb.ndim != 4 or self.rgb.shape[-1] != 3 or self.rgb.dtype != np.uint8:
+            raise ValueError(f"want uint8 (N, S, S, 3), got {self.rgb.dtype} {self.rgb.shape}")
+        if len(self.names) != len(self.rgb):
+            raise ValueError(f"{len(self.names)} names for {len(self.rgb)} pictures")
+
+    def __len__(self) -> int:
+        return len(self.rgb)
+
+    @property
+    def size(self) -> int:
+        """Side length S in pixels."""
+        return self.rgb.shape[1]
+
+    def subset(self, indices: Sequence[int] | np.ndarray) -> Pictures:
+        """Pick pictures by index; the source says that it is a part."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        return Pictures(
+            rgb=self.rgb[chosen],
+            names=tuple(self.names[i] for i in chosen),
+            sha256=self.sha256,
+            source=f"{self.source}[{len(chosen)} of {len(self)}]",
+        )
+
+
+# ---- a set on disk
 
 
 class CorruptStoreError(ValueError):
@@ -158,13 +202,7 @@ def read_or_build(
         with locked(path.with_name(f".{path.name}.lock"), wait=True, remedy=remedy):
             stored = whole()  # after a wait, another process has built it
             if stored is None:
-                try:
-                    write(path, key, images(), size, expected, notes)
-                except PermissionError:
-                    # Windows cannot replace a file that another process maps: on a disk without
-                    # locks another process may have been faster.
-                    if whole() is None:
-                        raise
+                write(path, key, images(), size, expected, notes)
                 stored = whole()
     if stored is None:
         raise CorruptStoreError(f"{path}: replaced while it was read; run again")
@@ -195,16 +233,12 @@ def write(
         ValueError: an image has another shape.
         OSError: the disk is full or not writable; nothing half-written is left.
     """
-    for part in path.parent.glob(f".{path.name}.*.part"):
-        with suppress(FileNotFoundError):  # another process may be faster
-            if time.time() - part.stat().st_mtime > STALE_SECONDS:
-                part.unlink()
     need = expected * size * size * 3
     if shutil.disk_usage(path.parent).free < need:
         raise OSError(_disk_full(path, need))
-    part = path.with_name(f".{path.name}.{os.getpid()}-{time.time_ns()}.part")
+    part = part_of(path)  # one builder at a time, so what lies there was left by a killed one
     try:
-        with open(part, "xb") as file:
+        with open(part, "wb") as file:
             _write_set(file, key, images, size, notes)
             file.flush()
             os.fsync(file.fileno())
@@ -212,7 +246,6 @@ def write(
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise
-        part.unlink(missing_ok=True)
         raise OSError(_disk_full(path, need)) from error
     finally:
         part.unlink(missing_ok=True)

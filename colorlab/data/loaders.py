@@ -31,8 +31,8 @@ from colorlab.color import (
     rgb_to_lab,
     srgb_to_linear,
 )
+from colorlab.data.cache import Pictures
 from colorlab.data.films import LUMINANCE, recorded
-from colorlab.data.pictures import Pictures
 
 Augmentation = Literal["none", "flip", "crop", "tone", "film", "mask"]
 SMALLEST_CROP = 0.5  # side of the smallest random crop, as a share of the picture's side

@@ -25,7 +25,7 @@ from PIL import Image
 
 from colorlab.color import from_uint8, rgb_to_lab
 from colorlab.data import cache
-from colorlab.data.pictures import Pictures
+from colorlab.data.cache import Pictures
 from colorlab.data.reading import (
     TooSmallError,
     UnreadableImageError,

@@ -22,7 +22,7 @@ from colorlab.files import make_folder, shown, write_together
 from colorlab.metrics.rows import Made
 
 if TYPE_CHECKING:
-    from colorlab.data.pictures import Pictures
+    from colorlab.data.cache import Pictures
 
 MOVED = 1.5  # mean change of L: a JPEG of quality 75 moves it by 1.4 on the test photographs
 _CHUNK = 16

@@ -34,7 +34,7 @@ from colorlab.metrics.report import Evaluation
 from colorlab.metrics.rows import Row
 
 if TYPE_CHECKING:
-    from colorlab.data.pictures import Pictures
+    from colorlab.data.cache import Pictures
 
 SHIFT = 4  # pixels: one position of ab at a quarter of the size
 JPEG_QUALITY = 75

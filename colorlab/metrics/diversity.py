@@ -31,7 +31,7 @@ from colorlab.metrics.report import Evaluation
 from colorlab.metrics.rows import MeanOf, Row, picture_generator
 
 if TYPE_CHECKING:
-    from colorlab.data.pictures import Pictures
+    from colorlab.data.cache import Pictures
 
 
 def ab_distance(x: Tensor, y: Tensor) -> Tensor:

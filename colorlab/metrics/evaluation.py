@@ -25,7 +25,7 @@ from colorlab.metrics.report import N_RESAMPLES, SEED, Evaluation, bootstrap
 from colorlab.metrics.rows import Made, Row
 
 if TYPE_CHECKING:
-    from colorlab.data.pictures import Pictures
+    from colorlab.data.cache import Pictures
 
 
 def evaluate(

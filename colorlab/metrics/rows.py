@@ -25,7 +25,7 @@ from colorlab.metrics.pairs import colorfulness, delta_e76
 from colorlab.metrics.protocol import round_to_8_bit
 
 if TYPE_CHECKING:
-    from colorlab.data.pictures import Pictures
+    from colorlab.data.cache import Pictures
     from colorlab.models.base import Colorizer
 
 BASELINES = ("gray", "mean", "lut", "oracle64")  # stand beside every table

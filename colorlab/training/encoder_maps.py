@@ -20,9 +20,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from colorlab.data.cache import cache_dir
+from colorlab.data.cache import Pictures, cache_dir
 from colorlab.data.loaders import quick_lab
-from colorlab.data.pictures import Pictures
 from colorlab.files import locked, progress_bar, write_whole
 from colorlab.models import Colorizer, encoders
 

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from colorlab import parallel
+from colorlab.data.cache import Pictures
 from colorlab.data.loaders import Augmentation, TrainingBatches, batches_in_order
-from colorlab.data.pictures import Pictures
 from colorlab.files import progress_bar
 from colorlab.models.base import Colorizer
 from colorlab.training.encoder_maps import EncoderMaps, known_maps

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from measure import in_turns
 
-from colorlab.data.pictures import Pictures
+from colorlab.data.cache import Pictures
 from colorlab.models import build
 from colorlab.training import TrainConfig, Trainer
 from colorlab.training.encoder_maps import EncoderMaps

@@ -21,7 +21,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from colorlab.classical import Gray
 from colorlab.color import from_uint8, lightness, to_uint8
-from colorlab.data.pictures import Pictures
+from colorlab.data.cache import Pictures
 from colorlab.layers import count_parameters
 from colorlab.metrics import Evaluation, evaluate
 from colorlab.models import build

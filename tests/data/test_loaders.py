@@ -10,6 +10,7 @@ import torch
 from skimage.color import rgb2lab
 
 from colorlab.data import loaders
+from colorlab.data.cache import Pictures
 from colorlab.data.loaders import (
     Augmentation,
     LabCache,
@@ -20,7 +21,6 @@ from colorlab.data.loaders import (
     make_batch,
     quick_lab,
 )
-from colorlab.data.pictures import Pictures
 
 
 def test_batches_in_order_hold_what_scikit_image_computes(few_pictures):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from colorlab.color import from_uint8, lightness
-from colorlab.data.pictures import Pictures
+from colorlab.data.cache import Pictures
 from colorlab.metrics import answer_rows, evaluate, perceptual, write_grays
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from colorlab.data.cache import Pictures
 from colorlab.data.loaders import TrainingBatches, quick_lab
-from colorlab.data.pictures import Pictures
 from colorlab.files import locked, write_whole
 from colorlab.models import build, encoders
 from colorlab.training import TrainConfig, Trainer

@@ -21,7 +21,7 @@ from tiny import FEW, SAVING, TINY, command, same, small_unet
 
 from colorlab import files
 from colorlab.__main__ import main
-from colorlab.data.pictures import Pictures
+from colorlab.data.cache import Pictures
 from colorlab.models import MODELS
 from colorlab.training import TrainConfig, Trainer, fit, runs
 from colorlab.training.runs import read_state

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from colorlab.data import cache
-from colorlab.data.pictures import Pictures
+from colorlab.data.cache import Pictures
 from colorlab.data.scenes.layout import Thing
 from colorlab.data.scenes.rendering import ab_fields, render
 from colorlab.files import progress_bar
