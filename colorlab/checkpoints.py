@@ -120,7 +120,7 @@ def save(
         **({"limits": LIMITS[world]} if world in LIMITS else {}),
     }
     card["settings_sha256"] = cards.seal(card)
-    text = (json.dumps(card, indent=2) + "\n").encode()
+    text = (json.dumps(card, indent=2, allow_nan=False) + "\n").encode()
     parse_card(text, f"the card of this {name}")  # what is written can be read
     file = folder / f"{name}-{target}-{world}.safetensors"
     make_folder(folder)

@@ -54,7 +54,6 @@ ALIKE = 5
 
 JOURNAL = "decisions.jsonl"
 MANIFEST = "manifest.csv"
-MAX_MEMBER = 64 << 20  # bytes of one unpacked file, which is held in memory
 
 
 @dataclass(frozen=True)
@@ -117,8 +116,8 @@ def download_coco(
 
     Raises:
         DownloadError: see `fetch`.
-        ValueError: not a zip file, oversized or ambiguous members, too few images for the splits
-            before the last, or `out` holds other images.
+        ValueError: not a zip file, two images of one name, too few images for the splits before
+            the last, or `out` holds other images.
         BlockingIOError: another run is at work in `out`.
     """
     out = Path(out)
@@ -400,10 +399,6 @@ def _list_members(zipped: zipfile.ZipFile) -> list[tuple[str, zipfile.ZipInfo]]:
         path = PurePosixPath(info.filename.replace("\\", "/"))
         if info.is_dir() or path.suffix.lower() not in (".jpg", ".jpeg"):
             continue
-        if info.file_size > MAX_MEMBER:
-            raise ValueError(f"{zipped.filename}: {info.filename!r} unpacks to too many bytes")
-        if info.flag_bits & 1:
-            raise ValueError(f"{zipped.filename}: {info.filename!r} is encrypted; do not use it")
         if path.name in members:
             raise ValueError(f"{zipped.filename}: two pictures named {path.name!r}; do not use it")
         members[path.name] = info

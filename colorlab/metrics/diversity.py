@@ -25,7 +25,7 @@ from torch import Tensor
 
 from colorlab.color import rgb_to_lab
 from colorlab.metrics.evaluation import Batch, measure_table
-from colorlab.metrics.pairs import check_batch, colorfulness, delta_e76, length
+from colorlab.metrics.pairs import check_batch, check_pair, colorfulness, delta_e76, length
 from colorlab.metrics.protocol import DIVERSITY, round_to_8_bit
 from colorlab.metrics.report import Evaluation
 from colorlab.metrics.rows import MeanOf, Row, picture_generator
@@ -101,18 +101,13 @@ def _ab(rgb: Tensor) -> Tensor:
 
 
 def _check(samples: Tensor, truth: Tensor | None = None) -> None:
-    if not isinstance(samples, Tensor) or samples.ndim != 5:
-        got = tuple(samples.shape) if isinstance(samples, Tensor) else type(samples).__name__
-        raise ValueError(f"samples must be a tensor of shape (n, N, 3, H, W), got {got}")
-    if len(samples) < 2:
-        raise ValueError(f"want at least 2 samples of each picture, got {len(samples)}")
+    if samples.ndim != 5 or len(samples) < 2:
+        raise ValueError(
+            f"want at least 2 samples of each picture, (n, N, 3, H, W), got {tuple(samples.shape)}"
+        )
     check_batch(samples.flatten(0, 1), "samples")
     if truth is not None:
-        check_batch(truth, "truth")
-        if samples.shape[1:] != truth.shape:
-            raise ValueError(
-                f"samples {tuple(samples.shape)} do not fit the truth {tuple(truth.shape)}"
-            )
+        check_pair(samples[0], truth)
 
 
 def evaluate_diversity(

@@ -34,6 +34,7 @@ from colorlab.data.scenes import (
     SEVERAL_COLOURED,
     SceneSet,
     ab_fields,
+    distribution,
     interior,
     render,
 )
@@ -322,7 +323,9 @@ class ExactDraws:
 # ---- calibration
 
 
-def in_prediction_set(draws: Tensor, truth: Tensor, level: float = 0.9, seed: int = SEED) -> Tensor:
+def in_prediction_set(
+    draws: Tensor, truth: Tensor, level: float = LEVEL, seed: int = SEED
+) -> Tensor:
     """Where the truth lies in the prediction set of the draws: is it like one more of them?
 
     A set that should hold the truth with 90 % must do so for 90 % of the pixels, no less and no
@@ -352,7 +355,9 @@ def in_prediction_set(draws: Tensor, truth: Tensor, level: float = 0.9, seed: in
             f"{tuple(truth.shape)}"
         )
     n = len(draws)
-    rank = _rank(n, level)
+    if n < 2 or not 0 < level < 1:
+        raise ValueError(f"want 2 draws or more and a level in (0, 1), got {n} and {level}")
+    rank = math.ceil(level * (n + 1) - 1e-9)
     order = torch.Generator().manual_seed(seed)
     inside = []
     for own, true in zip(draws.unbind(dim=1), truth, strict=True):
@@ -365,14 +370,6 @@ def in_prediction_set(draws: Tensor, truth: Tensor, level: float = 0.9, seed: in
         below += (torch.rand(len(equal), generator=order).to(below.device) * (equal + 1)).long()
         inside.append((below < rank).view(true.shape[-2:]))
     return torch.stack(inside)
-
-
-def _rank(n: int, level: float) -> int:
-    if n < 2:
-        raise ValueError(f"want at least two draws, got {n}")
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie in (0, 1), got {level}")
-    return math.ceil(level * (n + 1) - 1e-9)
 
 
 # ---- scene by scene
@@ -437,15 +434,13 @@ def _measure_scene(draws: Tensor, scenes: SceneSet, i: int, best: str) -> dict[s
     edge = ~inner
     for side in (slice(None, _FRAME), slice(-_FRAME, None)):
         edge[side] = edge[:, side] = False
-    several, plain = (
-        torch.from_numpy(np.array(fits)[region])
-        for fits in (
-            [kind in SEVERAL_COLOURED for kind in kinds],
-            [len(PALETTES[kind]) == 1 for kind in kinds],
-        )
-    )
+    several = torch.from_numpy(np.isin(kinds, SEVERAL_COLOURED)[region])
     to_palettes = [
-        _to_palette(thing, scenes.hours[i]) for thing in painted_objects(full[:, None], scenes, [i])
+        energy_distance(
+            thing.pixels.mean(dim=-1).double(),
+            *map(torch.from_numpy, distribution(thing.kind, scenes.hours[i])),
+        )
+        for thing in painted_objects(full[:, None], scenes, [i])
     ]
     if not to_palettes:
         name, size = scenes.pictures.names[i], scenes.pictures.size
@@ -457,8 +452,8 @@ def _measure_scene(draws: Tensor, scenes: SceneSet, i: int, best: str) -> dict[s
         "to_best": length(middle - own)[several & inner].mean().item(),
         "to_mean": length(middle - mean)[several & inner].mean().item(),
         "energy_distance": float(np.mean(to_palettes)),
-        "near_borders": to_plain[plain & edge].mean().item(),
-        "inside": to_plain[plain & inner].mean().item(),
+        "near_borders": to_plain[~several & edge].mean().item(),
+        "inside": to_plain[~several & inner].mean().item(),
     }
     if len(draws) > 1:
         # Not the image's own truth: rounding to 8 bit would distinguish it from exact samples.
@@ -472,12 +467,6 @@ def _exact(seed: int, size: int) -> dict[str, Tensor]:
     """Exact ab (2, S, S) of a scene under each rule."""
     rules = ("truth", "l2", "l1", "huber")
     return dict(zip(rules, torch.from_numpy(ab_fields(seed, size, rules)).float(), strict=True))
-
-
-def _to_palette(thing: PaintedObject, hour: str) -> float:
-    palette = PALETTES[thing.kind]
-    stated, prob = (torch.as_tensor(part).double() for part in (palette.at(hour), palette.prob))
-    return energy_distance(thing.pixels.mean(dim=-1).double(), stated, prob)
 
 
 def energy_distance(colours: Tensor, palette: Tensor, prob: Tensor) -> float:

@@ -349,7 +349,6 @@ def test_download_from_first_byte_to_loaded_set(tmp_path, mixed, monkeypatch):
 
 
 GOOD = make_zip(good(6))
-BOMB = make_zip({"val/bomb.jpg": b"\0" * 5_000_000}, compression=zipfile.ZIP_DEFLATED)
 
 
 def patched(content: bytes, name: bytes, at: int, form: str, value: int) -> bytes:
@@ -362,9 +361,6 @@ def patched(content: bytes, name: bytes, at: int, form: str, value: int) -> byte
 
 HARMFUL = {
     "one name in two folders": (make_zip(good(3) | {"other/000000.jpg": b"?"}), "two pictures nam"),
-    "a bomb that tells its size": (BOMB, "unpacks to too many bytes"),
-    "a bomb of another size": (patched(BOMB, b"val/bomb.jpg", 24, "<I", 9), "not a whole zip file"),
-    "encrypted": (patched(GOOD, b"val/000003.jpg", 8, "<H", 1), "is encrypted"),
     "a compression": (patched(GOOD, b"val/000003.jpg", 10, "<H", 99), "not a whole zip file"),
     "a checksum": (patched(GOOD, b"val/000003.jpg", 16, "<I", 7), "not a whole zip file"),
     "a place": (patched(GOOD, b"val/000003.jpg", 42, "<I", 2**31), "not a whole zip file"),
@@ -374,8 +370,7 @@ HARMFUL = {
 
 
 @pytest.mark.parametrize("kind", HARMFUL)
-def test_a_harmful_archive_is_refused_in_words(tmp_path, kind, monkeypatch):
-    monkeypatch.setattr(coco, "MAX_MEMBER", 1_000_000)
+def test_a_harmful_archive_is_refused_in_words(tmp_path, kind):
     content, told = HARMFUL[kind]
     with pytest.raises(ValueError, match=told) as raised:
         build(tmp_path, content)

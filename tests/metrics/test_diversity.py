@@ -111,7 +111,7 @@ def test_the_true_distribution_has_the_lowest_energy_score():
         (lambda x: pairwise(x[:1]), "at least 2 samples"),
         (lambda x: energy_score(x[:1], x[0]), "at least 2 samples"),
         (lambda x: pairwise(x[0]), r"\(n, N, 3, H, W\)"),
-        (lambda x: energy_score(x, x[0, :1]), "do not fit"),
+        (lambda x: energy_score(x, x[0, :1]), "differ in shape"),
         (lambda x: pairwise(255 * x), "divide"),
     ],
 )

@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import repeat
 from multiprocessing import get_context
@@ -87,9 +86,8 @@ def scene_set(
     """Return n scenes of a split, rendered at the first call and then read from the cache.
 
     The pictures do not depend on the number of processes. The cache's key is a hash of the
-    renderer's source, so changed code renders anew. Scenes that are in a cached set of another
-    length are copied from it. The lessons use 3,600 or 9,600 train, 300 val and 512 test scenes at
-    128.
+    renderer's source, so changed code renders anew. The lessons use 3,600 train, 300 val and 512
+    test scenes at 128.
 
     Args:
         n: number of scenes; a longer set begins with the same scenes.
@@ -110,7 +108,7 @@ def scene_set(
     notes: dict[str, list] = {"hours": [], "things": []}
 
     def images() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        drawn = _drawn(_longest_known(path, key), seeds, size, processes)
+        drawn = _drawn(seeds, size, processes)
         for seed, (rgb, regions, hour, things) in zip(seeds, drawn, strict=True):
             notes["hours"].append(hour)
             notes["things"].append(things)
@@ -135,35 +133,18 @@ def _code_version() -> str:
     return digest.hexdigest()[:12]
 
 
-def _longest_known(path: Path, key: str) -> cache.Stored | None:
-    """The cached set of the same split and size that shares the most scenes with `path`."""
-    split, wanted, size = path.stem.split("-")
-    others = path.parent.glob(f"{split}-*-{size}.pix")
-    lengths = (int(other.stem.split("-")[1]) for other in others)
-    # Of those that share as many, the shortest: to open one is to hash it.
-    for n in sorted(lengths, key=lambda n: (-min(n, int(wanted)), n)):
-        with suppress(cache.CorruptStoreError):  # perhaps another one is whole
-            if known := cache.read(path.with_name(f"{split}-{n}-{size}.pix"), key):
-                return known
-    return None
-
-
 def _drawn(
-    known: cache.Stored | None, seeds: range, size: int, processes: int
+    seeds: range, size: int, processes: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, str, list]]:
-    """For each seed its pixels, regions, hour and things: the known ones, then rendered ones.
+    """For each seed its pixels, regions, hour and things.
 
     Where worker processes cannot start, this process renders, with a warning.
     """
-    shared = min(len(known.names), len(seeds)) if known else 0
-    for i in range(shared):
-        yield known.rgb[i], known.regions[i], known.notes["hours"][i], known.notes["things"][i]
-    missing = seeds[shared:]
-    show = len(missing) >= _WORTH_PROCESSES
-    with progress_bar(total=len(missing), desc="scenes", unit="scene", show=show) as bar:
+    show = len(seeds) >= _WORTH_PROCESSES
+    with progress_bar(total=len(seeds), desc="scenes", unit="scene", show=show) as bar:
         done = 0
         if processes > 1:
-            tasks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
+            tasks = [seeds[start : start + _CHUNK] for start in range(0, len(seeds), _CHUNK)]
             try:
                 # Spawn is the one start method that works everywhere, also beside torch's threads.
                 with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
@@ -178,7 +159,7 @@ def _drawn(
                     RuntimeWarning,
                     stacklevel=2,
                 )
-        for seed in missing[done:]:
+        for seed in seeds[done:]:
             yield from _render_some([seed], size)
             bar.update()
 

@@ -1,4 +1,4 @@
-"""Sets of scenes: the same for any number of processes, lent to each other, keyed by the code.
+"""Sets of scenes: the same for any number of processes, keyed by the code.
 
 What cutting, rotting and killing do to a cached set: see tests/data/test_cache.py.
 """
@@ -66,26 +66,6 @@ if __name__ == "__main__":
     run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=600)
     assert run.stdout == "25 2\n", run.stderr
     assert "rendering in this one" in run.stderr
-
-
-@pytest.mark.parametrize("lengths", [(4, 9, 6), (9, 4)])
-def test_sets_of_other_length_lend_their_scenes(monkeypatch, lengths):
-    rendered = []
-    some = sets._render_some
-    monkeypatch.setattr(sets, "_render_some", lambda s, size: rendered.extend(s) or some(s, size))
-    lent = [scene_set(n, 32) for n in lengths]
-    assert sorted(rendered) == list(range(max(lengths)))
-    for scenes in lent:
-        check(scenes)
-
-
-def test_a_damaged_set_lends_nothing(cache):
-    scene_set(4, 32)
-    (file,) = cache.iterdir()
-    content = bytearray(file.read_bytes())
-    content[32 * 32 * 4 + 7] ^= 1  # in the second scene
-    file.write_bytes(content)
-    check(scene_set(6, 32))
 
 
 def test_any_change_to_a_file_that_draws_renders_anew(cache, tmp_path, monkeypatch):
