@@ -320,8 +320,8 @@ class Evaluation:
         marks = {}
         for metric in self.metrics:
             if not all(metric in self.per_picture.get(model, ()) for model in self.models):
-                continue  # no pairs, no ties: then no mark
-            if (stands := standing(self, metric)) is not None:
+                marks |= dict.fromkeys(((row, metric) for row in _apart(self, metric)), BEST)
+            elif (stands := standing(self, metric)) is not None:
                 marks |= dict.fromkeys(((row, metric) for row in stands.tied), TIED)
                 marks[stands.best, metric] = BEST
         return marks
@@ -340,14 +340,34 @@ def standing(evaluation: Evaluation, metric: str) -> Standing | None:
     None for a metric without a better end (colourfulness), one that was not measured, or if all
     rows see the truth. A column without per-picture values is a KeyError.
     """
+    leaders, others = _leaders(evaluation, metric)
+    if not leaders:
+        return None
+    best, *equal = leaders
+    pairs = {row: evaluation.paired(metric, row, best) for row in (*equal, *others)}
+    return Standing(best, tuple(row for row, (_, low, high) in pairs.items() if low <= 0 <= high))
+
+
+def _leaders(evaluation: Evaluation, metric: str) -> tuple[list[str], list[str]]:
+    """Rows with the best mean, and the others: of those measured that do not see the truth.
+
+    Both are empty for a metric without a better end.
+    """
     rows = [model for model in evaluation.models if not sees_truth(model)]
     means = {row: cell.mean for row in rows if (cell := evaluation.interval(row, metric))}
     better = COLUMNS[metric].better
     if not means or not better:
-        return None
-    best = (max if better == "higher" else min)(means, key=means.get)
-    pairs = {row: evaluation.paired(metric, row, best) for row in means if row != best}
-    return Standing(best, tuple(row for row, (_, low, high) in pairs.items() if low <= 0 <= high))
+        return [], []
+    best = (max if better == "higher" else min)(means.values())
+    return [r for r in means if means[r] == best], [r for r in means if means[r] != best]
+
+
+def _apart(evaluation: Evaluation, metric: str) -> list[str]:
+    """The best rows of a column without pairs, if no other row's interval meets one of theirs."""
+    leaders, others = _leaders(evaluation, metric)
+    ours, theirs = ([evaluation.interval(r, metric) for r in rows] for rows in (leaders, others))
+    meet = any(a.low <= b.high and b.low <= a.high for a in ours for b in theirs)
+    return [] if meet else leaders
 
 
 def _headings(facts: Facts | None) -> list[str]:

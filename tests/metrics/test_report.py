@@ -127,10 +127,23 @@ def test_marks_and_facts_in_markdown(table):
     assert cells["a"].endswith("| 7 | x |") and cells["b"].endswith("| 9 |  |")
     plain = table.to_markdown()
     assert "▲" not in plain and "≈" not in plain
-    # A file may hold means alone; what has no pairs has no marks.
+    # A file may hold means alone; what has no pairs and overlaps has no marks.
     alone = replace(table, per_picture={})
     assert alone.to_markdown(ties=True).splitlines()[:-1] == plain.splitlines()
     assert "▲" not in alone.to_html(ties=True).split("</table>")[0]
+
+
+def test_without_pairs_the_best_rows_are_marked_where_their_intervals_stand_apart(table):
+    def marked(**means):
+        cells = {m: {"mean": v, "low": v - 0.5, "high": v + 0.5} for m, v in means.items()}
+        rows = [{"model": m, "coverage": cells[m]} for m in means]
+        lines = replace(table, rows=rows, per_picture={}).to_markdown(ties=True).splitlines()
+        return [m for m, line in zip(means, lines[2:], strict=False) if "▲" in line]
+
+    assert marked(gray=1, a=3, b=5) == ["b"]
+    assert marked(gray=1, a=5, b=5) == ["a", "b"], "equal means lead together"
+    assert marked(gray=1, a=4.5, b=5) == [], "4 to 5 and 4.5 to 5.5: not told apart without pairs"
+    assert marked(gray=1, a=3, oracle64=9) == ["a"], "a row that sees the truth does not lead"
 
 
 def test_csv_holds_every_digit_and_the_facts(table):
