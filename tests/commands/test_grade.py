@@ -166,8 +166,8 @@ TABLE = {
     "huge_memory": (answers("x = [0] * 10**10"), "011", "NameError"),
     "creeping_memory": (
         answers("x = []\nwhile True:\n    x.append(bytearray(range(256)) * 10**5)"),
-        "011",
-        "NameError",
+        "0",
+        "NameError|took longer",  # by how fast the machine fills its memory
     ),
     "exits": (answers(RIGHT[0], "exit()\n" + RIGHT[1]), "111", ""),
     "exits_hard": (answers(f"import os\n{CHEAT}", "os._exit(0)"), "000", "add the squares"),
