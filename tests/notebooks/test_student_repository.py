@@ -59,6 +59,8 @@ def test_no_line_of_a_solution_is_in_it(built):
                 assert not secret & code, file
             elif file.suffix == ".md":
                 assert not secret & lines(file.read_text("utf-8")), file
+        start = (folder / "README.md").read_text("utf-8")
+        assert "jupyter lab notebooks" in start and "--nbval" not in start
         names = {str(file.relative_to(folder)) for file in folder.rglob("*")}
         assert not [n for n in names if re.search(r"solutions|lecturers|(^|/)tests?/|^\.ci", n)]
         assert len([n for n in names if re.fullmatch(r"notebooks/\d\d_\w+\.ipynb", n)]) == 12
