@@ -14,10 +14,12 @@ COPY pyproject.toml README.md LICENSE LICENSE-prose constraints.txt ./
 COPY colorlab colorlab
 COPY data/README.md data/ab-photos-val.json data/
 COPY data/checkpoints data/checkpoints
+COPY data/old-photos data/old-photos
 COPY data/results data/results
 COPY notebooks notebooks
-RUN pip install --no-cache-dir torch torchvision --index-url https://download.pytorch.org/whl/cpu \
-    -c constraints.txt && pip install --no-cache-dir -e . -c constraints.txt
+# Of two files of one version pip takes the one with a local part, torch-N+cpu: a tenth of the size.
+RUN pip install --no-cache-dir -e . -c constraints.txt \
+    --extra-index-url https://download.pytorch.org/whl/cpu
 # The sets of scenes that most lessons use, so that no notebook has to draw them.
 RUN python -c 'if __name__ == "__main__": from colorlab.data.scenes import scene_set as draw; \
     draw(3600, split="train"), draw(300, split="val"), draw(512, split="test")'
