@@ -2,8 +2,17 @@
 
 from colorlab.widgets.canvas import Canvas
 from colorlab.widgets.compare import BeforeAfter
-from colorlab.widgets.slider import figure_slider
+from colorlab.widgets.slider import FigureSlider, figure_slider
 from colorlab.widgets.studio import Studio
+from colorlab.widgets.triangle import Triangle
 from colorlab.widgets.turing import TuringTest
 
-__all__ = ["BeforeAfter", "Canvas", "Studio", "TuringTest", "figure_slider"]
+__all__ = [
+    "BeforeAfter",
+    "Canvas",
+    "FigureSlider",
+    "Studio",
+    "Triangle",
+    "TuringTest",
+    "figure_slider",
+]
