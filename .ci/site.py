@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from links import broken
+from site_widgets import mount, script, style
 from slides import without_kernel
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,12 +78,14 @@ def copy(folder: Path) -> None:
     lessons = ROOT / "notebooks"
     for file in (*lessons.glob("*.ipynb"), *lessons.glob("solutions/*.ipynb")):
         notebook = json.loads(file.read_text("utf-8"))
+        mount(notebook)
         without_kernel(notebook)
         mark_messages(notebook)
         (folder / file.relative_to(lessons)).write_text(json.dumps(notebook), "utf-8")
     for file in (*lessons.glob("*.md"), *(ROOT / "site").glob("_*.yml")):
         shutil.copyfile(file, folder / file.name)
-    (folder / "_static" / "site.css").write_text(STYLE, "utf-8")
+    for name, text in (("site.css", STYLE), ("widgets.js", script()), ("widgets.css", style())):
+        (folder / "_static" / name).write_text(text, "utf-8")
 
 
 def once(html: Path) -> None:

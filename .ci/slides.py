@@ -125,6 +125,20 @@ def moves(data: dict) -> bool:
     return WIDGET in data and "".join(data.get("text/plain", "")).startswith(MOVING)
 
 
+def still(output: dict) -> str | None:
+    """The picture of an output as HTML with its alt text, or None.
+
+    Converters know no alt text of a picture output, but leave HTML alone.
+    """
+    data = output.get("data", {})
+    for kind in ("image/png", "image/jpeg"):
+        if kind in data:
+            alt = escape(output["metadata"].get(kind, {}).get("alt", ""), quote=True)
+            bytes_ = "".join(data[kind]).strip()
+            return f'<img alt="{alt}" src="data:{kind};base64,{bytes_}">'
+    return None
+
+
 def without_kernel(notebook: dict) -> None:
     """Leave out outputs that need a kernel, give pictures their alt text, join prints; in place."""
     for cell in notebook["cells"]:
@@ -134,20 +148,16 @@ def without_kernel(notebook: dict) -> None:
         cell["outputs"] = []
         for output in outputs:
             data = output.get("data", {})
-            pictures = {"image/png", "image/jpeg"} & set(data)
             # What was printed in one go may be kept in pieces.
             before = cell["outputs"][-1] if cell["outputs"] else {}
             if "text" in output and output.get("name") == before.get("name"):
                 before["text"] = "".join(before["text"]) + "".join(output["text"])
                 continue
             # A progress bar is nothing without a kernel; a slider and a canvas keep a picture.
-            if WIDGET in data and not pictures:
+            html = still(output)
+            if WIDGET in data and not html:
                 continue
-            for kind in pictures:
-                # Converters know no alt text of a picture output, but leave HTML alone.
-                alt = escape(output["metadata"].get(kind, {}).get("alt", ""), quote=True)
-                bytes_ = "".join(data[kind]).strip()
-                html = f'<img alt="{alt}" src="data:{kind};base64,{bytes_}">'
+            if html:
                 output["data"] = {"text/html": html + MOVES if moves(data) else html}
             cell["outputs"].append(output)
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from colorlab.data.cache import Pictures
@@ -52,6 +56,40 @@ def tiny_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
             coarse = values.integers(0, 256, (4, 4, 3), dtype=np.uint8)
             Image.fromarray(coarse).resize((128, 128)).save(root / split / f"{i}.png")
     return root
+
+
+def with_jupyter_book() -> Path | None:
+    """A Python beside which lies jupyter-book: this one, or that of site/README.md."""
+    here = Path(sys.executable).parent
+    places = (here, *(ROOT / "build" / "site-env" / name for name in ("bin", "Scripts")))
+    for place in places:
+        if shutil.which("jupyter-book", path=place):
+            return place / Path(sys.executable).name
+    return None
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole web site, built anew, once for all processes that test."""
+    python = with_jupyter_book()
+    if python is None:
+        pytest.skip("no jupyter-book at hand: see site/README.md")
+    if shutil.which("npm") is None:
+        pytest.skip("no npm at hand, which gets MathJax for the web site")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "site"
+    with FileLock(f"{folder}.lock"):
+        if (folder / "built").exists():
+            return folder / "html"
+        command = (str(python), str(ROOT / ".ci" / "site.py"), str(folder))
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        said = done.stdout + done.stderr
+        if "npm error" in said:
+            pytest.skip("npm cannot get MathJax for the web site")
+        assert done.returncode == 0, said[-4000:]
+        assert "WARNING" not in said, said[-4000:]
+        (folder / "built").touch()
+    return folder / "html"
 
 
 @pytest.fixture

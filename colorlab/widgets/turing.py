@@ -159,6 +159,7 @@ class TuringTest(anywidget.AnyWidget):
         size: width of the images on the page, in CSS pixels.
 
     Attributes:
+        trials: all of them, a list of :class:`Trial`.
         votes: of this test so far, a list of :class:`Vote`.
         rates: at the end, ``[model, fooled, asked, share, interval]`` of each model, as shown;
             the interval is that of :func:`wilson`.
@@ -204,15 +205,15 @@ class TuringTest(anywidget.AnyWidget):
             raise ValueError(f"want a name for each of {len(truth)} photographs, got {len(names)}")
         self._truth, self._answers, self._names = truth, dict(answers), tuple(names)
         self._log, self._seed = Path(log), seed
-        self._plan = plan(list(answers), len(truth), seed, count)
+        self.trials = plan(list(answers), len(truth), seed, count)
         self.votes: list[Vote] = []
-        first, second = self._pair(0)
+        first, second = self.pair(0)
         super().__init__(
             first=picture_png(first),
             second=picture_png(second),
             picture_size=list(truth.shape[-2:]),
             trial=1,
-            total=len(self._plan),
+            total=len(self.trials),
             seconds=seconds,
             hall=hall,
             size=size,
@@ -220,8 +221,9 @@ class TuringTest(anywidget.AnyWidget):
         )
         self.observe(lambda change: self._take(change["new"]), names="answer")
 
-    def _pair(self, index: int) -> tuple[Tensor, Tensor]:
-        trial = self._plan[index]
+    def pair(self, index: int) -> tuple[Tensor, Tensor]:
+        """The two images (1, 3, H, W) of a trial, counted from 0, as they appear."""
+        trial = self.trials[index]
         pictures = (self._truth[trial.picture], self._answers[trial.model][trial.picture])
         first, second = (as_picture(p) for p in pictures)
         return (first, second) if trial.truth_first else (second, first)
@@ -240,8 +242,8 @@ class TuringTest(anywidget.AnyWidget):
         done = len(self.votes)
         with self.hold_sync():
             self.failure = ""
-            if done < len(self._plan):
-                first, second = self._pair(done)
+            if done < len(self.trials):
+                first, second = self.pair(done)
                 self.first, self.second = picture_png(first), picture_png(second)
             else:
                 self.rates = self._rates()
@@ -261,21 +263,21 @@ class TuringTest(anywidget.AnyWidget):
     def _vote(self, answer: dict[str, Any]) -> Vote:
         number, first, second = (answer.get(key) for key in ("trial", "first", "second"))
         counts = (first, second)
-        if number != len(self.votes) + 1 or number > len(self._plan):
+        if number != len(self.votes) + 1 or number > len(self.trials):
             raise ValueError(f"trial {number!r} is not the one that is asked")
         if any(type(n) is not int or n < 0 for n in counts) or not sum(counts):
             raise ValueError(
                 f"want whole numbers of votes, at least one, got {first!r}, {second!r}"
             )
-        trial = self._plan[number - 1]
+        trial = self.trials[number - 1]
         name = self._names[trial.picture]
         return Vote(self._seed, number, trial.model, name, trial.truth_first, first, second)
 
     def __repr__(self) -> str:
-        return f"TuringTest({len(self.votes)} of {len(self._plan)} trials answered)"
+        return f"TuringTest({len(self.votes)} of {len(self.trials)} trials answered)"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
         """The live test, and the images of its first trial for pages without a kernel."""
         data, metadata = super()._repr_mimebundle_(**kwargs)
         alt = "Two versions of one picture, a photograph and a colouring by a model. Which is real?"
-        return with_still(data, metadata, torch.cat(self._pair(0), dim=-1), alt)
+        return with_still(data, metadata, torch.cat(self.pair(0), dim=-1), alt)

@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
 import re
-import shutil
-import subprocess
-import sys
 from html import unescape
-from pathlib import Path
 
+import numpy as np
 import pytest
 from course import FOLDER, NOTEBOOKS, ROOT, TEXTS, cells, tool
+from PIL import Image, ImageSequence
+
+from colorlab import widgets
 
 LINKS = tool("links")
-
-
-def with_jupyter_book() -> Path | None:
-    """A Python beside which lies jupyter-book: this one, or that of site/README.md."""
-    here = Path(sys.executable).parent
-    places = (here, *(ROOT / "build" / "site-env" / name for name in ("bin", "Scripts")))
-    for place in places:
-        if shutil.which("jupyter-book", path=place):
-            return place / Path(sys.executable).name
-    return None
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The whole site, built anew."""
-    python = with_jupyter_book()
-    if python is None:
-        pytest.skip("no jupyter-book at hand: see site/README.md")
-    if shutil.which("npm") is None:
-        pytest.skip("no npm at hand, which gets MathJax for the web site")
-    folder = tmp_path_factory.mktemp("site")
-    command = (str(python), str(ROOT / ".ci" / "site.py"), str(folder))
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    said = done.stdout + done.stderr
-    if "npm error" in said:
-        pytest.skip("npm cannot get MathJax for the web site")
-    assert done.returncode == 0, said[-4000:]
-    assert "WARNING" not in said, said[-4000:]
-    return folder / "html"
+SITE_WIDGETS = tool("site_widgets")
+STATES = sorted((ROOT / "site" / "widgets").glob("*.json"))
 
 
 def test_every_lesson_and_text_is_a_page_with_its_figures(site):
@@ -64,6 +40,65 @@ def test_pages_need_no_network_and_load_one_mathjax(site):
         assert not asked, f"{file.name} asks for {asked}"
         if file.stem in {lesson.stem for lesson in NOTEBOOKS}:
             assert len(re.findall(r"<script[^>]+mathjax", page)) == 1, file.stem
+
+
+# ---- the lessons' widgets, see .ci/widget_states.py
+
+
+def test_every_widget_moves_or_says_that_it_does_not(site):
+    moved = set()
+    for file in NOTEBOOKS:
+        page = (site / f"{file.stem}.html").read_text("utf-8")
+        stills = 0
+        for cell in cells(file, "code"):
+            for output in cell["outputs"]:
+                data = output.get("data", {})
+                if SITE_WIDGETS.still(output) and SITE_WIDGETS.WIDGET in data:
+                    stills += 1
+                    moved.add(cell["id"])
+        mounted = page.count('<div class="moved-widget"')
+        told = page.count(SITE_WIDGETS.STAYS)
+        assert mounted + told == stills, f"{file.stem}: {stills} widgets"
+    assert {file.stem for file in STATES} <= moved, "a state of a widget that is in no lesson"
+    assert {json.loads(file.read_text("utf-8"))["kind"] for file in STATES} == set(
+        SITE_WIDGETS.KINDS
+    ), "each kind of widget moves somewhere"
+
+
+def at_start(state: dict, frames: list[np.ndarray]) -> np.ndarray:
+    """What the state shows first, as the still of the lesson shows it."""
+    kept = state["values"]
+    names = {"FigureSlider": ["figure"], "BeforeAfter": ["before", "after"]}
+    names |= {"TuringTest": ["first", "second"], "Canvas": ["result"]}
+    return np.concatenate([frames[kept[n]["image"]] for n in names[state["kind"]]], axis=1)
+
+
+@pytest.mark.parametrize("file", STATES, ids=lambda file: file.stem)
+def test_a_state_is_small_and_starts_as_the_lesson_shows_it(file):
+    state = json.loads(file.read_text("utf-8"))
+    traits = set(getattr(widgets, state["kind"]).class_trait_names(sync=True))
+    assert set(state["values"]) - {"figures", "trials"} <= traits
+    pictures = file.with_suffix(".avif")
+    if state["kind"] == "Triangle":
+        assert not pictures.exists()
+        return
+    assert pictures.stat().st_size < 300_000
+    with Image.open(pictures) as sequence:
+        frames = [np.asarray(f.convert("RGB"), float) for f in ImageSequence.Iterator(sequence)]
+    (output,) = (
+        output
+        for notebook in NOTEBOOKS
+        for cell in cells(notebook, "code")
+        if cell["id"] == file.stem
+        for output in cell["outputs"]
+    )
+    shown = at_start(state, frames)
+    text = SITE_WIDGETS.still(output).split("base64,")[1].removesuffix('">')
+    still = np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB"), float)
+    if state["kind"] == "Canvas":
+        still = still[:, -shown.shape[1] :]  # left are the strokes, which the page draws itself
+    assert shown.shape == still.shape
+    assert np.abs(shown - still).mean() < 4, "the lesson changed: keep its states again"
 
 
 def test_broken_links_are_found(tmp_path):
