@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 START_SECONDS = 240  # a busy machine starts JupyterLab and Chromium slowly
 OPTIONS = (
@@ -44,6 +45,21 @@ def browser() -> Iterator[Any]:
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def page_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page "Colour your photograph", as the web site holds it."""
+    if shutil.which("npm") is None:
+        pytest.skip("no npm at hand, which gets ONNX Runtime for the web site")
+    folder = tmp_path_factory.mktemp("try")
+    command = (sys.executable, str(ROOT / ".ci" / "site_try.py"), str(folder))
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = done.stdout + done.stderr
+    if "npm error" in said:
+        pytest.skip("npm cannot get ONNX Runtime for the web site")
+    assert done.returncode == 0, said[-4000:]
+    return folder / "try"
 
 
 @dataclass

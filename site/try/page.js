@@ -1,0 +1,267 @@
+// The page: what the reader does becomes tasks of worker.js, and their results are shown.
+
+const at = (id) => document.getElementById(id);
+const worker = new Worker("worker.js", { type: "module" });
+const waiting = new Map();
+let asked = 0;
+
+/** A task of worker.js. */
+function ask(task, ...given) {
+  return new Promise((resolve, reject) => {
+    waiting.set(++asked, { resolve, reject });
+    worker.postMessage({ id: asked, task, given });
+  });
+}
+worker.onmessage = ({ data: { id, result, error, progress } }) => {
+  if (progress) return showProgress(progress);
+  const { resolve, reject } = waiting.get(id);
+  waiting.delete(id);
+  error === undefined ? resolve(result) : reject(new Error(error));
+};
+worker.onerror = () => tell("This browser is too old for this page, or blocks its scripts.", true);
+
+const MEANINGS = {
+  vivid: "The safest colours, turned up until they are nearly as colourful as photographs.",
+  safest: "The network’s prediction as it is: the lowest error, and a little pale.",
+  several: "A diffusion model draws four possible answers. None is more right than the others.",
+};
+const state = {
+  photo: 0, // counts photographs, so that what comes late is not shown
+  name: "",
+  kind: "vivid",
+  factor: 1,
+  vivid: 1,
+  answer: "unet", // or the number of one of several
+  seed: 0,
+  loaded: { done: 0, total: 0 },
+};
+
+function tell(text, failed = false) {
+  at("status").textContent = text;
+  at("status").classList.toggle("failed", failed);
+}
+
+function showProgress({ done, total }) {
+  state.loaded = { done, total };
+  const bar = at("progress");
+  bar.hidden = done >= total;
+  [bar.max, bar.value] = [total, done];
+  if (bar.hidden || !state.waits) return;
+  tell(`Loading the networks: ${(done / 1e6).toFixed(1)} of ${(total / 1e6).toFixed(1)} MB`);
+}
+
+/** Do something for the photograph of now; errors are told, results that come late left alone. */
+async function attempt(action) {
+  const photo = state.photo;
+  try {
+    state.waits = true;
+    await action(() => photo !== state.photo);
+  } catch (error) {
+    if (photo === state.photo) tell(error.message, true);
+  } finally {
+    if (photo === state.photo) state.waits = false;
+  }
+}
+
+function put(canvas, picture) {
+  [canvas.width, canvas.height] = [picture.width, picture.height];
+  canvas.getContext("2d").drawImage(picture, 0, 0);
+}
+
+function open(file, name = file.name || "The photograph") {
+  state.photo++;
+  return attempt(async (late) => {
+    tell(`Reading ${name} …`);
+    const { width, height, gray } = await ask("open", file, name);
+    if (late()) return;
+    const began = performance.now();
+    Object.assign(state, { name, answer: "unet" });
+    put(at("before"), gray);
+    put(at("after"), gray);
+    at("frame").style.aspectRatio = `${width} / ${height}`;
+    at("frame").style.setProperty("--shape", width / height);
+    at("start").hidden = true;
+    at("work").hidden = false;
+    at("several").hidden = true;
+    at("save").disabled = true;
+    document.querySelector("[name=kind][value=vivid]").checked = true;
+    tell("Colouring …");
+    const { vivid } = await ask("colour");
+    if (late()) return;
+    state.vivid = vivid;
+    await choose("vivid");
+    const seconds = ((performance.now() - began) / 1000).toFixed(1);
+    if (!late()) tell(`${name}: ${width} × ${height} pixels, coloured in ${seconds} s.`);
+  });
+}
+
+// ---- what is shown
+
+let showing = null; // the last wish, where one is being fulfilled
+async function show() {
+  const before = showing;
+  showing = { photo: state.photo, answer: state.answer, factor: state.factor };
+  if (before) return; // the loop below takes the newest wish
+  try {
+    let done = null;
+    while (done !== showing) {
+      done = showing;
+      const { picture } = await ask("show", done.answer, done.factor);
+      if (done.photo === state.photo) put(at("after"), picture);
+    }
+    at("save").disabled = false;
+  } finally {
+    showing = null;
+  }
+}
+
+function setFactor(factor) {
+  state.factor = factor;
+  at("strength").value = factor;
+  at("told").textContent = `× ${factor.toFixed(2)}`;
+}
+
+async function choose(kind) {
+  state.kind = kind;
+  at("meaning").textContent = MEANINGS[kind];
+  setFactor(kind === "vivid" ? state.vivid : 1);
+  at("several").hidden = kind !== "several";
+  if (kind === "several") return several();
+  state.answer = "unet";
+  await show();
+}
+
+async function several() {
+  const box = at("answers");
+  box.replaceChildren();
+  at("again").disabled = true;
+  const { photo } = state;
+  const late = () => photo !== state.photo || state.kind !== "several";
+  state.seed = crypto.getRandomValues(new Uint32Array(1))[0];
+  for (let i = 0; i < 4 && !late(); i++) {
+    tell(`Answer ${i + 1} of 4 …`);
+    await ask("sample", i, state.seed);
+    if (late()) return;
+    const { picture } = await ask("show", i, 1);
+    if (late()) return;
+    const canvas = document.createElement("canvas");
+    canvas.width = 320;
+    canvas.height = Math.max(1, Math.round((320 * picture.height) / picture.width));
+    canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(canvas, `Answer ${i + 1}`);
+    button.addEventListener("click", () => pick(i));
+    box.append(button);
+    if (i === 0) await pick(0);
+  }
+  if (late()) return;
+  at("again").disabled = false;
+  tell("Four answers. Choose one to see it large.");
+}
+
+function pick(number) {
+  [...at("answers").children].forEach((button, i) =>
+    button.setAttribute("aria-pressed", String(i === number)),
+  );
+  state.answer = number;
+  return attempt(show);
+}
+
+// ---- what the reader does
+
+at("file").addEventListener("change", () => {
+  const [file] = at("file").files;
+  at("file").value = ""; // the same file may be chosen again
+  if (file) open(file);
+});
+for (const radio of document.querySelectorAll("[name=kind]"))
+  radio.addEventListener("change", () => attempt(() => choose(radio.value)));
+at("again").addEventListener("click", () => attempt(several));
+at("strength").addEventListener("input", () => {
+  setFactor(Number(at("strength").value));
+  attempt(show);
+});
+
+at("save").addEventListener("click", () =>
+  attempt(async () => {
+    tell("Colouring at full size …");
+    at("save").disabled = true;
+    const type = at("type").value;
+    try {
+      const { blob } = await ask("save", state.answer, state.factor, type);
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(blob);
+      const stem = state.name.replace(/\.[^.]*$/, "");
+      link.download = `${stem}-colored.${type === "image/png" ? "png" : "jpg"}`;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+      tell(`${link.download}: ${(blob.size / 1e6).toFixed(1)} MB.`);
+    } finally {
+      at("save").disabled = false;
+    }
+  }),
+);
+
+// Where gray ends and colour begins: the slider, or a pointer on the photograph.
+function divide(percent) {
+  const value = Math.min(100, Math.max(0, Math.round(percent)));
+  at("place").value = value;
+  at("place").setAttribute("aria-valuetext", `${value} % gray, ${100 - value} % colour`);
+  at("frame").style.setProperty("--at", `${value}%`);
+}
+divide(50);
+at("place").addEventListener("input", () => divide(Number(at("place").value)));
+const follow = ({ clientX }) => {
+  const box = at("frame").getBoundingClientRect();
+  divide((100 * (clientX - box.left)) / box.width);
+};
+at("frame").addEventListener("pointerdown", (event) => {
+  if (!event.isPrimary || event.button !== 0) return;
+  at("frame").setPointerCapture(event.pointerId);
+  follow(event);
+});
+at("frame").addEventListener("pointermove", (event) => {
+  if (at("frame").hasPointerCapture(event.pointerId)) follow(event);
+});
+
+// A file may be dropped anywhere, or pasted.
+for (const kind of ["dragenter", "dragover"])
+  document.addEventListener(kind, (event) => {
+    event.preventDefault();
+    document.body.classList.add("over");
+  });
+document.addEventListener("dragleave", ({ relatedTarget }) => {
+  if (!relatedTarget) document.body.classList.remove("over");
+});
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  document.body.classList.remove("over");
+  take(event.dataTransfer);
+});
+document.addEventListener("paste", ({ clipboardData }) => take(clipboardData));
+function take(data) {
+  const [file] = data?.files ?? [];
+  if (file) open(file);
+  else if (data?.types.length) tell("That was no file. Drop a photograph from a folder.", true);
+}
+
+// ---- examples, and the next visit without a network
+
+async function examples() {
+  const samples = await fetch("samples.json").then((answer) => answer.json());
+  for (const { file, title, year } of samples) {
+    const picture = Object.assign(new Image(), { src: file, alt: title, title: `${title}, ${year}` });
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(picture);
+    button.addEventListener("click", () =>
+      attempt(async () => open(await fetch(file).then((answer) => answer.blob()), file)),
+    );
+    const item = document.createElement("li");
+    item.append(button);
+    at("samples").append(item);
+  }
+}
+examples();
+navigator.serviceWorker?.register("sw.js").catch(() => {}); // without it, the page needs a network
