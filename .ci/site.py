@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import site_try
 from links import broken
 from site_widgets import mount, script, style
 from slides import without_kernel
@@ -81,9 +82,12 @@ def copy(folder: Path) -> None:
         mount(notebook)
         without_kernel(notebook)
         mark_messages(notebook)
+        if file == lessons / "00_start_here.ipynb":
+            site_try.invite(notebook)
         (folder / file.relative_to(lessons)).write_text(json.dumps(notebook), "utf-8")
     for file in (*lessons.glob("*.md"), *(ROOT / "site").glob("_*.yml")):
         shutil.copyfile(file, folder / file.name)
+    shutil.copytree(ROOT / "site" / "_templates", folder / "_templates")
     for name, text in (("site.css", STYLE), ("widgets.js", script()), ("widgets.css", style())):
         (folder / "_static" / name).write_text(text, "utf-8")
 
@@ -128,6 +132,7 @@ def main() -> int:
         return status
     shutil.move(folder / "_build" / "html", html)
     once(html)
+    site_try.make(html / "try", folder / "npm-try")
     nowhere = broken(html)
     print("\n".join([*nowhere, f"{len(nowhere)} broken links"]))
     return int(bool(nowhere))

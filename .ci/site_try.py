@@ -42,6 +42,14 @@ def compress(data: bytes, halves: bool = False) -> bytes:
     return gzip.compress(data[0::2] + data[1::2] if halves else data, 9, mtime=0)
 
 
+def invite(notebook: dict) -> None:
+    """Begin the first lesson, as the web site shows it, with a link to the page; in place."""
+    link = '<a href="try/index.html"><strong>Colour your photograph</strong></a>'
+    text = f"{link} in this browser, without installing anything; nothing is uploaded."
+    cell = {"cell_type": "markdown", "id": "colour-your-photograph", "metadata": {}, "source": text}
+    notebook["cells"].insert(1, cell)
+
+
 def make(folder: Path, npm: Path) -> None:
     """Write the page into ``folder``; ``npm`` is a folder for what comes from its registry."""
     scripts = runtime(npm)

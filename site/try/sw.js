@@ -16,15 +16,13 @@ async function keep() {
 
 async function answer(request) {
   const cache = await caches.open(CACHE);
-  try {
-    const fresh = await fetch(request);
-    if (fresh.ok && !request.url.endsWith(".gz")) cache.put(request, fresh.clone());
+  const fresh = await fetch(request).catch(() => null);
+  if (fresh?.ok) {
+    if (!request.url.endsWith(".gz")) cache.put(request, fresh.clone());
     return fresh;
-  } catch (error) {
-    const kept = await cache.match(request, { ignoreSearch: true });
-    if (kept) return kept;
-    throw error;
   }
+  const name = request.mode === "navigate" ? "./" : request; // "./" and "index.html" are one page
+  return (await cache.match(name, { ignoreSearch: true })) ?? fresh ?? Response.error();
 }
 
 addEventListener("install", (event) => event.waitUntil(keep().then(() => skipWaiting())));
