@@ -75,7 +75,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if python is None:
         pytest.skip("no jupyter-book at hand: see site/README.md")
     if shutil.which("npm") is None:
-        pytest.skip("no npm at hand, which gets MathJax for the web site")
+        pytest.skip("no npm at hand, which gets scripts for the web site")
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "site"
     with FileLock(f"{folder}.lock"):
@@ -85,7 +85,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         said = done.stdout + done.stderr
         if "npm error" in said:
-            pytest.skip("npm cannot get MathJax for the web site")
+            pytest.skip("npm cannot get scripts for the web site")
         assert done.returncode == 0, said[-4000:]
         assert "WARNING" not in said, said[-4000:]
         (folder / "built").touch()

@@ -416,7 +416,7 @@ def test_a_save_that_fails_overwrites_nothing(files, place, tmp_path, monkeypatc
         with pytest.raises(OSError, match=rf"cannot write .*{STEM}"):
             checkpoints.save(model, "scenes", {}, tmp_path)
     for facts in ({"loss": float("nan")}, {"told": "x" * 2**20}):
-        with pytest.raises(ValueError, match="card of this unet|JSON compliant"):
+        with pytest.raises(ValueError, match=r"card of this unet|JSON compliant"):
             checkpoints.save(model, "scenes", facts, tmp_path)
     with torch.no_grad():
         model.head.project.weight.fill_(1e6)  # half precision cannot hold it

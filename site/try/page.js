@@ -175,6 +175,7 @@ at("file").addEventListener("change", () => {
   at("file").value = ""; // the same file may be chosen again
   if (file) open(file);
 });
+at("another").addEventListener("click", () => at("file").click());
 for (const radio of document.querySelectorAll("[name=kind]"))
   radio.addEventListener("change", () => attempt(() => choose(radio.value)));
 at("again").addEventListener("click", () => attempt(several));
@@ -256,7 +257,7 @@ async function examples() {
     button.type = "button";
     button.append(picture);
     button.addEventListener("click", () =>
-      attempt(async () => open(await fetch(file).then((answer) => answer.blob()), file)),
+      attempt(async () => open(await fetch(file).then((answer) => answer.blob()), title)),
     );
     const item = document.createElement("li");
     item.append(button);

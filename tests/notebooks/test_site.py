@@ -33,8 +33,19 @@ def test_every_lesson_and_text_is_a_page_with_its_figures(site):
             assert len(found) == len(pictures), f"{file.stem} has lost figures or their alt text"
 
 
+def test_every_page_leads_to_the_one_that_colours_a_photograph(site):
+    for file in (*NOTEBOOKS, *FOLDER.glob("solutions/*.ipynb")):
+        page = (site / file.relative_to(FOLDER)).with_suffix(".html").read_text("utf-8")
+        target = "try/index.html" if file.parent == FOLDER else "../try/index.html"
+        assert f'href="{target}"' in page, file.stem
+    page = site / "try"
+    assert {"index.html", "worker.js", "files.json"} <= {file.name for file in page.iterdir()}
+    for one in json.loads((page / "files.json").read_text("utf-8")).values():
+        assert (page / one["url"]).stat().st_size == one["bytes"]
+
+
 def test_pages_need_no_network_and_load_one_mathjax(site):
-    for file in site.glob("*.html"):
+    for file in (*site.glob("*.html"), site / "try" / "index.html"):
         page = file.read_text("utf-8")
         asked = re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="(https?:[^"]+)"', page)
         assert not asked, f"{file.name} asks for {asked}"
