@@ -65,16 +65,8 @@ def evaluate(
 
     def measure(name: str, model: Row, batch: Batch) -> dict[str, np.ndarray]:
         generated = _colorize(name, model, batch)
-        prepared: dict[Callable, Any] = {}  # once where two metrics want the same
-        values = {}
-        for column in batch.columns:
-            metric = METRICS[column]
-            for images, kept in ((generated, prepared), (batch.truth, batch.shared)):
-                if metric.prepare not in kept:
-                    kept[metric.prepare] = metric.prepare(images)
-            compared = metric.compare(prepared[metric.prepare], batch.shared[metric.prepare])
-            values[column] = compared.double().cpu().numpy()
-        return values
+        values = {name: METRICS[name].compare(generated, batch.truth) for name in batch.columns}
+        return {name: value.double().cpu().numpy() for name, value in values.items()}
 
     return measure_table(
         models,
@@ -113,14 +105,12 @@ class Batch(NamedTuple):
         truth: (N, 3, H, W) sRGB in [0, 1], on the device.
         L: (N, 1, H, W) lightness in [0, 100].
         columns: what to measure.
-        shared: room for what is computed from the truth once, for all rows.
     """
 
     indices: range
     truth: Tensor
     L: Tensor
     columns: tuple[str, ...]
-    shared: dict[Callable, Any]
 
 
 def measure_table(
@@ -140,10 +130,9 @@ def measure_table(
 ) -> Evaluation:
     """Measure every row on every batch of images, and make the table.
 
-    Batches are the outer loop, so that what all rows need of the truth is computed once. Each row
-    sees torch's random numbers as if it were alone, and the caller's random state is kept. Where
-    AlexNet's features are not available, the columns that need LPIPS become None and a note says
-    why.
+    Batches are the outer loop. Each row sees torch's random numbers as if it were alone, and the
+    caller's random state is kept. Where AlexNet's features are not available, the columns that need
+    LPIPS become None and a note says why.
 
     Args:
         rows: row name -> what ``measure`` takes.
@@ -188,7 +177,7 @@ def measure_table(
         for start in range(0, len(pictures), batch_size):
             truth = from_uint8(pictures.rgb[start : start + batch_size]).to(device)
             indices = range(start, start + len(truth))
-            batch = Batch(indices, truth, lightness(truth), measured, {})
+            batch = Batch(indices, truth, lightness(truth), measured)
             for name, row in rows.items():
                 bar.set_description(name)
                 torch.set_rng_state(states[name][0])

@@ -169,23 +169,11 @@ def delta_e_map(x: Tensor, y: Tensor, formula: str = "00") -> Tensor:
     if formula not in _FORMULAS:
         raise ValueError(f"unknown Delta-E formula {formula!r}; known: {', '.join(_FORMULAS)}")
     check_pair(x, y)
-    return _map(to_lab(x), to_lab(y), formula)
-
-
-def to_lab(x: Tensor) -> Tensor:
-    """Lab (N, 3, H, W) of sRGB (N, 3, H, W), from which every formula starts."""
-    return torch.stack([rgb_to_lab(image) for image in x])
-
-
-def between_labs(lab1: Tensor, lab2: Tensor, formula: str) -> Tensor:
-    """Mean difference of images that are Lab already, (N, 3, H, W) twice to (N,)."""
-    return _map(lab1, lab2, formula).mean(dim=(-2, -1))
-
-
-def _map(lab1: Tensor, lab2: Tensor, formula: str) -> Tensor:
     difference = _FORMULAS[formula]
     # One image at a time: the many intermediate arrays then stay in the processor's cache.
-    return torch.stack([difference(p, q) for p, q in zip(lab1, lab2, strict=True)])
+    return torch.stack(
+        [difference(rgb_to_lab(p), rgb_to_lab(q)) for p, q in zip(x, y, strict=True)]
+    )
 
 
 def delta_e76(x: Tensor, y: Tensor) -> Tensor:

@@ -43,42 +43,13 @@ def lpips(x: Tensor, y: Tensor) -> Tensor:
     effectiveness of deep features as a perceptual metric", CVPR 2018.
     """
     check_pair(x, y)
-    return distance(features(x), features(y))
-
-
-def features(x: Tensor) -> list[list[Tensor]]:
-    """What LPIPS compares: AlexNet's five feature maps, of unit norm at each position.
-
-    sRGB (N, 3, H, W) in [0, 1] to five maps (n, C, h, w) for each 16 images. Half of the work, and
-    the same for every model that is measured against one truth.
-    """
     if min(x.shape[-2:]) < _SMALLEST:
         raise ValueError(f"LPIPS needs pictures of at least 31x31, got {tuple(x.shape)}")
-    network = load_lpips(x.device)
-    with torch.no_grad():
-        return [
-            [_unit(m) for m in network.net(network.scaling_layer(2 * part.float() - 1))]
-            for part in x.split(_CHUNK)
-        ]
-
-
-def distance(x: list[list[Tensor]], y: list[list[Tensor]]) -> Tensor:
-    """LPIPS (N,) between two batches' :func:`features`; equation 1 of the paper."""
-    network = load_lpips(x[0][0].device)
+    network, parts = load_lpips(x.device), zip(x.split(_CHUNK), y.split(_CHUNK), strict=True)
     with torch.no_grad():
         return torch.cat(
-            [
-                sum(
-                    weigh((f - g).square()).mean(dim=(2, 3)).flatten()
-                    for weigh, f, g in zip(network.lins, maps, others, strict=True)
-                )
-                for maps, others in zip(x, y, strict=True)
-            ]
+            [network(a.float(), b.float(), normalize=True).flatten() for a, b in parts]
         )
-
-
-def _unit(x: Tensor) -> Tensor:
-    return x / (x.square().sum(dim=1, keepdim=True).sqrt() + 1e-10)
 
 
 def missing_lpips(device: torch.device) -> str:

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 from torch import Tensor
 
-from colorlab.metrics.pairs import between_labs, colorfulness, psnr, ssim, to_lab
-from colorlab.metrics.perceptual import distance, features
+from colorlab.metrics.pairs import colorfulness, delta_e00, delta_e76, psnr, ssim
+from colorlab.metrics.perceptual import lpips
 
 
 @dataclass(frozen=True)
@@ -32,26 +30,18 @@ class Column:
         return self.label + {"higher": " ↑", "lower": " ↓", "": ""}[self.better]
 
 
-def _as_it_is(rgb: Tensor) -> Tensor:
-    return rgb
-
-
 @dataclass(frozen=True)
 class Metric(Column):
-    """A column that compares generated images (N, 3, H, W), sRGB in [0, 1], with the truth.
+    """A column that compares generated images with the truth."""
 
-    In two steps, so that the truth is prepared once for all models that are measured against it.
-    """
-
-    compare: Callable[[Any, Any], Tensor]  # (generated, truth), both prepared -> (N,)
-    prepare: Callable[[Tensor], Any] = _as_it_is
+    compare: Callable[[Tensor, Tensor], Tensor]  # (N, 3, H, W) sRGB in [0, 1] twice -> (N,)
 
 
 METRICS: dict[str, Metric] = {
     "ssim": Metric("SSIM", 3, "higher", ssim),
-    "lpips": Metric("LPIPS", 3, "lower", distance, features),
-    "de76": Metric("ΔE76", 1, "lower", partial(between_labs, formula="76"), to_lab),
-    "de00": Metric("ΔE00", 1, "lower", partial(between_labs, formula="00"), to_lab),
+    "lpips": Metric("LPIPS", 3, "lower", lpips),
+    "de76": Metric("ΔE76", 1, "lower", delta_e76),
+    "de00": Metric("ΔE00", 1, "lower", delta_e00),
     "psnr": Metric("PSNR", 1, "higher", psnr),
     "colorfulness": Metric(
         "colourfulness", 1, "", lambda generated, truth: colorfulness(generated)
