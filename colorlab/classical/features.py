@@ -124,18 +124,12 @@ def sample_cells(pictures: Pictures, count: int, seed: int = 0) -> Cells:
     random = np.random.default_rng(seed)
     total = (pictures.size // STRIDE) ** 2
     each = min(total, max(1, round(count / len(pictures))))
-    # Allocated once: small pieces kept between large ones would fragment the memory.
-    features, chroma = torch.empty(0), torch.empty(len(pictures) * each, 2)
+    cells = []
     for start in range(0, len(pictures), _CHUNK):
         L, ab = quick_lab(np.asarray(pictures.rgb[start : start + _CHUNK]))
         chosen = [random.choice(total, each, replace=False) for _ in range(len(L))]
         at = torch.from_numpy(np.stack(chosen))[:, None]  # (n, 1, each)
-        rows = slice(start * each, (start + len(L)) * each)
-        found = local_features(L)
-        if not start:
-            features = torch.empty(len(chroma), found.shape[1])
-        for source, kept in ((found, features), (ab, chroma)):
-            index = at.expand(-1, source.shape[1], -1)
-            picked = source.flatten(2).gather(2, index).transpose(1, 2)  # (n, each, D)
-            kept[rows] = picked.flatten(0, 1)
-    return Cells(features, chroma)
+        both = torch.cat([local_features(L), ab], dim=1).flatten(2)  # (n, D + 2, h * w)
+        cells.append(both.gather(2, at.expand(-1, both.shape[1], -1)).transpose(1, 2).flatten(0, 1))
+    whole = torch.cat(cells)  # (M, D + 2)
+    return Cells(whole[:, :-2].contiguous(), whole[:, -2:].contiguous())

@@ -3,7 +3,7 @@
 A frozen encoder gives the same maps in every epoch, so they are computed once for each image and
 its mirror image. Training on a CPU then pays for the small network alone. A file holds the maps of
 64 images and ends in their SHA-256. It is written whole or not at all, so a killed run continues
-with the next file, and two processes share the work.
+with the next file.
 
 Only whole images have maps here: a crop has others.
 """
@@ -14,7 +14,6 @@ import hashlib
 import json
 import math
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
@@ -66,27 +65,16 @@ class EncoderMaps:
         return size <= SHARE * shutil.disk_usage(place).free
 
     def prepare(self, progress: bool = True) -> None:
-        """Compute what is missing, except for the files that another process computes."""
-        missing = self.missing()
-        if not missing:
+        """Compute what is missing; of two processes that want the same, one computes."""
+        if not self.missing():
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        with progress_bar(
-            total=len(missing), desc=f"maps of {self.encoder}", unit="file", show=progress
-        ) as bar:
-            while missing:
-                for i in missing:
-                    try:
-                        with locked(self.folder / f".{i:06d}.lock"):
-                            if not self._has(i):
-                                data = self._compute(i).tobytes()
-                                write_whole(self._file(i), data + hashlib.sha256(data).digest())
-                    except BlockingIOError:
-                        continue  # and look again at the end, should that process die
-                    bar.update()
-                missing = self.missing()
-                if missing:
-                    time.sleep(1)
+        with locked(self.folder / ".lock", wait=True):
+            for i in progress_bar(
+                self.missing(), desc=f"maps of {self.encoder}", unit="file", show=progress
+            ):
+                data = self._compute(i).tobytes()
+                write_whole(self._file(i), data + hashlib.sha256(data).digest())
 
     def batch(self, indices: np.ndarray, mirrored: np.ndarray | None = None) -> encoders.Maps:
         """The maps of some pictures, float32, finest first.
