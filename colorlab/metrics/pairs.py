@@ -16,7 +16,6 @@ beside a colour difference and LPIPS, never alone.
 
 from __future__ import annotations
 
-import math
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -28,8 +27,6 @@ from colorlab.color import rgb_to_lab
 
 # Float arithmetic may end slightly outside [0, 1]; anything beyond this is a mistake of scale.
 _TOLERANCE = 1e-4
-_DEGREE = math.pi / 180
-_25_TO_7 = 25.0**7
 _WINDOW = 11  # pixels: Wang et al.'s Gaussian of sigma 1.5, cut off at 11x11
 
 
@@ -97,65 +94,14 @@ def cie76(lab1: Tensor, lab2: Tensor) -> Tensor:
 def ciede2000(lab1: Tensor, lab2: Tensor) -> Tensor:
     """CIEDE2000 for each pixel: lab (..., 3, H, W) twice to (..., H, W), with kL = kC = kH = 1.
 
-    Source: G. Sharma, W. Wu, E. N. Dalal, "The CIEDE2000 color-difference formula:
-    implementation notes, supplementary test data, and mathematical observations",
-    Color Research and Application 30(1), 2005; the comments give its equations.
+    Computed by scikit-image on the CPU, without gradient. Source: G. Sharma, W. Wu, E. N. Dalal,
+    "The CIEDE2000 color-difference formula: implementation notes, supplementary test data, and
+    mathematical observations", Color Research and Application 30(1), 2005.
     """
-    L1, a1, b1 = lab1.unbind(-3)
-    L2, a2, b2 = lab2.unbind(-3)
+    from skimage.color import deltaE_ciede2000
 
-    # The letters are the paper's. The a of grayish colours is stretched, which makes hue
-    # differences more uniform there (eqs 2 to 6).
-    chroma = (torch.hypot(a1, b1) + torch.hypot(a2, b2)) / 2
-    stretch = 1.5 - 0.5 * torch.sqrt(_share_of_25(chroma))
-    a1, a2 = a1 * stretch, a2 * stretch
-    C1, C2 = torch.hypot(a1, b1), torch.hypot(a2, b2)
-    h1, h2 = _hue(a1, b1), _hue(a2, b2)  # eq. 7
-
-    # Differences, that of hue along the shorter arc (eqs 8 to 11). A gray has no hue: its C of
-    # zero makes dH zero, and the mean hue must then be that of the other colour.
-    turn = h2 - h1
-    dh = turn - 2 * math.pi * torch.round(turn / (2 * math.pi))
-    dL, dC = L2 - L1, C2 - C1
-    dH = 2 * torch.sqrt(C1 * C2) * torch.sin(dh / 2)
-
-    # Means (eqs 12 to 14): the mean hue bisects the shorter arc.
-    L, C = (L1 + L2) / 2, (C1 + C2) / 2
-    h = torch.where(C1 == 0, h2, torch.where(C2 == 0, h1, h1 + dh / 2))
-
-    # Weights: hue, lightness, chroma (eqs 15, 18 to 20).
-    T = (
-        1
-        - 0.17 * torch.cos(h - 30 * _DEGREE)
-        + 0.24 * torch.cos(2 * h)
-        + 0.32 * torch.cos(3 * h + 6 * _DEGREE)
-        - 0.20 * torch.cos(4 * h - 63 * _DEGREE)
-    )
-    from_50 = (L - 50) ** 2
-    S_L = 1 + 0.015 * from_50 / torch.sqrt(20 + from_50)
-    S_C = 1 + 0.045 * C
-    S_H = 1 + 0.015 * C * T
-
-    # Rotation: in the blues, chroma and hue differences interact (eqs 16, 17, 21).
-    from_blue = torch.remainder(h, 2 * math.pi) / _DEGREE - 275
-    rotation = torch.sin(60 * _DEGREE * torch.exp(-((from_blue / 25) ** 2)))
-    R_T = -2 * torch.sqrt(_share_of_25(C)) * rotation
-
-    lightness, chroma, hue = dL / S_L, dC / S_C, dH / S_H
-    squared = lightness**2 + chroma**2 + hue**2 + R_T * chroma * hue  # eq. 22
-    return torch.sqrt(squared.clamp_min(0))  # rounding can leave a tiny negative for equal colours
-
-
-def _hue(a: Tensor, b: Tensor) -> Tensor:
-    """Hue angle in [0, 2 pi): the range decides which of two hues is the mean of opposite ones."""
-    return torch.remainder(torch.atan2(b, a), 2 * math.pi)
-
-
-def _share_of_25(chroma: Tensor) -> Tensor:
-    """C^7 / (C^7 + 25^7), the formula's switch from gray (0) to saturated (1)."""
-    square = chroma * chroma
-    power = square * square * square * chroma
-    return power / (power + _25_TO_7)
+    labs = (lab.detach().cpu().numpy() for lab in (lab1, lab2))
+    return torch.from_numpy(deltaE_ciede2000(*labs, channel_axis=-3)).to(lab1)
 
 
 _FORMULAS = {"76": cie76, "00": ciede2000}
