@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, ImagePalette
+from PIL import ExifTags, Image, ImageOps, ImagePalette
 
 from colorlab.data import profiles
 from colorlab.data.profiles import Convert, UnfitProfileError, UnknownSpaceError
@@ -46,18 +46,6 @@ class Stored(NamedTuple):
     rows: Callable[[slice], np.ndarray]
     """Some rows as (R, W, C) uint8, uint16 if deep; alpha, if there is one, comes last."""
     convert: Convert | None
-
-
-# For each EXIF orientation, what makes the stored image upright.
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 # ---- by PIL
@@ -111,11 +99,9 @@ def by_pillow(image: Image.Image, content: io.BytesIO) -> Stored:
             mode, alpha = _layout(image)
             rows = _shallow(mode + "A" * alpha)
     convert = None if image.mode == "LAB" else _declared(image, info, content, mode)
-    turn = None
-    with suppress(Exception):  # the parser raises what it stumbles over; the pixels are still good
-        turn = _UPRIGHT.get(images[0].getexif().get(ExifTags.Base.Orientation))
-    if turn is not None:
-        images = [one.transpose(turn) for one in images]
+    for one in images:
+        with suppress(Exception):  # the parser of EXIF raises what it stumbles over
+            ImageOps.exif_transpose(one, in_place=True)
     width, height = images[0].size
 
     def cropped(span: slice) -> np.ndarray:
