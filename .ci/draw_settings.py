@@ -22,7 +22,7 @@ from colorlab.data.loaders import make_batch
 from colorlab.metrics import delta_e76
 from colorlab.metrics.pairs import colorfulness
 from colorlab.metrics.perceptual import lpips
-from colorlab.metrics.protocol import round_to_8_bit
+from colorlab.metrics.rows import round_to_8_bit
 
 COUNT, CHUNK, DRAWS = 40, 8, 8  # photographs, evenly spaced; how many at a time; draws of each
 NAMES = ("reach", "tones", "guidance", "temperature", "steps")

@@ -27,9 +27,16 @@ from colorlab.metrics.pairs import (
     ssim,
 )
 from colorlab.metrics.perceptual import LPIPSUnavailable, lpips
-from colorlab.metrics.protocol import METRICS, round_to_8_bit
 from colorlab.metrics.report import Evaluation, bootstrap, paired_difference
-from colorlab.metrics.rows import BestOf, Boosted, MeanOf, Sampled, matching_factor
+from colorlab.metrics.rows import (
+    METRICS,
+    BestOf,
+    Boosted,
+    MeanOf,
+    Sampled,
+    matching_factor,
+    round_to_8_bit,
+)
 
 __all__ = [
     "METRICS",

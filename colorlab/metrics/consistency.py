@@ -29,9 +29,8 @@ from colorlab.data.films import FILMS, TRAINED_ON, orthochromatic
 from colorlab.data.photos import without_colours
 from colorlab.metrics.evaluation import Batch, evaluate, measure_table
 from colorlab.metrics.pairs import delta_e76, length
-from colorlab.metrics.protocol import CONSISTENCY, round_to_8_bit
 from colorlab.metrics.report import Evaluation
-from colorlab.metrics.rows import Row
+from colorlab.metrics.rows import CONSISTENCY, Row, round_to_8_bit
 
 if TYPE_CHECKING:
     from colorlab.data.cache import Pictures

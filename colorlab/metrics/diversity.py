@@ -23,12 +23,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from colorlab.checks import check_pictures
 from colorlab.color import rgb_to_lab
 from colorlab.metrics.evaluation import Batch, measure_table
-from colorlab.metrics.pairs import check_batch, check_pair, colorfulness, delta_e76, length
-from colorlab.metrics.protocol import DIVERSITY, round_to_8_bit
+from colorlab.metrics.pairs import check_pair, colorfulness, delta_e76, length
 from colorlab.metrics.report import Evaluation
-from colorlab.metrics.rows import MeanOf, Row, picture_generator
+from colorlab.metrics.rows import DIVERSITY, MeanOf, Row, picture_generator, round_to_8_bit
 
 if TYPE_CHECKING:
     from colorlab.data.cache import Pictures
@@ -105,7 +105,7 @@ def _check(samples: Tensor, truth: Tensor | None = None) -> None:
         raise ValueError(
             f"want at least 2 samples of each picture, (n, N, 3, H, W), got {tuple(samples.shape)}"
         )
-    check_batch(samples.flatten(0, 1), "samples")
+    check_pictures(samples.flatten(0, 1), "samples")
     if truth is not None:
         check_pair(samples[0], truth)
 

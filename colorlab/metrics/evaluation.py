@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 import colorlab
+from colorlab.checks import check_pictures
 from colorlab.color import from_uint8, lightness
 from colorlab.files import progress_bar
-from colorlab.metrics.pairs import check_batch, colorfulness
+from colorlab.metrics.pairs import colorfulness
 from colorlab.metrics.perceptual import missing_lpips
-from colorlab.metrics.protocol import METRICS, round_to_8_bit
 from colorlab.metrics.report import N_RESAMPLES, SEED, Evaluation, bootstrap
-from colorlab.metrics.rows import Made, Row
+from colorlab.metrics.rows import METRICS, Made, Row, round_to_8_bit
 
 if TYPE_CHECKING:
     from colorlab.data.cache import Pictures
@@ -89,7 +89,7 @@ def _colorize(name: str, model: Row, batch: Batch) -> Tensor:
         else:
             known = getattr(model, "colorize_known", None)
             generated = model.colorize(batch.L) if known is None else known(batch.L, truth)
-    check_batch(generated, f"the answer of {name!r}")
+    check_pictures(generated, f"the answer of {name!r}")
     if generated.shape != truth.shape:
         raise ValueError(
             f"the answer of {name!r} has shape {tuple(generated.shape)}, want {tuple(truth.shape)}"

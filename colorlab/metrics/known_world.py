@@ -40,9 +40,8 @@ from colorlab.data.scenes import (
 )
 from colorlab.metrics.evaluation import Batch, measure_table
 from colorlab.metrics.pairs import length
-from colorlab.metrics.protocol import KNOWN
 from colorlab.metrics.report import SEED, Evaluation, Interval
-from colorlab.metrics.rows import WORLD
+from colorlab.metrics.rows import KNOWN, WORLD
 
 LEVEL = 0.9  # of the prediction sets
 SHOWN = ("balloon", "noon", 24)  # objects whose painted colours are kept: class, hour, how many

@@ -1,7 +1,7 @@
 """Metrics of two batches of images, one number for each pair: ΔE, SSIM, PSNR, colourfulness.
 
-A batch is (N, 3, H, W) sRGB in [0, 1]; the result is (N,). :func:`check_batch` and
-:func:`check_pair` say what every metric asks of its input. Taught in notebook 03.
+A batch is (N, 3, H, W) sRGB in [0, 1]; the result is (N,). :func:`check_pair` says what every
+metric asks of its input. Taught in notebook 03.
 
 *Colour difference.* CIE76 and CIEDE2000 work on CIE Lab (D65, 2 degree observer), where 1 is about
 the smallest difference that an eye notices. CIE76 is the Euclidean distance. It overrates
@@ -23,49 +23,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from colorlab.checks import check_pictures
 from colorlab.color import rgb_to_lab
 
-# Float arithmetic may end slightly outside [0, 1]; anything beyond this is a mistake of scale.
-_TOLERANCE = 1e-4
 _WINDOW = 11  # pixels: Wang et al.'s Gaussian of sigma 1.5, cut off at 11x11
 
 
-def check_batch(x: Tensor, name: str = "x") -> None:
-    """Check that ``x`` is a batch of sRGB images, (N, 3, H, W) floating point in [0, 1].
-
-    Raises:
-        TypeError: not a floating-point tensor, or one of half precision.
-        ValueError: another shape, an empty batch, a NaN, or values outside [0, 1].
-    """
-    if not isinstance(x, Tensor):
-        raise TypeError(
-            f"{name} must be a torch tensor, got {type(x).__name__}; use torch.as_tensor"
-        )
-    if not x.is_floating_point():
-        raise TypeError(
-            f"{name} must be floating point in [0, 1], got {x.dtype}; convert 8-bit pictures with "
-            "colorlab.color.from_uint8"
-        )
-    if x.dtype in (torch.float16, torch.bfloat16):  # a colour difference of two would be NaN
-        raise TypeError(f"{name} must be float32 or float64, got {x.dtype}; convert it by .float()")
-    if x.ndim != 4 or x.shape[1] != 3:
-        raise ValueError(f"{name} must have shape (N, 3, H, W), got {tuple(x.shape)}")
-    if x.numel() == 0:
-        raise ValueError(f"{name} is empty: shape {tuple(x.shape)}")
-    low, high = (v.item() for v in torch.aminmax(x.detach()))
-    if low != low or high != high:  # NaN is the only number that differs from itself
-        raise ValueError(f"{name} contains NaN")
-    if low < -_TOLERANCE or high > 1 + _TOLERANCE:
-        remedy = "divide 0..255 pictures by 255" if high > 2 else "clip it to [0, 1] first"
-        raise ValueError(
-            f"{name} must be in [0, 1], got values in [{low:.4g}, {high:.4g}]; {remedy}"
-        )
-
-
 def check_pair(x: Tensor, y: Tensor) -> None:
-    """Check two batches as :func:`check_batch`, and that their shapes and devices agree."""
-    check_batch(x, "the first batch")
-    check_batch(y, "the second batch")
+    """Check two batches of images, and that their shapes and devices agree."""
+    check_pictures(x, "the first batch")
+    check_pictures(y, "the second batch")
     if x.shape != y.shape:
         raise ValueError(f"the batches differ in shape: {tuple(x.shape)} and {tuple(y.shape)}")
     if x.device != y.device:
@@ -190,7 +157,7 @@ def colorfulness(x: Tensor) -> Tensor:
     Source: D. Hasler, S. Suesstrunk, "Measuring colourfulness in natural images",
     Human Vision and Electronic Imaging VIII, SPIE 5007, 2003, section 7.
     """
-    check_batch(x)
+    check_pictures(x)
     red, green, blue = (255 * x).flatten(2).unbind(1)  # each (N, H*W)
     rg = red - green
     yb = (red + green) / 2 - blue

@@ -28,8 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from colorlab.files import write_text
-from colorlab.metrics.protocol import COLUMNS
-from colorlab.metrics.rows import sees_truth
+from colorlab.metrics.rows import COLUMNS, sees_truth
 
 N_RESAMPLES = 5000  # moves an interval's end by about 1 % of its width from seed to seed
 SEED = 0

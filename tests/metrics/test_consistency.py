@@ -11,7 +11,7 @@ from colorlab.classical import Gray, Oracle
 from colorlab.color import from_uint8, join, lightness
 from colorlab.metrics import consistency, delta_e76, evaluate_consistency, evaluate_film, perceptual
 from colorlab.metrics.consistency import OnFilm
-from colorlab.metrics.protocol import CONSISTENCY
+from colorlab.metrics.rows import CONSISTENCY
 
 
 class Painted:

@@ -42,7 +42,7 @@ def _with(value: float) -> torch.Tensor:
     [
         (GOOD * 255, ValueError, "127.5.*divide 0..255 pictures by 255"),
         (_with(-0.5), ValueError, r"\[-0.5, 0.5\].*clip"),
-        (_with(float("nan")), ValueError, "NaN"),
+        (_with(float("nan")), ValueError, "nan"),
         (GOOD[0], ValueError, r"\(3, 32, 32\)"),
         (GOOD[:, :1], ValueError, r"\(2, 1, 32, 32\)"),
         (GOOD[:0], ValueError, "empty"),

@@ -11,7 +11,7 @@ import pytest
 from course import FOLDER, ROOT, cells, read, source, tool
 from IPython.core.inputtransformer2 import TransformerManager
 
-from colorlab.metrics.protocol import COLUMNS
+from colorlab.metrics.rows import COLUMNS
 
 NOTEBOOK = FOLDER / "11_comparison.ipynb"
 TEXTS, CODE = ([source(cell) for cell in cells(NOTEBOOK, kind)] for kind in ("markdown", "code"))
