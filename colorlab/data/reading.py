@@ -80,20 +80,12 @@ class Picture(NamedTuple):
     """What reading left out, in a few words."""
 
 
-def read_rgb(
-    path: str | os.PathLike | io.BytesIO,
-    name: str | None = None,
-    *,
-    most_bytes: int = MOST_BYTES,
-    most_pixels: int = MOST_PIXELS,
-) -> np.ndarray:
+def read_rgb(path: str | os.PathLike | io.BytesIO, name: str | None = None) -> np.ndarray:
     """Read an image as 8-bit sRGB.
 
     Args:
         path: a file, or bytes in memory.
         name: what to call it in errors; by default the path.
-        most_bytes: refuse a longer file.
-        most_pixels: refuse an image of more pixels, before any is decoded.
 
     Returns:
         (H, W, 3) uint8. Transparent parts are laid on white; 16-bit values are divided by 257.
@@ -104,43 +96,33 @@ def read_rgb(
         UnreadableImageError: cut short, damaged, not an image, too large, or of a range or colour
             space that cannot be known.
     """
-    return _read(path, name, most_bytes, most_pixels, _on_white)
+    return _read(path, name, _on_white)
 
 
-def read_picture(
-    path: str | os.PathLike | io.BytesIO,
-    name: str | None = None,
-    *,
-    most_bytes: int = MOST_BYTES,
-    most_pixels: int = MOST_PIXELS,
-) -> Picture:
+def read_picture(path: str | os.PathLike | io.BytesIO, name: str | None = None) -> Picture:
     """Read an image as sRGB with its 16 bits and its transparency, where it has them.
 
     JPEG 2000, PPM in colour, AVIF and HEIC come in 8 bits. Arguments and errors are those of
     :func:`read_rgb`, which gives these pixels over white, in 8 bits.
     """
-    return _read(path, name, most_bytes, most_pixels, _with_alpha)
+    return _read(path, name, _with_alpha)
 
 
 def _read(
-    path: str | os.PathLike | io.BytesIO,
-    name: str | None,
-    most_bytes: int,
-    most_pixels: int,
-    finish: Callable[[Stored], T],
+    path: str | os.PathLike | io.BytesIO, name: str | None, finish: Callable[[Stored], T]
 ) -> T:
     if isinstance(path, io.BytesIO):
         label, content = shown(name or "picture"), path
-        _check_length(content.getbuffer().nbytes, label, most_bytes)
+        _check_length(content.getbuffer().nbytes, label)
     else:
         label = shown(name or os.fspath(path))
-        content = io.BytesIO(_read_bytes(path, label, most_bytes))
+        content = io.BytesIO(_read_bytes(path, label))
     try:
         with open_picture(content) as image:
             if image is None:
-                return finish(by_tifffile(content, most_pixels))
+                return finish(by_tifffile(content, MOST_PIXELS))
             with content.getbuffer() as view:
-                why = _excess(image, view, most_pixels)
+                why = _excess(image, view)
             if why:
                 raise RefusedError(why)
             with _one_large if math.prod(image.size) > LARGE else nullcontext():
@@ -162,18 +144,17 @@ def _read(
         raise UnreadableImageError(f"{label}: {why}") from error
 
 
-def read_upload(data: bytes, name: str, most_bytes: int = MOST_UPLOADED) -> np.ndarray:
+def read_upload(data: bytes, name: str) -> np.ndarray:
     """Read an image that somebody sent, as :func:`read_rgb` reads a file.
 
     Args:
         data: the file's content (bytes, or any buffer of them).
         name: what the sender called it. It appears in errors, escaped, and nowhere else: it is
             never used as a path, and code that shows an error as HTML must escape it once more.
-        most_bytes: refuse more.
     """
     label = shown(name or "upload", 100)
-    _check_length(memoryview(data).nbytes, label, most_bytes)  # before they are copied
-    return read_rgb(io.BytesIO(data), label, most_bytes=most_bytes)
+    _check_length(memoryview(data).nbytes, label, MOST_UPLOADED)  # before they are copied
+    return read_rgb(io.BytesIO(data), label)
 
 
 def square(rgb: np.ndarray, size: int, name: str = "picture") -> np.ndarray:
@@ -260,11 +241,11 @@ def count_scans(jpeg: memoryview) -> int:
 _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # not a byte of data, not a restart
 
 
-def _excess(image: Image.Image, content: memoryview, most_pixels: int) -> str:
+def _excess(image: Image.Image, content: memoryview) -> str:
     """Which limit an opened, not yet decoded image exceeds, with the remedy; "" if none."""
     width, height = image.size
-    if any(tile.codec_name in Image.DECODERS for tile in image.tile):
-        most_pixels = min(most_pixels, MOST_PIXELS_SLOW)
+    slow = any(tile.codec_name in Image.DECODERS for tile in image.tile)
+    most_pixels = MOST_PIXELS_SLOW if slow else MOST_PIXELS
     if width * height > most_pixels:
         return (
             f"too many pixels ({width}x{height}, at most {most_pixels:,} of this kind are read); "
@@ -280,7 +261,7 @@ def _excess(image: Image.Image, content: memoryview, most_pixels: int) -> str:
     return ""
 
 
-def _read_bytes(path: str | os.PathLike, label: str, most_bytes: int) -> bytes:
+def _read_bytes(path: str | os.PathLike, label: str) -> bytes:
     """The content of a plain file; a pipe or a device, which may have no end, is not read."""
     try:
         if os.path.isdir(path):
@@ -289,7 +270,7 @@ def _read_bytes(path: str | os.PathLike, label: str, most_bytes: int) -> bytes:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise UnreadableImageError(f"{label}: {_NOT_PLAIN}")
-            _check_length(status.st_size, label, most_bytes)
+            _check_length(status.st_size, label)
             return file.read(status.st_size)
     except UnreadableImageError:
         raise
@@ -316,7 +297,7 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _check_length(length: int, label: str, most_bytes: int) -> None:
+def _check_length(length: int, label: str, most_bytes: int = MOST_BYTES) -> None:
     if length == 0:
         raise UnreadableImageError(f"{label}: an empty file; fetch it again or remove it")
     if length > most_bytes:

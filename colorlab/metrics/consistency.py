@@ -101,10 +101,7 @@ def consistency(model: Row, L: Tensor, rgb: Tensor | None = None) -> dict[str, T
     Returns:
         Each (N,): the names of ``CHANGES``, and ``ortho``.
     """
-    return _moves(model, L, rgb, _ab(_answer(model, L)))
-
-
-def _moves(model: Row, L: Tensor, rgb: Tensor | None, ab: Tensor) -> dict[str, Tensor]:
+    ab = _ab(_answer(model, L))
     chroma = length(ab).mean(dim=(-2, -1)).clamp_min(LEAST_CHROMA)
     changed = {name: change.apply(L) for name, change in CHANGES.items()}
     if rgb is not None:
@@ -159,10 +156,10 @@ def evaluate_consistency(
     )
 
     def measure(_: str, model: Row, batch: Batch) -> dict[str, np.ndarray]:
-        answer = _answer(model, batch.L)
-        values = _moves(model, batch.L, None if gray else batch.truth, _ab(answer))
+        values = consistency(model, batch.L, None if gray else batch.truth)
         if not gray:
-            values["de76"] = delta_e76(round_to_8_bit(answer.float()), batch.truth)
+            answer = round_to_8_bit(_answer(model, batch.L).float())
+            values["de76"] = delta_e76(answer, batch.truth)
         return {name: value.double().cpu().numpy() for name, value in values.items()}
 
     return measure_table(

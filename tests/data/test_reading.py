@@ -423,13 +423,16 @@ def test_a_bomb_is_refused_before_it_goes_off(kind):
     assert peak() - before < 100e6
 
 
-def test_limits(tmp_path):
+def test_limits(tmp_path, monkeypatch):
     content = saved(noise(), "PNG")
-    assert read_rgb(io.BytesIO(content), most_pixels=96 * 128).shape == (96, 128, 3)
-    answer = outcome(lambda: read_rgb(io.BytesIO(content), "a", most_pixels=96 * 128 - 1))
+    monkeypatch.setattr(reading, "MOST_PIXELS", 96 * 128)
+    monkeypatch.setattr(reading, "MOST_UPLOADED", len(content))
+    np.testing.assert_array_equal(read_upload(content, "a.png"), noise())
+    monkeypatch.setattr(reading, "MOST_PIXELS", 96 * 128 - 1)
+    answer = outcome(lambda: read_rgb(io.BytesIO(content), "a"))
     check_refused(answer, "a", "128x96, at most 12,287 of this kind")
-    np.testing.assert_array_equal(read_upload(content, "a.png", len(content)), noise())
-    check_refused(outcome(read_upload, content, "a.png", 999), "a.png", "bytes, at most 999 are")
+    monkeypatch.setattr(reading, "MOST_UPLOADED", 999)
+    check_refused(outcome(read_upload, content, "a.png"), "a.png", "bytes, at most 999 are")
     file = tmp_path / "endless.png"
     with open(file, "wb") as stream:
         stream.truncate(10**12)  # takes no space on the disk
