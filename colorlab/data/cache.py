@@ -22,7 +22,6 @@ import sysconfig
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from multiprocessing import current_process
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -194,10 +193,6 @@ def read_or_build(
 
     stored = whole(tell=True)
     if stored is None:
-        # A starting worker runs its parent's script again. If it built a set, or waited for the
-        # one that its parent builds, it would wait for itself. Asked as multiprocessing asks.
-        if getattr(current_process(), "_inheriting", False):
-            raise RuntimeError("a script that builds a cache needs `if __name__ == '__main__':`")
         remedy = "set COLORLAB_CACHE to a folder that you may write to"
         with locked(path.with_name(f".{path.name}.lock"), wait=True, remedy=remedy):
             stored = whole()  # after a wait, another process has built it

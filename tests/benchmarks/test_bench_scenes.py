@@ -1,4 +1,4 @@
-"""How fast scenes are drawn: one picture, and a set by two processes (scenes/s reported)."""
+"""How fast scenes are drawn: one picture, and a set (scenes/s reported)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def test_one_scene(benchmark):
     benchmark.extra_info["scenes_per_second"] = 1 / benchmark.stats["mean"]
 
 
-def test_a_set_by_two_processes(benchmark, tmp_path, monkeypatch):
-    """The lessons' training set, start of the processes, hashing and writing included."""
+def test_a_set(benchmark, tmp_path, monkeypatch):
+    """The lessons' training set, hashing and writing included."""
     monkeypatch.setenv("COLORLAB_CACHE", str(tmp_path))
     monkeypatch.setattr(sets.cache, "_verified", set())
     n = 3600
     benchmark.pedantic(
-        lambda: scene_set(n, processes=2),
+        lambda: scene_set(n),
         setup=lambda: shutil.rmtree(tmp_path / "scenes", ignore_errors=True),
         rounds=1,
     )

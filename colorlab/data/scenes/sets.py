@@ -1,4 +1,4 @@
-"""Many scenes: rendered once, by several processes, and kept in the cache.
+"""Many scenes: rendered once and kept in the cache.
 
 The model cards of released weights name scene sets by the hash of their bytes.
 """
@@ -6,14 +6,8 @@ The model cards of released weights name scene sets by the hash of their bytes.
 from __future__ import annotations
 
 import hashlib
-import os
-import warnings
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from itertools import repeat
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +23,7 @@ _FIRST_SEED = {"train": 0, "val": 100_000_000, "test": 200_000_000}
 _LONGEST = 100_000_000
 # Another number gives other scenes to another class: `.ci/student_repository.py --variant`.
 VARIANT = 0
-_WORTH_PROCESSES = 400  # below this many scenes, starting processes costs more than it saves
-_CHUNK = 20  # scenes a task: short enough for a smooth progress bar
+_WORTH_SHOWING = 400  # scenes, from which on a bar tells the progress
 _NOT_DRAWING = ("__init__.py", "sets.py")
 
 
@@ -80,27 +73,18 @@ def split_seeds(n: int, split: str) -> range:
     return range(first, first + n)
 
 
-def scene_set(
-    n: int, size: int = 128, split: str = "train", processes: int | None = None
-) -> SceneSet:
+def scene_set(n: int, size: int = 128, split: str = "train") -> SceneSet:
     """Return n scenes of a split, rendered at the first call and then read from the cache.
 
-    The pictures do not depend on the number of processes. The cache's key is a hash of the
-    renderer's source, so changed code renders anew. The lessons use 3,600 train, 300 val and 512
-    test scenes at 128.
+    The cache's key is a hash of the renderer's source, so changed code renders anew. The lessons
+    use 3,600 train, 300 val and 512 test scenes at 128; a core renders about 200 of them a second.
 
     Args:
         n: number of scenes; a longer set begins with the same scenes.
         size: 32 to 512 pixels.
         split: "train", "val" or "test": no seed in common, see `split_seeds`.
-        processes: None takes up to 8 cores for a large set, one for a small one.
-
-    Raises:
-        RuntimeError: not cached, in a worker process that still runs its parent's script.
     """
     seeds = split_seeds(n, split)
-    if processes is None:
-        processes = min(os.cpu_count() or 1, 8) if n >= _WORTH_PROCESSES else 1
     folder = cache.cache_dir() / "scenes"
     folder.mkdir(exist_ok=True)
     path = folder / f"{split}-{n}-{size}.pix"
@@ -108,11 +92,11 @@ def scene_set(
     notes: dict[str, list] = {"hours": [], "things": []}
 
     def images() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        drawn = _drawn(seeds, size, processes)
-        for seed, (rgb, regions, hour, things) in zip(seeds, drawn, strict=True):
-            notes["hours"].append(hour)
-            notes["things"].append(things)
-            yield f"scene-{seed:09d}", rgb, regions
+        for seed in progress_bar(seeds, desc="scenes", unit="scene", show=n >= _WORTH_SHOWING):
+            scene = render(seed, size)
+            notes["hours"].append(scene.hour)
+            notes["things"].append([(thing.kind, thing.choice) for thing in scene.things])
+            yield f"scene-{seed:09d}", scene.rgb, scene.regions
 
     stored = cache.read_or_build(path, key, images, size, n, notes)
     pictures = Pictures(stored.rgb, stored.names, stored.sha256, f"scenes:{split}")
@@ -131,40 +115,3 @@ def _code_version() -> str:
         if source.name not in _NOT_DRAWING:
             digest.update(source.read_bytes().replace(b"\r\n", b"\n"))
     return digest.hexdigest()[:12]
-
-
-def _drawn(
-    seeds: range, size: int, processes: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, str, list]]:
-    """For each seed its pixels, regions, hour and things.
-
-    Where worker processes cannot start, this process renders, with a warning.
-    """
-    show = len(seeds) >= _WORTH_PROCESSES
-    with progress_bar(total=len(seeds), desc="scenes", unit="scene", show=show) as bar:
-        done = 0
-        if processes > 1:
-            tasks = [seeds[start : start + _CHUNK] for start in range(0, len(seeds), _CHUNK)]
-            try:
-                # Spawn is the one start method that works everywhere, also beside torch's threads.
-                with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-                    for scenes in pool.map(_render_some, tasks, repeat(size)):
-                        yield from scenes
-                        done += len(scenes)
-                        bar.update(len(scenes))
-            except BrokenProcessPool:
-                warnings.warn(
-                    "worker processes could not start (a script needs "
-                    "`if __name__ == '__main__':` around its work); rendering in this one",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
-        for seed in seeds[done:]:
-            yield from _render_some([seed], size)
-            bar.update()
-
-
-def _render_some(seeds: Iterable[int], size: int) -> list[tuple[np.ndarray, np.ndarray, str, list]]:
-    """Render some scenes (runs in a worker process)."""
-    scenes = (render(seed, size) for seed in seeds)
-    return [(s.rgb, s.regions, s.hour, [(t.kind, t.choice) for t in s.things]) for s in scenes]

@@ -1,4 +1,4 @@
-"""Sets of scenes: the same for any number of processes, keyed by the code.
+"""Sets of scenes, keyed by the code that draws them.
 
 What cutting, rotting and killing do to a cached set: see tests/data/test_cache.py.
 """
@@ -6,8 +6,6 @@ What cutting, rotting and killing do to a cached set: see tests/data/test_cache.
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -41,36 +39,9 @@ def test_a_set_holds_the_rendered_scenes():
     check(scenes)
 
 
-def test_processes_do_not_change_a_byte(cache):
-    want = scene_set(45, 32, processes=1).pictures.sha256
-    (cache / "train-45-32.pix").unlink()
-    check(scenes := scene_set(45, 32, processes=2))
-    assert scenes.pictures.sha256 == want
-
-
-def test_a_script_without_a_main_guard(tmp_path):
-    """Its workers run it again; none may wait for the set that it is asked to draw.
-
-    Once the set is cached they may open it, as those of a DataLoader do.
-    """
-    script = tmp_path / "script.py"
-    script.write_text("""
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from colorlab.data.scenes import scene_set
-scenes = scene_set(25, 32, processes=2)
-if __name__ == "__main__":
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        print(len(scenes), pool.submit(len, "ab").result())
-""")
-    run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=600)
-    assert run.stdout == "25 2\n", run.stderr
-    assert "rendering in this one" in run.stderr
-
-
 def test_any_change_to_a_file_that_draws_renders_anew(cache, tmp_path, monkeypatch):
     first = scene_set(2, 32)
-    monkeypatch.setattr(sets, "_drawn", lambda *_: pytest.fail("rendered again"))
+    monkeypatch.setattr(sets, "render", lambda *_: pytest.fail("rendered again"))
     assert scene_set(2, 32).pictures.sha256 == first.pictures.sha256
     folder = tmp_path / "code"
     shutil.copytree(Path(sets.__file__).parent, folder)
