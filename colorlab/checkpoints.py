@@ -204,10 +204,7 @@ def _bases(model: Colorizer, world: str, folder: Path) -> dict[str, dict[str, st
 
 
 def find(
-    name: str,
-    target: str | None = None,
-    world: str | None = None,
-    folder: Path | str | None = None,
+    name: str, target: str | None = None, world: str | None = None, folder: Path | str | None = None
 ) -> Path:
     """The weights' path for a name as :func:`load` takes it."""
     if name.endswith((".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt")):

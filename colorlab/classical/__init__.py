@@ -1,13 +1,6 @@
 """Colorization without a network, and the baselines that every table is measured against."""
 
-from colorlab.classical.baselines import (
-    TABLES,
-    Gray,
-    LookupTable,
-    MeanChroma,
-    Oracle,
-    count_colors,
-)
+from colorlab.classical.baselines import TABLES, Gray, LookupTable, MeanChroma, Oracle, count_colors
 from colorlab.classical.hints import LevinHints
 from colorlab.classical.neighbours import KnnColorizer
 from colorlab.classical.regression import RidgeColorizer

@@ -47,10 +47,7 @@ def run(args: argparse.Namespace) -> int:
     )
     result = series.compare(series.ablate(chosen, base), pictures, args.device)
     abouts = {change.name: change.about for change in chosen}
-    told = {
-        "command": _command(args),
-        "rows": abouts | {recipes.FLIPPED: recipes.FLIPPED_ABOUT},
-    }
+    told = {"command": _command(args), "rows": abouts | {recipes.FLIPPED: recipes.FLIPPED_ABOUT}}
     result = replace(result, provenance=result.provenance | told)
     print(result.table())
     if args.json is not None:

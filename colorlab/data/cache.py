@@ -205,12 +205,7 @@ def read_or_build(
 
 
 def write(
-    path: Path,
-    key: str,
-    images: Iterable[tuple],
-    size: int,
-    expected: int,
-    notes: dict[str, Any],
+    path: Path, key: str, images: Iterable[tuple], size: int, expected: int, notes: dict[str, Any]
 ) -> None:
     """Write a set of images, whole or not at all.
 

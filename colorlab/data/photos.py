@@ -65,13 +65,7 @@ SUFFIXES = WRITTEN | {".heic", ".heif", ".hif"}
 """Of files that count as pictures; those of HEIC need the package pillow-heif, and are not written
 by `colorlab colorize`."""
 
-SKIMAGE_PHOTOS = (
-    "astronaut.png",
-    "chelsea.png",
-    "coffee.png",
-    "motorcycle_left.png",
-    "rocket.jpg",
-)
+SKIMAGE_PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
 """The colour photographs of objects and people inside the scikit-image wheel."""
 
 

@@ -8,12 +8,7 @@ stated; :func:`evaluate_consistency` needs no truth. Taught in notebook 03.
 
 from colorlab.metrics.answers import answer_rows, write_grays
 from colorlab.metrics.consistency import consistency, evaluate_consistency, evaluate_film
-from colorlab.metrics.diversity import (
-    ab_distance,
-    energy_score,
-    evaluate_diversity,
-    pairwise,
-)
+from colorlab.metrics.diversity import ab_distance, energy_score, evaluate_diversity, pairwise
 from colorlab.metrics.evaluation import evaluate
 from colorlab.metrics.known_world import evaluate_known, in_prediction_set
 from colorlab.metrics.pairs import (

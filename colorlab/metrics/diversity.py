@@ -111,10 +111,7 @@ def _check(samples: Tensor, truth: Tensor | None = None) -> None:
 
 
 def evaluate_diversity(
-    models: Mapping[str, Row],
-    pictures: Pictures,
-    n: int = 8,
-    **options: Any,
+    models: Mapping[str, Row], pictures: Pictures, n: int = 8, **options: Any
 ) -> Evaluation:
     """Sample n colourings of every image from every model, and measure them.
 

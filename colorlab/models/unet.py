@@ -13,14 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from colorlab.layers import (
-    HEADS,
-    ConvBlock,
-    LightnessStem,
-    ResidualBlock,
-    SelfAttention,
-    Upsample,
-)
+from colorlab.layers import HEADS, ConvBlock, LightnessStem, ResidualBlock, SelfAttention, Upsample
 from colorlab.models.base import Regressor, Settings
 from colorlab.models.encoders import Maps, encode, fusion
 
