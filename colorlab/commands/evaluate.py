@@ -84,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--diversity",
         type=int,
         metavar="N",
-        help="measure N draws a picture instead: one, mean, best, spread and energy score",
+        help="measure N samples an image instead: one, mean, best, spread and energy score",
     )
     parser.add_argument(
         "--known",

@@ -139,7 +139,7 @@ def evaluate_diversity(
             oracle, or one sample of a model).
     """
     if n < 2:
-        raise ValueError(f"diversity needs at least 2 draws a picture, got n={n}")
+        raise ValueError(f"diversity needs at least 2 samples an image, got n={n}")
     for name, model in models.items():
         if isinstance(model, MeanOf) or not hasattr(model, "colorize"):
             raise ValueError(f"{name!r} is no model by itself; give the model that draws")
@@ -165,7 +165,7 @@ def evaluate_diversity(
         [*DIVERSITY, "colorfulness"],
         measure,
         batch_size=1,
-        notes=[f"{n} draws a picture; the best of them is an oracle's, and falls with n by chance"],
+        notes=[f"{n} samples an image; the best is chosen with the truth, so it falls with n"],
         recorded={"draws": n},
         **options,
     )

@@ -277,7 +277,7 @@ class BestOf:
     def __init__(self, model: Colorizer, n: int) -> None:
         self.model, self.n = model, n
         self.note = (
-            f"of {n} draws the nearest to the truth in ΔE76; it sees the truth, as an oracle does"
+            f"the nearest of {n} samples to the truth in ΔE76; it sees the truth, as an oracle does"
         )
 
     def colorize_known(self, L: Tensor, rgb: Tensor) -> Tensor:

@@ -150,7 +150,7 @@ def test_diversity_is_printed_and_written(unet, folder, capsys, tmp_path):
     file = tmp_path / "table.json"
     words = ["--data", folder, "--models", f"gray,{unet}", "--limit", 2, "--json", file]
     assert _run(*words, "--diversity", 3) == 0
-    assert "3 draws a picture" in capsys.readouterr().out
+    assert "3 samples an image" in capsys.readouterr().out
     table = Evaluation.read(file)
     assert table.interval("gray", "pairwise_ab").mean == 0
     assert table.interval("gray", "energy").mean > 0
@@ -200,7 +200,7 @@ def test_released_stands_for_the_networks_of_the_world(monkeypatch):
         (["--film", "lith"], ValueError, "unknown film 'lith'"),
         (["--film", "blue", "--diversity", "2"], ValueError, "--film is a table by itself"),
         (["--answers", "nowhere", "--models", "gray"], FileNotFoundError, "nowhere: no such fold"),
-        (["--diversity", "1"], ValueError, "at least 2 draws"),
+        (["--diversity", "1"], ValueError, "at least 2 samples"),
         (["--diversity", "2", "--models", "oracle64"], ValueError, "'oracle64' is no model"),
         (["--models", "nowhere.safetensors"], FileNotFoundError, "nowhere.safetensors"),
     ],

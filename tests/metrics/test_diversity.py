@@ -166,7 +166,7 @@ def test_rows_agree_with_the_table_of_diversity(pictures):
     values = table.per_picture["m"]
     assert not hasattr(BestOf(model, n), "colorize"), "it sees the truth"
     best = evaluate({"best": BestOf(model, n)}, pictures, metrics=["de76"], progress=False)
-    assert "best: of 5 draws" in best.table().splitlines()[-1]
+    assert "best: the nearest of 5 samples" in best.table().splitlines()[-1]
     np.testing.assert_allclose(values["de76_best"], de76(BestOf(model, n), pictures), rtol=1e-5)
     np.testing.assert_allclose(values["de76_mean"], de76(MeanOf(model, n), pictures), rtol=1e-5)
     assert (values["de76_best"] <= values["de76_one"]).all()
@@ -202,7 +202,7 @@ def test_the_table_is_written_and_read_again(pictures, tmp_path):
     assert table.provenance["draws"] == 3
     text = table.table()
     assert "energy score ↓" in text
-    assert "3 draws a picture" in text
+    assert "3 samples an image" in text
     table.to_json(tmp_path / "t.json")
     again = Evaluation.read(tmp_path / "t.json")
     assert again.table() == text
@@ -212,7 +212,7 @@ def test_the_table_is_written_and_read_again(pictures, tmp_path):
 @pytest.mark.parametrize(
     ("models", "n", "words"),
     [
-        ({"gray": Gray()}, 1, "at least 2 draws"),
+        ({"gray": Gray()}, 1, "at least 2 samples"),
         ({}, 8, "0 models"),
         ({"oracle64": Oracle()}, 8, "'oracle64' is no model"),
         ({"one": Sampled(Painter())}, 8, "'one' is no model"),
