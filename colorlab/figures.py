@@ -77,7 +77,7 @@ def distortion_diversity(evaluation: Evaluation) -> Figure:
     ax.plot([], [], "o", color="black", label="one sample")
     ax.plot([], [], "o", color="black", markerfacecolor="white", label=f"mean of {n} samples")
     ax.legend(frameon=False, loc="lower right")
-    ax.set(xlabel="diversity: ab distance between two samples", ylabel="distortion: Delta-E 76")
+    ax.set(xlabel="diversity: ab distance between two samples", ylabel="distortion: ΔE76")
     ax.grid(alpha=0.3)
     ax.margins(x=0.14, y=0.12)
     right = max(ax.get_xlim()[1], 1.0)  # also if the spread of every model is 0
@@ -275,7 +275,7 @@ def error_atlas(atlases: Mapping[str, Mapping[str, Share]]) -> Figure:
         left.barh(models, squares, left=start, **style)
         start += squares
     left.invert_yaxis()
-    left.set_xlabel("mean squared Delta-E 76")
+    left.set_xlabel("mean squared ΔE76")
     left.set_title("what the error is made of", fontsize=10)
     left.legend(frameon=False, fontsize=9, ncols=3, loc="upper center", bbox_to_anchor=(0.42, -0.2))
 

@@ -1,7 +1,7 @@
 """Figures of the lessons: one style, alt text, safe for colour-blind readers.
 
-Each function returns a matplotlib figure; :func:`show` displays it with its alt text. Where colour
-has a meaning, a marker, a line style or a label has the same meaning.
+Each function returns a matplotlib figure; :func:`captioned` displays it with its caption, which is
+the alt text too. Where colour has a meaning, a marker, a line style or a label has it as well.
 """
 
 from __future__ import annotations
@@ -36,26 +36,14 @@ def png(figure: Figure, dpi: int = DPI) -> bytes:
     return stream.getvalue()
 
 
-def show(figure: Figure, alt: str) -> None:
-    """Display ``figure`` in the notebook with the text ``alt`` for screen readers.
-
-    Line plots become a PNG. Figures of photographs become a JPEG without chroma subsampling,
-    which takes half the bytes.
-
-    Raises:
-        ValueError: ``alt`` is empty.
-    """
-    if not alt.strip():
-        raise ValueError("a figure needs alt text: say what a reader sees in it")
-    data, kind = compressed(PilImage.open(io.BytesIO(png(figure))))
-    display(Image(data, format=kind, alt=alt))
-
-
 def captioned(figure: Figure, caption: str, pixels: int = 1200, quality: int = 88) -> None:
     """Display ``figure`` sharp on any screen, with its caption printed below.
 
     The caption is the alt text too. Many viewers drop alt text, so it is printed. Colours are kept
     as they are: a lesson on colour must not round them.
+
+    Line plots become a PNG. Figures of photographs become a JPEG without chroma subsampling,
+    which takes half the bytes.
 
     Args:
         figure: to display, at its own size.
@@ -184,7 +172,7 @@ def history(history: History, references: Mapping[str, float] | None = None) -> 
     right.plot(*history.column("score"), color=PALETTE[0], marker=MARKERS[0], label="validation")
     for i, (label, value) in enumerate((references or {}).items(), start=1):
         right.axhline(value, color=PALETTE[i], linestyle="--", label=label)
-    right.set(title="colour error on validation pictures", xlabel="step", ylabel="Delta-E 76")
+    right.set(title="colour error on validation images", xlabel="step", ylabel="ΔE76")
     right.legend(frameon=False)
     return figure
 

@@ -17,17 +17,6 @@ def decode(data: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
 
-def test_a_figure_needs_alt_text(monkeypatch):
-    figure, _ = plots.new_figure()
-    with pytest.raises(ValueError, match="alt text"):
-        plots.show(figure, alt=" ")
-    shown = []
-    monkeypatch.setattr(plots, "display", shown.append)
-    plots.show(figure, alt="an empty frame")
-    _, metadata = shown[0]._repr_mimebundle_()
-    assert metadata["image/png"]["alt"] == "an empty frame"
-
-
 def test_a_captioned_figure_prints_its_caption_and_is_sharp(monkeypatch):
     figure, axes = plots.new_figure(9, 3)
     axes[0, 0].imshow(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
