@@ -2,7 +2,7 @@
 
 A file of several pages (TIFF) or frames (GIF, WebP, APNG, AVIF) is taken apart into files of one
 picture each, which `colorlab.data.reading` reads as any other. Metadata is carried over as far as
-the new format holds it: EXIF, IPTC, XMP and resolution. Two things in it are put right,
+the new format holds it: EXIF, IPTC, XMP, resolution and texts. Two things in it are put right,
 since the pixels are upright and sRGB now: the orientation and the colour space. Left out are
 structural tags, thumbnails and the maker's notes, which hold addresses within the old file.
 """
@@ -41,11 +41,11 @@ LOSSY = ("JPEG", "WEBP", "AVIF")
 
 # What each format holds besides 8-bit colours, as it is written here.
 HOLDS = {
-    "PNG": {"16 bits", "transparency", "frames", "EXIF", "XMP", "IPTC", "resolution"},
+    "PNG": {"16 bits", "transparency", "frames", "EXIF", "XMP", "IPTC", "resolution", "texts"},
     "TIFF": {"16 bits", "transparency", "pages", "EXIF", "XMP", "IPTC", "resolution"},
     "WEBP": {"transparency", "frames", "EXIF", "XMP", "resolution"},
     "AVIF": {"transparency", "frames", "EXIF", "XMP", "resolution"},
-    "JPEG": {"EXIF", "XMP", "IPTC", "resolution"},
+    "JPEG": {"EXIF", "XMP", "IPTC", "resolution", "texts"},
     "JPEG2000": {"transparency"},
     "GIF": {"transparency", "frames"},
     "BMP": {"resolution"},
@@ -72,6 +72,7 @@ class Metadata(NamedTuple):
     iptc: bytes = b""
     resolution: tuple[float, float] | None = None
     """Pixels per inch, across and down."""
+    texts: dict[str, str] = {}  # noqa: RUF012
     damaged: tuple[str, ...] = ()
     """What cannot be read of it."""
 
@@ -368,18 +369,33 @@ def _resolution(image: Image.Image | _Directory) -> tuple[float, float] | None:
     return (across, down) if 0 < across < 1e6 and 0 < down < 1e6 else None
 
 
+def _texts(image: Image.Image) -> dict[str, str]:
+    if image.format == "PNG":
+        names = [name for name in image.text if not name.startswith(("Raw profile", "XML:com"))]
+        return {name: str(image.text[name]) for name in names}
+    parts = [data for name, data in getattr(image, "applist", ()) if name == "COM"]
+    comment = b"\n".join(parts) or image.info.get("comment", b"")
+    if isinstance(comment, bytes):
+        try:
+            comment = comment.decode()
+        except UnicodeDecodeError:
+            comment = comment.decode("latin-1")
+    return {"Comment": str(comment)} if comment else {}
+
+
 _FIELDS = {
     "exif": ("EXIF", _exif),
     "xmp": ("XMP", _xmp),
     "iptc": ("IPTC", _iptc),
     "resolution": ("resolution", _resolution),
+    "texts": ("texts", _texts),
 }
 
 
 def _that_fits(told: Metadata, kind: str) -> tuple[Metadata, list[str]]:
     """What a format holds of it, and the names of the rest."""
     sizes = {"EXIF": len(_exif_bytes(told.exif)), "XMP": len(told.xmp), "IPTC": len(told.iptc)}
-    sizes["resolution"] = max(told.resolution or (0,))
+    sizes |= {"texts": len(_comment(told)), "resolution": max(told.resolution or (0,))}
     missing = []
     for field, (what, _) in _FIELDS.items():
         too_large = kind == "JPEG" and sizes.get(what, 0) > _MOST_OF_SEGMENT
@@ -469,14 +485,25 @@ def _settings(kind: str, told: Metadata, quality: int) -> dict[str, Any]:
         settings["pnginfo"] = _png_texts(told)
     elif told.xmp:
         settings["xmp"] = told.xmp
-    if kind == "JPEG" and told.iptc:
-        segment = b"Photoshop 3.0\0" + _resource(told.iptc)
-        settings["extra"] = b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment
+    if kind == "JPEG":
+        if told.iptc:
+            segment = b"Photoshop 3.0\0" + _resource(told.iptc)
+            settings["extra"] = b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment
+        if told.texts:
+            settings["comment"] = _comment(told)
     return settings
+
+
+def _comment(told: Metadata) -> bytes:
+    """Of a JPEG."""
+    lines = [v if k == "Comment" else f"{k}: {v}" for k, v in told.texts.items()]
+    return "\n".join(lines).encode("utf-8", "replace")
 
 
 def _png_texts(told: Metadata) -> PngImagePlugin.PngInfo:
     texts = PngImagePlugin.PngInfo()
+    for name, text in told.texts.items():
+        texts.add_itxt(name, text)
     if told.xmp:
         texts.add_itxt("XML:com.adobe.xmp", told.xmp.decode("utf-8", "replace"))
     if told.iptc:  # as ImageMagick and ExifTool write it

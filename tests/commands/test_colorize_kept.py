@@ -19,7 +19,7 @@ import pytest
 import tifffile
 import torch
 from odd_pictures import chunk
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from skimage.color import rgb2lab
 
 from colorlab.__main__ import main
@@ -384,12 +384,12 @@ def test_no_resolution_is_invented():
 
 def test_what_is_too_long_for_a_jpeg_is_told():
     picture = read_picture(io.BytesIO(odd_pictures.saved(RAMP, "PNG")))
-    told = Metadata(xmp=b"x" * 70_000, resolution=(70_000, 70_000))
+    told = Metadata(texts={"Comment": "x" * 70_000}, resolution=(70_000, 70_000))
     file, lost = encode([picture], [told], "JPEG", ONE)
-    assert lost == ["XMP, resolution, since JPEG has no room for it"]
-    assert read_metadata(file).xmp == b"" and read_metadata(file).resolution is None
+    assert lost == ["resolution, texts, since JPEG has no room for it"]
+    assert read_metadata(file).texts == {} and read_metadata(file).resolution is None
     kept = encode([picture], [told], "PNG", ONE)
-    assert read_metadata(kept[0]).xmp == told.xmp and not kept[1]
+    assert read_metadata(kept[0]).texts == told.texts and not kept[1]
 
 
 @pytest.mark.parametrize("numbers", [False, True])
@@ -415,11 +415,24 @@ def test_metadata_of_a_tiff_that_pil_does_not_decode(big, numbers):
     assert told.resolution == pytest.approx((254, 127))
 
 
-def test_xmp_that_goes_on_elsewhere_is_told():
+def test_all_comments_of_a_jpeg_are_kept_and_xmp_that_goes_on_elsewhere_is_told():
     xmp = b'<x xmpNote:HasExtendedXMP="5A"/>'
     jpeg = odd_pictures.saved(RAMP, "JPEG", xmp=xmp)
-    told = read_metadata(jpeg)
+    comments = [b"\xff\xfe" + struct.pack(">H", len(c) + 2) + c for c in (b"one", b"two")]
+    told = read_metadata(jpeg[:2] + b"".join(comments) + jpeg[2:])
+    assert told.texts == {"Comment": "one\ntwo"}
+    for comment in ("früh".encode(), "früh".encode("latin-1")):
+        file = odd_pictures.saved(RAMP, "JPEG", comment=comment)
+        assert read_metadata(file).texts == {"Comment": "früh"}
     assert told.xmp == xmp and told.damaged == ("a part of XMP",)
+
+
+def test_texts_of_a_png_are_kept(place, weights):
+    texts = PngImagePlugin.PngInfo()
+    texts.add_itxt("Title", "Hafen, früh")
+    Image.fromarray(RAMP).save(place / "a.png", pnginfo=texts)
+    assert colour(weights, place / "a.png", "-o", place.parent / "a.png") == 0
+    assert Image.open(place.parent / "a.png").text["Title"] == "Hafen, früh"
 
 
 def test_jpeg_is_fine_unless_told(place, weights, capsys):  # C8
