@@ -17,7 +17,7 @@ COPY data/checkpoints data/checkpoints
 COPY data/old-photos data/old-photos
 COPY data/results data/results
 COPY notebooks notebooks
-# Of two files of one version pip takes the one with a local part, torch-N+cpu: a tenth of the size.
+# Of one version pip takes the file with a local part, torch-N+cpu: no CUDA in the image.
 RUN pip install --no-cache-dir -e . -c constraints.txt \
     --extra-index-url https://download.pytorch.org/whl/cpu
 # The sets of scenes that most lessons use, so that no notebook has to draw them.
