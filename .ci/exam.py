@@ -366,7 +366,7 @@ def ddim_step(rng: random.Random) -> Asked:
     """One step without new noise."""
     now, then = rng.randrange(20, 45) / 100, rng.randrange(55, 90) / 100
     state, eps = rng.choice((-1, 1)) * rng.randrange(5, 20) / 10, rng.randrange(2, 15) / 10
-    (s0, n0), (s1, n1) = (flow.levels(torch.tensor(bar).double()) for bar in (now, then))
+    (s0, n0), (s1, n1) = ((bar**0.5, (1 - bar) ** 0.5) for bar in (now, then))
     clean = (state - n0 * eps) / s0
     return (
         f"A state is {state} at ᾱ = {now}, and the network predicts the noise {eps}. What is the "

@@ -21,7 +21,7 @@ COPY notebooks notebooks
 RUN pip install --no-cache-dir -e . -c constraints.txt \
     --extra-index-url https://download.pytorch.org/whl/cpu
 # The sets of scenes that most lessons use, so that no notebook has to draw them.
-RUN python -c 'if __name__ == "__main__": from colorlab.data.scenes import scene_set as draw; \
+RUN python -c 'from colorlab.data.scenes import scene_set as draw; \
     draw(3600, split="train"), draw(300, split="val"), draw(512, split="test")'
 ENV HOME=/tmp
 ENTRYPOINT ["colorlab", "grade"]
