@@ -15,7 +15,7 @@ from typing import Any
 
 WIDGETS = Path(__file__).resolve().parents[1] / "site" / "widgets"
 KINDS = ("BeforeAfter", "Canvas", "FigureSlider", "Triangle", "TuringTest")
-QUALITY = {"FigureSlider": 65}  # of 100; photographs that are judged get 85
+QUALITY = {"FigureSlider": 40}  # of 100; photographs that are judged get 85
 OF_JUPYTER = ("layout", "tabbable", "tooltip")  # traits that every widget has
 
 

@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import re
-from html import unescape
+from html import escape, unescape
 
 import numpy as np
 import pytest
@@ -89,6 +89,16 @@ def test_a_state_is_small_and_starts_as_the_lesson_shows_it(file):
     state = json.loads(file.read_text("utf-8"))
     traits = set(getattr(widgets, state["kind"]).class_trait_names(sync=True))
     assert set(state["values"]) - {"figures", "trials"} <= traits
+    (output,) = (
+        output
+        for notebook in NOTEBOOKS
+        for cell in cells(notebook, "code")
+        if cell["id"] == file.stem
+        for output in cell["outputs"]
+        if SITE_WIDGETS.WIDGET in output.get("data", {})
+    )
+    html = SITE_WIDGETS.still(output)
+    assert escape(state["values"].get("alt", ""), quote=True) in html.split('" src="')[0]
     pictures = file.with_suffix(".avif")
     if state["kind"] == "Triangle":
         assert not pictures.exists()
@@ -96,15 +106,8 @@ def test_a_state_is_small_and_starts_as_the_lesson_shows_it(file):
     assert pictures.stat().st_size < 300_000
     with Image.open(pictures) as sequence:
         frames = [np.asarray(f.convert("RGB"), float) for f in ImageSequence.Iterator(sequence)]
-    (output,) = (
-        output
-        for notebook in NOTEBOOKS
-        for cell in cells(notebook, "code")
-        if cell["id"] == file.stem
-        for output in cell["outputs"]
-    )
     shown = at_start(state, frames)
-    text = SITE_WIDGETS.still(output).split("base64,")[1].removesuffix('">')
+    text = html.split("base64,")[1].removesuffix('">')
     still = np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB"), float)
     if state["kind"] == "Canvas":
         still = still[:, -shown.shape[1] :]  # left are the strokes, which the page draws itself
