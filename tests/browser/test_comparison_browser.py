@@ -1,4 +1,4 @@
-"""The Turing test, your own photograph and the before/after slider, as a reader uses them."""
+"""The Turing test, your own photograph and the two sliders, as a reader uses them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from colorlab.widgets import BeforeAfter, TuringTest
+from colorlab.plots import new_figure
+from colorlab.widgets import BeforeAfter, TuringTest, figure_slider
 from colorlab.widgets.turing import plan
 
 FLASH = 0.05  # seconds a picture: the tests wait for what follows, not for the clock
@@ -233,3 +234,23 @@ def test_the_slider_moves_by_mouse_keys_and_python(bare):
     assert handle.get_attribute("aria-valuetext") == "100 % gray, 0 % truth"
     width = "node => Math.round(node.getBoundingClientRect().width)"
     assert page.locator(".cl-before").evaluate(width) == page.locator(".cl-after").evaluate(width)
+
+
+def test_the_slider_of_figures_gets_each_figure_from_python(bare):
+    def draw(width):
+        figure, _ = new_figure(width, 1, nrows=1, ncols=1)
+        return figure
+
+    slider = figure_slider(draw, {"one": 2, "two": 3, "three": 4}, "width", alt="axes", start=3)
+    page = bare(slider)
+    handle = page.get_by_role("slider", name="width")
+    image = page.get_by_role("img", name="width two")
+    image.wait_for()
+    handle.focus()
+    for key, name, index in (("End", "three", 2), ("Home", "one", 0)):
+        page.keyboard.press(key)
+        page.get_by_role("img", name=f"width {name}").wait_for()
+        assert handle.get_attribute("aria-valuetext") == name
+        assert slider.index == index
+        shown = page.locator("img").evaluate("async (n) => (await n.decode(), n.naturalWidth)")
+        assert shown == 85 * (2, 3, 4)[index]
