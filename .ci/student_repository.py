@@ -32,11 +32,14 @@ from colorlab.files import write_text
 from colorlab.grading.worker import code_cells, pairs
 
 ROOT = Path(__file__).resolve().parents[1]
-WITHHELD = (".ci/", "notebooks/solutions/", "site/", "tests/", "conftest.py")
+WITHHELD = (".ci/", ".github/", "notebooks/solutions/", "site/", "tests/", "conftest.py")
 WITHHELD += ("CONTRIBUTING.md", "CHANGELOG.md", "paper/", ".zenodo.json")  # not for students
+WITHHELD += ("Dockerfile", ".dockerignore")  # they build the web site
 GUIDE = "lecturers_guide.md"
 SOLVED = re.compile(r"^Solved: .*\n?", re.M)
-LINK = re.compile(r"\[([^]\n]+)\]\((?:notebooks/)?(?:solutions/|lecturers_guide|site/)[^)]*\)")
+LINK = re.compile(
+    r"\[([^]\n]+)\]\((?:notebooks/)?(?:solutions/|lecturers_guide|site/|Dockerfile)[^)]*\)"
+)
 TESTING = re.compile(r"^and one passes the tests.*?^```sh.*?^```\n\n|^[^\n]*--nbval\n", re.M | re.S)
 SEED = "\nVARIANT = 0\n"
 OTTER_TEST = """\
