@@ -10,9 +10,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends python3-venv
 WORKDIR /course
 COPY site site
 RUN python3 -m venv build/site-env && build/site-env/bin/pip install --no-cache-dir -r site/requirements.txt
-COPY .ci .ci
-COPY colorlab/widgets colorlab/widgets
-COPY notebooks notebooks
+COPY . .
 RUN build/site-env/bin/python .ci/site.py build/site
 
 FROM python:3.12-slim
@@ -27,4 +25,5 @@ ENV HOME=/tmp
 USER 1000
 EXPOSE 8000 8888
 CMD ["sh", "-c", "python -m http.server 8000 --directory build/site/html & \
-    exec jupyter lab --ip=0.0.0.0 --port=8888 --no-browser notebooks/00_start_here.ipynb"]
+    exec jupyter lab --ip=0.0.0.0 --port=8888 --no-browser \
+    --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"]

@@ -106,6 +106,41 @@ def test_the_readme_justifies_every_dependency():
     assert all(cell.strip() for row in rows for cell in row)
 
 
+# ---- where it is published
+
+
+def site_commands() -> list[str]:
+    """The commands of site/README.md, which workflow and container give too."""
+    text = (ROOT / "site" / "README.md").read_text("utf-8")
+    lines = re.search(r"```sh\n(.*?)```", text, re.DOTALL)[1].strip().splitlines()
+    return [part for line in lines for part in line.split(" && ")]
+
+
+def test_the_workflow_builds_the_site_as_its_readme_says_and_names_tests_that_are_there():
+    text = (ROOT / ".github" / "workflows" / "pages.yml").read_text("utf-8")
+    jobs = yaml.safe_load(text)["jobs"]
+    steps = [step for job in jobs.values() for step in job["steps"]]
+    uses = [step["uses"] for step in steps if "uses" in step]
+    assert uses and all(re.fullmatch(r"actions/[\w-]+@v\d+", name) for name in uses)
+    commands = "\n".join(step["run"] for step in steps if "run" in step)
+    assert all(command in commands for command in site_commands())
+    tests = re.findall(r"\btests/\S+", commands)
+    assert tests and all((ROOT / name).exists() for name in tests)
+    folder = next(s["with"]["path"] for s in steps if "upload-pages" in s.get("uses", ""))
+    assert folder == f"{site_commands()[-1].split()[-1]}/html"
+
+
+def test_the_container_builds_the_site_as_its_readme_says_and_copies_what_is_there():
+    text = (ROOT / "Dockerfile").read_text("utf-8")
+    for command in site_commands():
+        assert command.replace("pip install", "pip install --no-cache-dir") in text
+    for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE):
+        assert all((ROOT / source).exists() for source in line.split()[:-1])
+    assert (ROOT / re.search(r"/lab/tree/([\w/.]+)", text)[1]).is_file()
+    served = re.search(r"--directory (\S+)", text)[1]
+    assert f"COPY --from=site /course/{served} {served}\n" in text
+
+
 # ---- imports
 
 
