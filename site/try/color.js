@@ -54,6 +54,14 @@ const tone = (rgba, i) =>
       FROM_RGB[1][2] * LINEAR[rgba[i + 2]],
   );
 
+/** [a, b] of an 8-bit colour. */
+export function abOf(rgb) {
+  const [fx, fy, fz] = FROM_RGB.map((row) =>
+    curve(row.reduce((sum, x, i) => sum + x * LINEAR[rgb[i]], 0)),
+  );
+  return [500 * (fx - fy), 200 * (fy - fz)];
+}
+
 /** Rows of an image in bands: [{ top, rows }]. */
 export function bandsOf(height, width) {
   const step = Math.max(1, Math.floor(BAND / width));
@@ -73,6 +81,16 @@ export function workingSize(height, width, size, multiple) {
   if (stretch >= 1 / (1 + MOST_STRETCH) && stretch <= 1 + MOST_STRETCH) return wanted;
   const side = rounded(Math.min(ratio * short, (MOST_AREA * size ** 2) / short));
   return height < width ? [short, side] : [side, short];
+}
+
+/** Mean of L (4h, 4w) over squares of 4 x 4: (h, w). */
+export function quarter(L, h, w) {
+  return Float64Array.from({ length: h * w }, (_, i) => {
+    const corner = 4 * Math.floor(i / w) * 4 * w + 4 * (i % w);
+    let sum = 0;
+    for (let k = 0; k < 16; k++) sum += L[corner + (k >> 2) * 4 * w + (k & 3)];
+    return sum / 16;
+  });
 }
 
 /** For each of `to` positions its first source position and its weights: bilinear, antialiased. */

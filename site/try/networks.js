@@ -39,7 +39,7 @@ export function randomOf(seed) {
 }
 
 /**
- * `count` noises (2, h, w) that follow the lightness L (4h, 4w), as `colorlab.noise.tonal_noise`
+ * `count` noises (2, h, w) that follow the lightness L (h, w), as `colorlab.noise.tonal_noise`
  * makes them.
  */
 export function tonalNoise(L, h, w, { waves, reach, tones }, count, { uniform, normal }) {
@@ -61,8 +61,7 @@ export function tonalNoise(L, h, w, { waves, reach, tones }, count, { uniform, n
   const wave = new Float64Array(waves);
   for (let y = 0; y < h; y++)
     for (let x = 0; x < w; x++) {
-      let tone = 0;
-      for (let k = 0; k < 16; k++) tone += L[(4 * y + (k >> 2)) * 4 * w + 4 * x + (k & 3)] / 16;
+      const tone = L[y * w + x];
       let power = 0;
       for (let k = 0; k < waves; k++) {
         wave[k] = Math.cos(start[k] + place[2 * k] * y + place[2 * k + 1] * x + of[k] * tone);

@@ -1,5 +1,7 @@
 // The page: what the reader does becomes tasks of worker.js, and their results are shown.
 
+import { abOf } from "./color.js";
+
 const at = (id) => document.getElementById(id);
 const worker = new Worker("worker.js", { type: "module" });
 const waiting = new Map();
@@ -33,7 +35,7 @@ const state = {
   vivid: 1,
   answer: "unet", // or the number of one of several
   seed: 0,
-  loaded: { done: 0, total: 0 },
+  hints: [], // colours that the reader set: { x, y, ab, color }
 };
 
 function tell(text, failed = false) {
@@ -42,7 +44,6 @@ function tell(text, failed = false) {
 }
 
 function showProgress({ done, total }) {
-  state.loaded = { done, total };
   const bar = at("progress");
   bar.hidden = done >= total;
   [bar.max, bar.value] = [total, done];
@@ -75,7 +76,8 @@ function open(file, name = file.name || "The photograph") {
     const { width, height, gray } = await ask("open", file, name);
     if (late()) return;
     const began = performance.now();
-    Object.assign(state, { name, answer: "unet" });
+    Object.assign(state, { name, answer: "unet", hints: [] });
+    mark();
     put(at("before"), gray);
     put(at("after"), gray);
     at("frame").style.aspectRatio = `${width} / ${height}`;
@@ -100,13 +102,14 @@ function open(file, name = file.name || "The photograph") {
 let showing = null; // the last wish, where one is being fulfilled
 async function show() {
   const before = showing;
-  showing = { photo: state.photo, answer: state.answer, factor: state.factor };
+  const { photo, answer, factor, hints } = state;
+  showing = { photo, answer, factor, hints };
   if (before) return; // the loop below takes the newest wish
   try {
     let done = null;
     while (done !== showing) {
       done = showing;
-      const { picture } = await ask("show", done.answer, done.factor);
+      const { picture } = await ask("show", done.answer, done.factor, done.hints);
       if (done.photo === state.photo) put(at("after"), picture);
     }
     at("save").disabled = false;
@@ -142,7 +145,7 @@ async function several() {
     tell(`Answer ${i + 1} of 4 …`);
     await ask("sample", i, state.seed);
     if (late()) return;
-    const { picture } = await ask("show", i, 1);
+    const { picture } = await ask("show", i, 1, []);
     if (late()) return;
     const canvas = document.createElement("canvas");
     canvas.width = 320;
@@ -190,7 +193,7 @@ at("save").addEventListener("click", () =>
     at("save").disabled = true;
     const type = at("type").value;
     try {
-      const { blob } = await ask("save", state.answer, state.factor, type);
+      const { blob } = await ask("save", state.answer, state.factor, state.hints, type);
       const link = document.createElement("a");
       link.href = URL.createObjectURL(blob);
       const stem = state.name.replace(/\.[^.]*$/, "");
@@ -219,11 +222,84 @@ const follow = ({ clientX }) => {
 };
 at("frame").addEventListener("pointerdown", (event) => {
   if (!event.isPrimary || event.button !== 0) return;
+  if (at("correct").open) {
+    const box = at("frame").getBoundingClientRect();
+    return set((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
+  }
   at("frame").setPointerCapture(event.pointerId);
   follow(event);
 });
 at("frame").addEventListener("pointermove", (event) => {
   if (at("frame").hasPointerCapture(event.pointerId)) follow(event);
+});
+
+// Colours that the reader sets: by a click, or by keys that move a mark.
+const SWATCHES = {
+  red: "#c0392b", orange: "#d9822b", skin: "#d8a48a", yellow: "#d9c23c",
+  green: "#4f8f3a", blue: "#3f7fc4", violet: "#7b57b0", gray: "#808080",
+};
+const aim = { x: 0.5, y: 0.5 };
+
+function set(x, y) {
+  const color = at("own").value;
+  const rgb = [1, 3, 5].map((i) => parseInt(color.slice(i, i + 2), 16));
+  Object.assign(aim, { x, y });
+  change([...state.hints, { x, y, ab: abOf(rgb), color }]);
+}
+
+function change(hints) {
+  state.hints = hints;
+  mark();
+  return attempt(show);
+}
+
+function mark() {
+  for (const old of at("frame").querySelectorAll("b")) old.remove();
+  const marks = state.hints.map(({ x, y, color }) => [x, y, color, ""]);
+  if (at("correct").open) marks.push([aim.x, aim.y, "transparent", "aim"]);
+  for (const [x, y, color, name] of marks) {
+    const dot = Object.assign(document.createElement("b"), { className: name });
+    Object.assign(dot.style, { left: `${100 * x}%`, top: `${100 * y}%`, background: color });
+    at("frame").append(dot);
+  }
+  at("undo").disabled = at("clear").disabled = !state.hints.length;
+}
+
+for (const [name, color] of Object.entries(SWATCHES)) {
+  const button = Object.assign(document.createElement("button"), { type: "button", title: name });
+  button.setAttribute("aria-label", name);
+  button.style.background = color;
+  button.addEventListener("click", () => pickColour(color));
+  at("swatches").append(button);
+}
+function pickColour(color) {
+  at("own").value = color;
+  for (const button of at("swatches").children)
+    button.setAttribute("aria-pressed", String(SWATCHES[button.title] === color));
+}
+pickColour(SWATCHES.red);
+at("own").addEventListener("input", () => pickColour(at("own").value));
+at("undo").addEventListener("click", () => change(state.hints.slice(0, -1)));
+at("clear").addEventListener("click", () => change([]));
+at("correct").addEventListener("toggle", () => {
+  const { open } = at("correct");
+  divide(open ? 0 : 50);
+  const keys = "Photograph. Arrow keys move the mark, Enter sets the colour there";
+  at("frame").role = open ? "application" : "img";
+  at("frame").ariaLabel = open ? keys : "Left the gray photograph, right its colours";
+  at("frame").tabIndex = open ? 0 : -1;
+  at("frame").classList.toggle("aiming", open);
+  mark();
+});
+at("frame").addEventListener("keydown", (event) => {
+  const [x, y] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [0, 0];
+  if (!at("correct").open || !(x || y || event.key === "Enter")) return;
+  event.preventDefault();
+  if (event.key === "Enter") return set(aim.x, aim.y);
+  const step = event.shiftKey ? 0.1 : 0.02;
+  aim.x = Math.min(1, Math.max(0, aim.x + step * x));
+  aim.y = Math.min(1, Math.max(0, aim.y + step * y));
+  mark();
 });
 
 // A file may be dropped anywhere, or pasted.

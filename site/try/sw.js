@@ -3,7 +3,7 @@
 
 const CACHE = "colour-your-photograph";
 const PAGE = [
-  ..."./ style.css page.js worker.js color.js networks.js files.js ort.wasm.bundle.min.mjs".split(" "),
+  ..."./ style.css page.js worker.js color.js networks.js files.js hints.js ort.wasm.bundle.min.mjs".split(" "),
   ..."files.json networks.json samples.json CREDITS.csv".split(" "),
 ];
 

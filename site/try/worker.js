@@ -1,7 +1,8 @@
 // All that takes time: decoding, the networks, colours of every pixel, the file to download.
 
-import { bandsOf, paint, resizedLightness, workingSize } from "./color.js";
+import { bandsOf, paint, quarter, resizedLightness, workingSize } from "./color.js";
 import { bytesOf, load } from "./files.js";
+import { corrected } from "./hints.js";
 import { draw, randomOf, see, session, tonalNoise } from "./networks.js";
 import * as ort from "./ort.wasm.bundle.min.mjs";
 
@@ -11,7 +12,7 @@ const DRAWS = 4;
 const GRAY = { data: new Float32Array(2), h: 1, w: 1 };
 
 let told; // networks.json
-let photo = null; // { name, bitmap, preview, L, h, w, answers }
+let photo = null; // { name, bitmap, preview, L, h, w, answers }, L at the size of the answers
 const sessions = {};
 
 function network(name) {
@@ -96,10 +97,12 @@ const tasks = {
     const of = photo;
     const unet = await network("unet");
     const { width, height } = of.bitmap;
-    [of.h, of.w] = workingSize(height, width, told.size, told.multiple);
-    of.L = resizedLightness(rgbaOf(bandsOfPhoto(of)), height, width, of.h, of.w);
-    of.seen = await see(ort, unet, of.L, of.h, of.w);
-    of.answers.unet = { data: of.seen.ab.data, h: of.h / 4, w: of.w / 4 };
+    const [h, w] = workingSize(height, width, told.size, told.multiple);
+    const L = resizedLightness(rgbaOf(bandsOfPhoto(of)), height, width, h, w);
+    of.seen = await see(ort, unet, L, h, w);
+    [of.h, of.w] = [h / 4, w / 4];
+    of.L = quarter(L, of.h, of.w);
+    of.answers.unet = { data: of.seen.ab.data, h: of.h, w: of.w };
     return { vivid: told.vivid };
   },
 
@@ -107,30 +110,36 @@ const tasks = {
   async sample(number, seed) {
     const of = photo;
     const step = await network("step");
-    const [h, w] = [of.h / 4, of.w / 4];
+    const { h, w } = of;
     if (of.seed !== seed) of.noises = tonalNoise(of.L, h, w, told.noise, DRAWS, randomOf(seed));
     of.seed = seed;
     const data = await draw(ort, step, of.seen, of.noises[number], told);
     of.answers[number] = { data, h, w };
   },
 
-  /** An answer at preview size, its ab times `factor`. */
-  async show(answer, factor) {
-    return { picture: await preview(photo.answers[answer], factor) };
+  /** An answer at preview size, its ab times `factor`, with the colours that the reader set. */
+  async show(answer, factor, hints) {
+    return { picture: await preview(...chosen(answer, factor, hints)) };
   },
 
-  /** An answer at full size, as a file. */
-  async save(answer, factor, type) {
-    const { bitmap, answers } = photo;
+  /** The same at full size, as a file. */
+  async save(answer, factor, hints, type) {
+    const { bitmap } = photo;
+    const colours = chosen(answer, factor, hints);
     const [canvas, context] = canvasOf(bitmap.width, bitmap.height);
     for (const { top, rows, image } of bandsOfPhoto(photo)) {
       const band = { top, rows, rgba: image.data };
-      paint(band, bitmap.height, bitmap.width, answers[answer], factor);
+      paint(band, bitmap.height, bitmap.width, ...colours);
       context.putImageData(image, 0, top);
     }
     return { blob: await canvas.convertToBlob({ type, quality: 0.95 }) };
   },
 };
+
+function chosen(answer, factor, hints) {
+  const ab = photo.answers[answer];
+  return hints.length ? [corrected(ab, factor, photo.L, hints), 1] : [ab, factor];
+}
 
 async function preview(ab, factor) {
   const { width, height, data } = photo.preview;

@@ -6,8 +6,9 @@ import { gunzipSync } from "node:zlib";
 const [page, folder, checkpoints] = process.argv.slice(2);
 // Not the page's copy: in Node.js it looks for files beside it, which a browser does not need.
 const ort = await import(`${page}/../npm/node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs`);
+const { corrected } = await import(`${page}/hints.js`);
 const { draw, see, session, tonalNoise } = await import(`${page}/networks.js`);
-const { workingSize } = await import(`${page}/color.js`);
+const { quarter, workingSize } = await import(`${page}/color.js`);
 const json = (file) => JSON.parse(readFileSync(file));
 const [told, files] = [json(`${page}/networks.json`), json(`${page}/files.json`)];
 const unpacked = (name) => new Uint8Array(gunzipSync(readFileSync(`${page}/${files[name].url}`)));
@@ -35,7 +36,11 @@ for (const { name, height, width, draws } of wanted.pictures) {
   const numbers = { normal: read(`${name}.normal`), uniform: read(`${name}.uniform`) };
   const next = (kind, i = 0) => () => numbers[kind][i++];
   const random = { normal: next("normal"), uniform: next("uniform") };
-  const noises = tonalNoise(L, height / 4, width / 4, told.noise, draws, random);
+  const [h, w] = [height / 4, width / 4];
+  const tone = quarter(L, h, w);
+  const noises = tonalNoise(tone, h, w, told.noise, draws, random);
+  const fixed = corrected({ data: seen.ab.data, h, w }, 1.5, tone, wanted.hints);
+  writeFileSync(`${folder}/${name}.corrected`, fixed.data);
   for (const [i, noise] of noises.entries()) {
     writeFileSync(`${folder}/${name}.noise${i}`, noise);
     writeFileSync(`${folder}/${name}.draw${i}`, await draw(ort, step, seen, noise, told));

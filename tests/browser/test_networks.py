@@ -16,6 +16,7 @@ import torch
 from colorlab import checkpoints
 from colorlab import data as pictures
 from colorlab.bands import resize_to_area
+from colorlab.classical import hints
 from colorlab.color import from_uint8, lightness
 from colorlab.data.scenes import render
 from colorlab.flow import time_grid
@@ -27,6 +28,11 @@ CHECKPOINTS = ROOT / "data" / "checkpoints"
 AGAIN = "; python .ci/export_onnx.py makes the graphs again"
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 COUNT, DRAWS = 64, 2
+HINTS = [
+    {"x": 0.31, "y": 0.2, "ab": [40.0, 20.0]},
+    {"x": 0.7, "y": 0.99, "ab": [-5.0, -30.0]},
+    {"x": 0.71, "y": 0.995, "ab": [0.0, 8.0]},
+]
 CLOSE = 1e-3  # CIE units
 
 
@@ -51,7 +57,7 @@ def test_the_page_is_told_what_the_released_networks_use(told):
     card = checkpoints.read_card(checkpoints.find("unet"))
     assert (told["size"], told["multiple"]) == (unet.config.size, unet.multiple)
     assert told["vivid"] == card["boost"]["vivid"]
-    assert (many.sampler, many.temperature, many.formulation) == ("euler", 1, "flow")
+    assert many.temperature == 1, "the page does not scale the noise"
     assert told["times"] == pytest.approx(time_grid(many.steps, many.shift).tolist(), abs=1e-6)
     assert told["spread"] == list(many.spread)
     assert told["noise"] == {"waves": WAVES, "reach": many.reach, "tones": many.tones}
@@ -69,6 +75,18 @@ def some_pictures() -> dict[str, np.ndarray]:
         scene = render(len(more), size=96)
         more.append((scene.rgb[0].permute(1, 2, 0) * 255).round().byte().numpy())
     return found | {f"p{i}": picture for i, picture in enumerate(more)}
+
+
+def corrected(L: torch.Tensor, ab: torch.Tensor) -> torch.Tensor:
+    """Simple kriging of what the hints change, with the features of colorlab's own kriging."""
+    features = hints._features(L)[0].flatten(1).T
+    h, w = L.shape[-2:]
+    places = [min(h - 1, int(one["y"] * h)) * w + min(w - 1, int(one["x"] * w)) for one in HINTS]
+    changes = torch.tensor([one["ab"] for one in HINTS]) - ab[0].flatten(1).T[places]
+    system = hints._covariance(features[places], features[places]).double()
+    system.diagonal().add_(hints._NUGGET)
+    weights = torch.linalg.solve(system, changes.double()).float()
+    return ab + (hints._covariance(features, features[places]) @ weights).T.view_as(ab)
 
 
 def test_the_browser_s_runtime_computes_what_torch_does(page_folder, tmp_path):
@@ -94,13 +112,16 @@ def test_the_browser_s_runtime_computes_what_torch_does(page_folder, tmp_path):
                 source.manual_seed(5)
                 tone = torch.nn.functional.avg_pool2d(L, 4)
                 noise = tonal_noise(tone, 2, config.reach, config.tones, source, draws)
+                want[f"{name}.corrected"] = corrected(tone, 1.5 * unet.answer(L))[0]
                 drawn = many.denoise(many.look(L), noise)
                 for i in range(draws):
                     want[f"{name}.noise{i}"], want[f"{name}.draw{i}"] = noise[i, 0], drawn[i, 0]
         size = dict(zip(("height", "width"), L.shape[-2:], strict=True))
         listed.append({"name": name, "draws": draws, **size})
     sizes = [*product((1, 63, 480, 736, 6000), (1, 40, 640, 4000)), (3, 9000)]
-    (tmp_path / "wanted.json").write_text(json.dumps({"pictures": listed, "sizes": sizes}))
+    (tmp_path / "wanted.json").write_text(
+        json.dumps({"pictures": listed, "sizes": sizes, "hints": HINTS})
+    )
 
     script = Path(__file__).with_name("networks.mjs")
     command = ("node", script, page_folder, tmp_path, CHECKPOINTS)

@@ -22,7 +22,7 @@ import skimage.data
 from PIL import Image
 
 from colorlab.checkpoints import SAFEST
-from colorlab.color import from_uint8, lightness
+from colorlab.color import from_uint8, lightness, rgb_to_lab
 from colorlab.commands.colorize import VIVID, colorize_file, load_model
 
 AXE = "axe-core@4.10.3"
@@ -225,6 +225,37 @@ def test_the_sliders_act(page, tmp_path):
     assert place.get_attribute("aria-valuetext") == "26 % gray, 74 % colour"
 
 
+def test_colours_are_set_by_a_click_and_by_keys(page, tmp_path):
+    file = photograph("astronaut", tmp_path / "astronaut.png", (320, 240))
+    choose(page, file)
+
+    def ab() -> np.ndarray:
+        rgb = from_uint8(pixels(downloaded(page, tmp_path)).astype(np.uint8)[None])
+        return rgb_to_lab(rgb)[0, 1:].numpy()
+
+    plain = ab()
+    page.get_by_text("Correct a colour").click()
+    page.get_by_role("button", name="blue").click()
+    page.evaluate("scrollTo(0, 0)")
+    box = page.locator("#frame").bounding_box()
+    page.mouse.click(box["x"] + 0.6 * box["width"], box["y"] + 0.1 * box["height"])
+    changed = ab()
+    there = np.s_[:, 20:28, 188:196]
+    assert plain[there].mean((1, 2))[1] > 0 > -25 > changed[there].mean((1, 2))[1], "blue now"
+    moved = np.hypot(*(changed - plain))
+    assert moved[there[1:]].mean() > 3 * moved[200:, :60].mean(), "less where it is far"
+
+    page.get_by_role("button", name="green").click()
+    page.get_by_role("application").focus()
+    page.keyboard.press("Shift+ArrowLeft")
+    page.keyboard.press("Enter")
+    assert page.locator("#frame b:not(.aim)").count() == 2
+    page.get_by_role("button", name="Undo").click()
+    assert np.abs(ab() - changed).max() < 1e-3
+    page.get_by_role("button", name="Remove all").click()
+    assert np.abs(ab() - plain).max() < 1e-3
+
+
 def test_what_is_no_image_is_told_and_the_next_one_works(page, tmp_path):
     page.evaluate(
         """() => {
@@ -287,8 +318,13 @@ def test_no_serious_fault_of_access_nor_a_page_that_scrolls_aside(
     dark = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     assert (np.mean([int(x) for x in dark[4:-1].split(",")]) < 100) == (scheme == "dark")
     script = axe(page_folder)
-    for action in (lambda: None, lambda: choose(page, photograph("astronaut", tmp_path / "a.png"))):
-        action()
+    steps = (
+        lambda: None,
+        lambda: choose(page, photograph("astronaut", tmp_path / "a.png")),
+        lambda: page.get_by_text("Correct a colour").click(),
+    )
+    for step in steps:
+        step()
         assert page.evaluate("document.documentElement.scrollWidth") == width
         page.evaluate(script)
         found = page.evaluate("async () => (await axe.run()).violations")
