@@ -85,12 +85,18 @@ function open(file, name = file.name || "The photograph") {
     at("start").hidden = true;
     at("work").hidden = false;
     at("several").hidden = true;
-    at("save").disabled = true;
+    at("controls").inert = true; // until there is something to control
     document.querySelector("[name=kind][value=vivid]").checked = true;
     tell("Colouring …");
-    const { vivid } = await ask("colour");
+    try {
+      state.vivid = (await ask("colour")).vivid;
+    } catch (error) {
+      at("start").hidden = late();
+      at("work").hidden = !late();
+      throw error;
+    }
     if (late()) return;
-    state.vivid = vivid;
+    at("controls").inert = false;
     await choose("vivid");
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     if (!late()) tell(`${name}: ${width} × ${height} pixels, coloured in ${seconds} s.`);
@@ -112,7 +118,6 @@ async function show() {
       const { picture } = await ask("show", done.answer, done.factor, done.hints);
       if (done.photo === state.photo) put(at("after"), picture);
     }
-    at("save").disabled = false;
   } finally {
     showing = null;
   }
