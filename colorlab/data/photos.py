@@ -15,7 +15,6 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,43 +68,29 @@ SKIMAGE_PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left
 """The colour photographs of objects and people inside the scikit-image wheel."""
 
 
-@dataclass(frozen=True)
-class FolderReport:
-    """What became of the files of a folder.
+Notes = dict[str, Any]
+"""What became of the files of a folder: how many are ``used``, how many of them ``enlarged``, at
+most twice; and the names left out as ``gray`` (mean Lab chroma under `GRAY_CHROMA`), ``toned`` (see
+`is_toned`), ``unreadable`` or ``small`` (short side under half of the size)."""
 
-    Attributes:
-        used: number of images taken.
-        enlarged: how many of them were smaller than asked for (at most twice).
-        gray: names left out because their mean Lab chroma is under `GRAY_CHROMA`.
-        toned: names left out because they are gray images in one hue, see `is_toned`.
-        unreadable: names left out because they are cut short, damaged or not images.
-        small: names left out because their short side is under half of the size.
-    """
 
-    used: int = 0
-    enlarged: int = 0
-    gray: Sequence[str] = ()
-    toned: Sequence[str] = ()
-    unreadable: Sequence[str] = ()
-    small: Sequence[str] = ()
-
-    def __str__(self) -> str:
-        parts = [f"{self.used} pictures"]
-        if self.enlarged:
-            parts.append(f"{self.enlarged} of them enlarged")
-        if self.gray:
-            parts.append(f"{len(self.gray)} gray ones skipped")
-        left_out = {
-            "of one hue": self.toned,
-            "unreadable": self.unreadable,
-            "too small": self.small,
-        }
-        for what, names in left_out.items():
-            if names:
-                some = ", ".join(map(shown, names[:5]))
-                more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-                parts.append(f"{len(names)} {what} skipped: {some}{more}")
-        return "; ".join(parts)
+def summary(notes: Notes) -> str:
+    """Notes in words: what is not simply used, the first five names of a kind."""
+    parts = [f"{notes['used']} pictures"]
+    if notes["enlarged"]:
+        parts.append(f"{notes['enlarged']} of them enlarged")
+    if notes["gray"]:
+        parts.append(f"{len(notes['gray'])} gray ones skipped")
+    for kind, what in {
+        "toned": "of one hue",
+        "unreadable": "unreadable",
+        "small": "too small",
+    }.items():
+        if names := notes[kind]:
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            some = ", ".join(map(shown, names[:5]))
+            parts.append(f"{len(names)} {what} skipped: {some}{more}")
+    return "; ".join(parts)
 
 
 def find_photos() -> Path | None:
@@ -139,16 +124,16 @@ def load_folder(
     root: str | os.PathLike, split: str, size: int = SIZE, colourless: bool = False
 ) -> Pictures:
     """Images of a folder; what was skipped is reported in one warning. See `open_folder`."""
-    pictures, report = open_folder(root, split, size, colourless)
-    if report.gray or report.toned or report.unreadable or report.small:
-        warnings.warn(f"{shown(Path(root) / split)}: {report}", stacklevel=2)
+    pictures, notes = open_folder(root, split, size, colourless)
+    if any(map(notes.get, ("gray", "toned", "unreadable", "small"))):
+        warnings.warn(f"{shown(Path(root) / split)}: {summary(notes)}", stacklevel=2)
     return pictures
 
 
 def open_folder(
     root: str | os.PathLike, split: str, size: int = SIZE, colourless: bool = False
-) -> tuple[Pictures, FolderReport]:
-    """Images of a folder and a report on what was skipped.
+) -> tuple[Pictures, Notes]:
+    """Images of a folder, and notes on what was skipped.
 
     Args:
         root: a folder with `train`, `val` and `test` below it, under any name of `SPELLINGS`, each
@@ -175,8 +160,14 @@ def open_folder(
     called = re.sub(r"[^\w.-]", "_", root.resolve().name)[:40]
     path = cache.cache_dir() / f"{called}-{split}-{size}-{place}.pix"
 
-    notes: dict[str, Any] = {"used": 0, "enlarged": 0}
-    notes |= {"gray": [], "toned": [], "unreadable": [], "small": []}
+    notes: Notes = {
+        "used": 0,
+        "enlarged": 0,
+        "gray": [],
+        "toned": [],
+        "unreadable": [],
+        "small": [],
+    }
 
     def images() -> Iterator[tuple[str, np.ndarray]]:
         return _usable(folder, files, size, notes, colourless)
@@ -188,14 +179,14 @@ def open_folder(
             stored = cache.read_or_build(path, key, images, size, len(files), notes)
     except cache.NoPicturesError as error:
         raise FileNotFoundError(
-            f"{shown(folder)}: no usable picture for split {split!r} ({FolderReport(**notes)})"
+            f"{shown(folder)}: no usable picture for split {split!r} ({summary(notes)})"
         ) from error
     pictures = Pictures(stored.rgb, stored.names, stored.sha256, source=f"photos:{split}")
-    return pictures, FolderReport(**stored.notes)
+    return pictures, stored.notes
 
 
 def _usable(
-    folder: Path, files: list[str], size: int, notes: dict[str, Any], colourless: bool
+    folder: Path, files: list[str], size: int, notes: Notes, colourless: bool
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Names and squares of the usable images; counts them, and what is left out, in `notes`."""
 
