@@ -185,13 +185,19 @@ def encode(
     pictures = [_opaque(picture) for picture in pictures]
     if any(picture.rgb.dtype == np.uint16 for picture in pictures) and "16 bits" not in holds:
         lost.append(f"8 of 16 bits, since {kind} holds no more")
-        pictures = [_in_8_bits(picture) for picture in pictures]
+        pictures = [
+            Picture(to_8_bits(rgb), None if alpha is None else to_8_bits(alpha))
+            for rgb, alpha, _ in pictures
+        ]
     if any(picture.alpha is not None for picture in pictures) and "transparency" not in holds:
         lost.append(f"transparency (white instead), since {kind} holds none")
         pictures = [_on_white(picture) for picture in pictures]
     if kind == "GIF":
         lost.append("all but 256 colours, since GIF holds no more")
-        pictures = [_hard(picture) for picture in pictures]
+        pictures = [  # each pixel seen or not: GIF knows nothing between
+            Picture(rgb, None if alpha is None else np.where(alpha < 128, 0, 255).astype(np.uint8))
+            for rgb, alpha, _ in pictures
+        ]
     kept = [_that_fits(told, kind) for told in metadata]
     if missing := list(dict.fromkeys(name for _, names in kept for name in names)):
         lost.append(f"{', '.join(missing)}, since {kind} has no room for it")
@@ -428,27 +434,12 @@ def _opaque(picture: Picture) -> Picture:
     return picture
 
 
-def _in_8_bits(picture: Picture) -> Picture:
-    alpha = picture.alpha
-    return Picture(to_8_bits(picture.rgb), alpha if alpha is None else to_8_bits(alpha))
-
-
 def _on_white(picture: Picture) -> Picture:
     if picture.alpha is None:
         return picture
     white = Image.new("RGB", picture.alpha.shape[::-1], "white")
     white.paste(Image.fromarray(picture.rgb), mask=Image.fromarray(picture.alpha))
     return Picture(np.asarray(white), None)
-
-
-def _hard(picture: Picture) -> Picture:
-    """Each pixel seen or not: GIF knows nothing between."""
-    alpha = picture.alpha
-    return (
-        picture
-        if alpha is None
-        else picture._replace(alpha=np.where(alpha < 128, 0, 255).astype(np.uint8))
-    )
 
 
 def _samples(picture: Picture) -> np.ndarray:

@@ -196,11 +196,6 @@ class OnFilm:
         return join(L, rgb_to_lab(answer.to(L))[:, 1:])
 
 
-def row_name(model: str, film: str) -> str:
-    """What the row of a model on a film is called: ``"unet, ortho"``."""
-    return f"{model}, {film}"
-
-
 def evaluate_film(
     models: Mapping[str, Row], pictures: Pictures, films: Sequence[str], **options: Any
 ) -> Evaluation:
@@ -214,7 +209,7 @@ def evaluate_film(
         options: as of :func:`colorlab.metrics.evaluate`.
 
     Returns:
-        Rows named by :func:`row_name`.
+        Rows named by model and film: ``"unet, ortho"``.
 
     Raises:
         ValueError: an unknown film, none, or a row that sees the truth.
@@ -227,7 +222,7 @@ def evaluate_film(
     for name, model in models.items():
         if not hasattr(model, "colorize"):
             raise ValueError(f"{name!r} sees the truth, so it needs no gray image; leave it out")
-    rows = {row_name(m, f): OnFilm(model, f) for m, model in models.items() for f in chosen}
+    rows = {f"{m}, {f}": OnFilm(model, f) for m, model in models.items() for f in chosen}
     result = evaluate(rows, pictures, metrics=FILM_METRICS, **options)
     note = "each model's ab from the gray image after the comma, laid on the photograph's own L"
     return replace(result, notes=(note, *result.notes))
