@@ -30,7 +30,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from colorlab.bands import bands
 from colorlab.color import from_uint8, rgb_to_lab
@@ -182,10 +182,7 @@ def square(rgb: np.ndarray, size: int, name: str = "picture") -> np.ndarray:
             f"{shown(name)}: {width}x{height} pixels are too few for {size}x{size}; "
             "remove it or ask for a smaller size"
         )
-    left, top = (width - side) / 2, (height - side) / 2
-    # `box` crops and resizes at once, so that a half-pixel centre needs no rounding.
-    box = (left, top, left + side, top + side)
-    return np.array(Image.fromarray(rgb).resize((size, size), Image.Resampling.LANCZOS, box=box))
+    return np.array(ImageOps.fit(Image.fromarray(rgb), (size, size), Image.Resampling.LANCZOS))
 
 
 def mean_chroma(rgb: np.ndarray) -> float:
@@ -311,7 +308,7 @@ def _on_white(stored: Stored) -> np.ndarray:
     for rows in bands(stored.height, stored.width):
         colors, alpha = _srgb(stored, rows)
         if alpha is not None:
-            colors = _over_white(colors, alpha)
+            colors = over_white(colors, alpha)
         rgb[rows] = to_8_bits(colors)
     return rgb
 
@@ -344,8 +341,8 @@ def _srgb(stored: Stored, rows: slice) -> tuple[np.ndarray, np.ndarray | None]:
     return samples, alpha
 
 
-def _over_white(colors: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Colors * alpha + white * (1 - alpha), rounded, in whole numbers."""
+def over_white(colors: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Colors * alpha + white * (1 - alpha), rounded: (..., 3) and (..., 1), uint8 or uint16."""
     bits, wide = (8, np.uint16) if colors.dtype == np.uint8 else (16, np.uint32)
     white, opacity = wide(2**bits - 1), alpha.astype(wide)
     mixed = colors * opacity + (white - opacity) * white + wide(2 ** (bits - 1))

@@ -31,7 +31,7 @@ from colorlab.data.decoding import (
     values_of,
 )
 from colorlab.data.profiles import to_8_bits
-from colorlab.data.reading import Picture, UnreadableImageError
+from colorlab.data.reading import Picture, UnreadableImageError, over_white
 from colorlab.files import shown
 
 QUALITY = 95
@@ -191,7 +191,10 @@ def encode(
         ]
     if any(picture.alpha is not None for picture in pictures) and "transparency" not in holds:
         lost.append(f"transparency (white instead), since {kind} holds none")
-        pictures = [_on_white(picture) for picture in pictures]
+        pictures = [
+            Picture(rgb if alpha is None else over_white(rgb, alpha[..., None]), None)
+            for rgb, alpha, _ in pictures
+        ]
     if kind == "GIF":
         lost.append("all but 256 colours, since GIF holds no more")
         pictures = [  # each pixel seen or not: GIF knows nothing between
@@ -432,14 +435,6 @@ def _opaque(picture: Picture) -> Picture:
     if alpha is not None and alpha.min() == np.iinfo(alpha.dtype).max:
         return picture._replace(alpha=None)
     return picture
-
-
-def _on_white(picture: Picture) -> Picture:
-    if picture.alpha is None:
-        return picture
-    white = Image.new("RGB", picture.alpha.shape[::-1], "white")
-    white.paste(Image.fromarray(picture.rgb), mask=Image.fromarray(picture.alpha))
-    return Picture(np.asarray(white), None)
 
 
 def _samples(picture: Picture) -> np.ndarray:
