@@ -49,16 +49,16 @@ def progress_bar(*args: Any, show: bool = True, **settings: Any) -> tqdm:
     return tqdm(*args, disable=silenced or not show, **settings)
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, remedy: str = "") -> None:
     """Make a folder and those above it, if absent.
 
     Raises:
-        OSError: it cannot be made; the message says why and what to do.
+        OSError: it cannot be made; the message says why and what to do, ``remedy`` if told.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OSError(_told("make the folder", folder, error)) from error
+        raise OSError(_told("make the folder", folder, error, remedy)) from error
 
 
 def part_of(file: Path) -> Path:

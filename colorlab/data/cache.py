@@ -27,7 +27,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from colorlab.files import DISK_FULL, locked, part_of
+from colorlab.files import DISK_FULL, locked, make_folder, part_of
 
 MAGIC = b"CLABPIX1"
 TAIL = struct.Struct("<Q8s")  # length of the footer, magic word
@@ -65,13 +65,7 @@ def cache_dir() -> Path:
         folder = data / "cache"
     else:
         folder = Path.home() / ".cache" / "colorlab"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(
-            f"cannot make the cache folder {folder} ({error.strerror}): "
-            "set COLORLAB_CACHE to a folder you may write to"
-        ) from error
+    make_folder(folder, "set COLORLAB_CACHE to a folder that you may write to")
     return folder
 
 
