@@ -259,7 +259,7 @@ def _declared(image: Image.Image, info: dict, content: io.BytesIO, mode: str) ->
             return profiles.coded(*codes, mode)
     if profile:
         with suppress(UnfitProfileError):
-            return profiles.icc(profile, mode)
+            return profiles.icc(bytes(profile), mode)
     if mode == "CMYK" or "srgb" in info:
         return None
     with suppress(UnfitProfileError):
@@ -422,7 +422,7 @@ def by_tifffile(content: io.BytesIO, most_pixels: int) -> Stored:
     convert = None
     if profile:
         with suppress(UnfitProfileError):
-            convert = profiles.icc(profile, mode)
+            convert = profiles.icc(bytes(profile), mode)
     samples = _turned(samples, value(274, 1))
     height, width = samples.shape[:2]
     deep = samples.dtype == np.uint16

@@ -98,6 +98,7 @@ class CurvesAndMatrix(NamedTuple):
         return np.rint(light_to_srgb(light) * top).astype(kind)
 
 
+@lru_cache(maxsize=16)  # which keeps no errors, so that a broken profile is looked at anew
 def icc(profile: bytes, mode: str) -> Convert | None:
     """What converts from an ICC profile, None for sRGB.
 
@@ -109,12 +110,6 @@ def icc(profile: bytes, mode: str) -> Convert | None:
     Raises:
         UnfitProfileError: the profile is broken, or of other channels.
     """
-    # Errors are not kept by lru_cache, so that a broken profile is looked at anew.
-    return _icc(bytes(profile), mode)
-
-
-@lru_cache(maxsize=16)
-def _icc(profile: bytes, mode: str) -> Convert | None:
     try:
         space = {b"GRAY": "L", b"RGB ": "RGB", b"CMYK": "CMYK"}.get(profile[16:20])
         if profile[36:40] != b"acsp" or space is None or (space, mode) not in _FITTING:
