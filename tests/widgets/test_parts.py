@@ -37,7 +37,7 @@ def test_before_and_after_are_sent_as_they_are():
     [
         (torch.zeros(3, 32, 47), {}, ValueError, "of one size"),
         (torch.zeros(1, 32, 48), {}, ValueError, "one picture"),
-        (torch.full((3, 32, 48), 2.0), {}, ValueError, "from 2 to 2"),
+        (torch.full((3, 32, 48), 2.0), {}, ValueError, r"got values in \[2, 2\]"),
         (torch.full((3, 32, 48), float("nan")), {}, ValueError, "in \\[0, 1\\]"),
         (np.zeros((32, 48, 3)), {}, TypeError, "uint8"),
         (torch.zeros(3, 32, 48), {"alt": " "}, ValueError, "alt text"),
