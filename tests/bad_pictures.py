@@ -1,7 +1,5 @@
 """Files that must be refused, each with words of the sentence that refuses it."""
 
-from __future__ import annotations
-
 import struct
 import zlib
 

@@ -1,7 +1,5 @@
 """Levin's equations for SciPy's direct solver: the reference for ours."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from scipy.sparse import coo_array

@@ -1,7 +1,5 @@
 """A web server on this machine that serves some bytes, with the faults that a test asks for."""
 
-from __future__ import annotations
-
 import http.server
 import threading
 from collections.abc import Iterator

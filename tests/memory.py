@@ -1,7 +1,5 @@
 """How much memory a piece of work takes at most, as Linux counts it."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

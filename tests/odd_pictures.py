@@ -1,7 +1,5 @@
 """Odd but whole picture files, each with the pixels that a careful reader gets out of it."""
 
-from __future__ import annotations
-
 import io
 import struct
 import zlib

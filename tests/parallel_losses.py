@@ -3,8 +3,6 @@
 Run by test_parallel.py: ``torchrun parallel_losses.py FILE MODEL ...`` writes them to FILE.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

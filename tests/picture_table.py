@@ -4,8 +4,6 @@ The right pixels come from the numbers put into the file, by double-precision ar
 published matrices (Lindbloom; Apple for Display P3); nothing of the reader is used.
 """
 
-from __future__ import annotations
-
 import io
 import struct
 import zlib

@@ -1,7 +1,5 @@
 """In bands or whole: the same picture, in a fraction of the memory."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """Released weights: what is saved comes back; what is damaged, forged or absurd is refused."""
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """Colour conversion against scikit-image and published values."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -8,8 +8,6 @@ Source of the simulation: Machado, Oliveira and Fernandes 2009, "A physiological
 simulation of color vision deficiency", IEEE TVCG 15(6), table 1 (deuteranomaly, severity 1.0).
 """
 
-from __future__ import annotations
-
 from itertools import combinations
 
 import matplotlib

@@ -1,7 +1,5 @@
 """Figures of the evaluations: positions, numbers, and labels beside every colour."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Paths and schedules against published values, samplers against exactly known velocities."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from scipy import stats

@@ -1,7 +1,5 @@
 """Two thousand damaged files, the same each time, through what the long fuzzing runs call."""
 
-from __future__ import annotations
-
 import pytest
 from fuzz import corpus, targets
 

@@ -1,7 +1,5 @@
 """Latent variables against torch.distributions, closed forms and sampled frequencies."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

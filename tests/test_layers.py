@@ -1,7 +1,5 @@
 """Blocks whose mistakes no shape would show."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,7 +1,5 @@
 """Losses against numbers worked out by hand, and against the predictions that minimize them."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

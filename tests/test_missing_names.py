@@ -1,7 +1,5 @@
 """What an exercise's check says, and what a reader sees who runs a cell before those above it."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Correlated noise: its variance, its correlations, its independence."""
 
-from __future__ import annotations
-
 import math
 from functools import partial
 

@@ -1,7 +1,5 @@
 """Two processes train as one: the same losses, and a killed one can be resumed."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

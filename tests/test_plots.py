@@ -1,7 +1,5 @@
 """How figures are drawn, displayed and compressed."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

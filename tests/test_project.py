@@ -1,7 +1,5 @@
 """The project's own promises: one source of truth, a light import, commands that are there."""
 
-from __future__ import annotations
-
 import ast
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """Runs small enough to be repeated many times: models, settings, and how states are compared."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

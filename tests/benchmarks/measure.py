@@ -1,7 +1,5 @@
 """How long pieces of work take beside one another."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Callable, Sequence

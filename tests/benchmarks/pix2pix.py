@@ -1,7 +1,5 @@
 """The yardstick: the U-Net of pix2pix at 256x256, as tutorials on colorization train it."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

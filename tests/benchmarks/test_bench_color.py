@@ -1,7 +1,5 @@
 """Colour conversion beside scikit-image, as ratios in one run."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from measure import in_turns

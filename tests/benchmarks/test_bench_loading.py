@@ -7,8 +7,6 @@ and the picture itself. The other is what tutorials do: a
 `DataLoader` without and with two workers counts.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from measure import in_turns

@@ -1,7 +1,5 @@
 """What samples of a diffusion model and a pretrained encoder cost, beside the plain UNet."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from measure import in_turns

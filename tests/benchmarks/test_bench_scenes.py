@@ -1,7 +1,5 @@
 """How fast scenes are drawn: one picture, and a set (scenes/s reported)."""
 
-from __future__ import annotations
-
 import shutil
 
 from colorlab.data.scenes import render, scene_set, sets

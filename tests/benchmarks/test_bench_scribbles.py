@@ -5,8 +5,6 @@ once for a and once for b, its matrix already built. Our first solve includes we
 cutting the picture. Each further stroke is measured with all that a canvas calls.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -6,8 +6,6 @@ its average of weights, and the precision that is faster here: once with a fold 
 that of the released weights, 4, which has four times the places and so the arithmetic.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cache
 

@@ -1,7 +1,5 @@
 """A real Chromium, a real JupyterLab, and a bare page that joins the widget's script to Python."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

@@ -1,7 +1,5 @@
 """The canvas as a reader uses it: in JupyterLab by mouse and keys, on a bare page by touch."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

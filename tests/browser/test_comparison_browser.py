@@ -1,7 +1,5 @@
 """The Turing test, your own photograph and the two sliders, as a reader uses them."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

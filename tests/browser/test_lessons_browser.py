@@ -4,8 +4,6 @@ By default one short lesson. COLORLAB_BROWSER_LESSONS names others, separated by
 ``COLORLAB_BROWSER_LESSONS=05_unet pytest tests/browser``.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Baselines: exact statistics of known pictures, and the upper bound of coarse ab."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

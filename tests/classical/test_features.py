@@ -1,7 +1,5 @@
 """Features of cells: plain numpy for the simple ones, symmetries for all."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

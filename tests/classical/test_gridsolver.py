@@ -1,7 +1,5 @@
 """The grid solver against SciPy's direct solver, and what a second system costs."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

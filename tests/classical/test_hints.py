@@ -1,7 +1,5 @@
 """Hints from the truth, kriging against its defining equations, and rows of the table."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """k nearest neighbours and its steps against plain loops, and a distribution that is known."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

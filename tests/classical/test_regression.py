@@ -1,7 +1,5 @@
 """Ridge regression: the closed form against numpy, and a law that it must find."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

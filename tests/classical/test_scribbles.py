@@ -1,7 +1,5 @@
 """Levin's colorization against its formula, SciPy's direct solver, and what it promises."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

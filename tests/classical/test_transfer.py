@@ -1,7 +1,5 @@
 """Reinhard's transfer: the paper's constants, exact statistics, and the gray case."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

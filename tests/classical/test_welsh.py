@@ -1,7 +1,5 @@
 """Welsh's transfer against an exhaustive search, and the library that chooses references."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

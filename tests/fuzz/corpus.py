@@ -1,7 +1,5 @@
 """What mutation starts from: one small valid file of each kind, made here, none stored."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 

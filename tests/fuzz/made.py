@@ -6,8 +6,6 @@ Prints how many were right, wrong, refused and crashed; fails if one was read wr
 anything but a refusal in words. Needs nothing beyond the test extra.
 """
 
-from __future__ import annotations
-
 import io
 import sys
 from collections import Counter

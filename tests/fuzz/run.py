@@ -8,8 +8,6 @@ reports a crash, a hang, or too much memory, writes the input that caused it, an
 What whole pictures mean is fuzzed by made.py, which needs no atheris.
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

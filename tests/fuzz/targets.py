@@ -1,7 +1,5 @@
 """What must hold for any bytes whatever: the functions that a fuzzer calls, and short tests too."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

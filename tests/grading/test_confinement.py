@@ -1,7 +1,5 @@
 """A confined process reads, writes, connects, signals and allocates what it may, no more."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What is held back in student code, and that honest code is not."""
 
-from __future__ import annotations
-
 import pytest
 from notebooks.course import FOLDER, SOLUTIONS, read
 

@@ -1,7 +1,5 @@
 """Where the grader puts checks, and what values may cross between it and student code."""
 
-from __future__ import annotations
-
 import json
 from collections import OrderedDict
 

@@ -1,7 +1,5 @@
 """Diffusion: what it starts as, what it learns, what seeds and settings do."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import pytest

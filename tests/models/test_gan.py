@@ -1,7 +1,5 @@
 """The GANs: which player updates what, what a patch sees, checkerboards, and noise."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from safetensors.torch import load_file

@@ -1,7 +1,5 @@
 """What every listed model promises, whatever its architecture."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import pytest

@@ -1,7 +1,5 @@
 """VAE and UNetVAE: the bound, its balance, the effect of the latent, and the two recipes."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import pytest

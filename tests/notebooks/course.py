@@ -1,7 +1,5 @@
 """What the tests of the course share: where things are, and how a notebook is read."""
 
-from __future__ import annotations
-
 import functools
 import importlib
 import json

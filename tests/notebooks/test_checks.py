@@ -1,7 +1,5 @@
 """What the checks of the lessons say to right answers and to plausible wrong ones."""
 
-from __future__ import annotations
-
 import functools
 from pathlib import Path
 

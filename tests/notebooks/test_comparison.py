@@ -1,8 +1,6 @@
 """Notebook 11: no measured number is typed, its tables are those of the released weights, and its
 pictures are not those of the private set."""
 
-from __future__ import annotations
-
 import ast
 import json
 import re

@@ -1,7 +1,5 @@
 """Every exercise has a grade, a hint, a check that fails, and a solution whose check passes."""
 
-from __future__ import annotations
-
 import copy
 import re
 

@@ -1,7 +1,5 @@
 """What every notebook of the series keeps: its parts, its order, its size, its links, its words."""
 
-from __future__ import annotations
-
 import re
 from urllib.parse import unquote, urlsplit
 

@@ -1,7 +1,5 @@
 """Lessons open elsewhere too: links to Colab and Binder, and a cell that fetches colorlab."""
 
-from __future__ import annotations
-
 import copy
 import re
 

@@ -1,7 +1,5 @@
 """The web site: it is built from the lessons as they are, and no link within it leads nowhere."""
 
-from __future__ import annotations
-
 import base64
 import io
 import json

@@ -1,7 +1,5 @@
 """Every lesson is a slide deck too: titles, figures, and not too much on one slide."""
 
-from __future__ import annotations
-
 import copy
 import re
 

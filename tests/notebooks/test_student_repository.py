@@ -1,7 +1,5 @@
 """What students get: no solution, no outputs of exercises, and other numbers for another class."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

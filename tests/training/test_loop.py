@@ -1,7 +1,5 @@
 """Training: resume to the bit, the best weights kept, wrong settings named."""
 
-from __future__ import annotations
-
 import copy
 import math
 import time

@@ -1,7 +1,5 @@
 """A run's folder: killed, crowded out, starved of disk or damaged, nothing is lost."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import json

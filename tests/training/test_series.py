@@ -1,7 +1,5 @@
 """The series and the ablation: their lists, a run that is cut off and goes on, their tables."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import re

@@ -1,7 +1,5 @@
 """Image files that widgets make, as arrays."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

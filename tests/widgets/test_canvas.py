@@ -1,7 +1,5 @@
 """The canvas without a browser: strokes as data, and the widget driven through its traits."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

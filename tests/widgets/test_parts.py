@@ -1,7 +1,5 @@
 """The before/after slider, the names of colours, and the scripts and styles of all widgets."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 

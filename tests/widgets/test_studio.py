@@ -1,7 +1,5 @@
 """Your own photograph, driven through its traits."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The colour Turing test: order, log, intervals, and the widget driven through its traits."""
 
-from __future__ import annotations
-
 import csv
 from collections import Counter
 
