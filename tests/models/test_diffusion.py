@@ -169,24 +169,6 @@ def test_weights_refer_to_a_released_unet_and_are_refused_without_it(tmp_path):
     base.unlink()
     with pytest.raises(ValueError, match="stands on unet-ab-photos"):
         checkpoints.load(str(file))
-
-
-def test_weights_with_a_unet_of_their_own_hold_it(tmp_path):
-    file = checkpoints.save(build("diffusion", **SMALL), "scenes", {}, tmp_path)
-    assert "stands_on" not in checkpoints.read_card(file)
-    checkpoints.load(str(file))
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"steps": 0},
-        {"unconditional": 1.0},
-        {"temperature": -2.0},
-        {"tones": -1.0},
-    ],
-)
-def test_wrong_settings_are_told(wrong):
-    (value,) = wrong.values()
-    with pytest.raises(ValueError, match=str(value)):
-        build("diffusion", **wrong)
+    own = checkpoints.save(build("diffusion", **SMALL), "scenes", {}, tmp_path)
+    assert "stands_on" not in checkpoints.read_card(own), "it holds a UNet of its own"
+    checkpoints.load(str(own))

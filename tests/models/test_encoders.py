@@ -13,13 +13,6 @@ from colorlab.models import MODELS, build, encoders
 L = torch.linspace(0, 100, 2 * 64 * 96).view(2, 1, 64, 96)
 
 
-def test_maps_have_the_strides_and_channels_that_the_encoder_states():
-    maps = encoders.encode("imagenet", L)
-    assert [tuple(m.shape) for m in maps] == [(2, 40, 8, 12), (2, 112, 4, 6), (2, 320, 2, 3)]
-    assert encoders.load("imagenet").channels == (40, 112, 320)
-    assert encoders.encode("scratch", L) == ()
-
-
 def test_folding_the_normalization_changes_nothing():
     torch.manual_seed(0)
     net = encoders.make_net("tf_efficientnet_lite0").eval()
@@ -52,7 +45,9 @@ def test_the_encoder_is_frozen_shared_and_no_part_of_a_model():
         torch.manual_seed(0)
         starts.append(build("unet", encoder="imagenet", fold=8).state_dict())
     assert all(torch.equal(starts[0][key], starts[1][key]) for key in starts[0])
-    encoder = encoders.load("imagenet")
+    encoder, maps = encoders.load("imagenet"), encoders.encode("imagenet", L)
+    assert [tuple(m.shape) for m in maps] == [(2, 40, 8, 12), (2, 112, 4, 6), (2, 320, 2, 3)]
+    assert encoder.channels == (40, 112, 320) and encoders.encode("scratch", L) == ()
     assert encoder is encoders.load("imagenet")
     assert not encoder.training
     assert not any(p.requires_grad for p in encoder.parameters())

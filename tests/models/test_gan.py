@@ -9,7 +9,7 @@ from torch import nn
 from colorlab import checkpoints
 from colorlab.layers import TransposedUpsample, Upsample
 from colorlab.models import build
-from colorlab.models.gan import PatchDiscriminator, PictureDiscriminator, look
+from colorlab.models.gan import PatchDiscriminator, PictureDiscriminator
 from colorlab.training import TrainConfig, Trainer
 
 every_gan = pytest.mark.parametrize("name", ["gan", "unet_gan"])
@@ -46,16 +46,6 @@ def test_both_players_learn_from_one_forward_pass_of_the_same_batch():
     assert len(passes) == 4
 
 
-@every_gan
-def test_terms_are_named_and_their_switches_work(name):
-    def terms(**settings):
-        model = stir(build(name, size=64, **settings)).train()
-        return [set(player.loss(picture())) for player in model.players()]
-
-    assert terms(l1_weight=10.0, r1=1.0) == [{"discriminator", "r1"}, {"generator", "l1"}]
-    assert terms(l1_weight=0.0, r1=0.0) == [{"discriminator"}, {"generator"}]
-
-
 def test_r1_and_l1_are_in_network_units():
     model, batch = stir(build("unet_gan", size=64, r1=1.0, l1_weight=3.0)).eval(), picture()
     got = {k: v.item() for player in model.players() for k, v in player.loss(batch).items()}
@@ -82,15 +72,6 @@ def test_a_patch_sees_as_many_pixels_as_it_states(target):
     assert PatchDiscriminator.FIELD == 72
 
 
-@every_target
-def test_discriminators_see_every_pixel_of_both(target):
-    L = torch.rand(1, 1, 64, 64, requires_grad=True)
-    colour = torch.rand((1, 2, 16, 16) if target == "ab" else (1, 3, 64, 64), requires_grad=True)
-    look(L, colour).sum().backward()
-    assert (L.grad != 0).all()
-    assert (colour.grad != 0).all()
-
-
 @pytest.mark.parametrize("kind", [PatchDiscriminator, PictureDiscriminator])
 def test_spectral_normalization_bounds_every_layer_at_one(kind):
     torch.manual_seed(0)
@@ -107,13 +88,6 @@ def test_spectral_normalization_bounds_every_layer_at_one(kind):
     for layer in layers:
         largest = torch.linalg.matrix_norm(layer.weight.flatten(1), ord=2)
         assert largest.item() == pytest.approx(1, abs=0.02)
-
-
-def test_wrong_settings_are_told():
-    with pytest.raises(ValueError, match="'layer'"):
-        build("unet_gan", normalization="layer")
-    with pytest.raises(ValueError, match="'nearest'"):
-        build("gan", upsampling="nearest")
 
 
 def test_only_a_transposed_convolution_of_kernel_3_gives_a_checkerboard():
@@ -148,13 +122,6 @@ def test_released_weights_leave_the_discriminator_out(tmp_path):
     assert not [key for key in load_file(file) if key.startswith("discriminator")]
 
 
-def test_a_transposed_gan_starts_with_the_encoder_of_a_resnet():
-    resnet, model = stir(build("resnet", size=64)), build("gan", size=64, upsampling="transposed")
-    model.start_from(resnet)
-    for k, value in resnet.encoder.state_dict().items():
-        assert torch.equal(model.encoder.state_dict()[k], value), k
-
-
 @every_gan
 def test_the_trainer_plays_the_game(name, few_pictures):
     torch.manual_seed(0)
@@ -163,6 +130,8 @@ def test_the_trainer_plays_the_game(name, few_pictures):
     for _ in range(2):
         terms = trainer.advance("float32")
     assert set(terms) == {"discriminator", "r1", "generator", "l1"}
+    plain = build(name, size=64, l1_weight=0.0, r1=0.0).players()
+    assert [set(p.loss(picture())) for p in plain] == [{"discriminator"}, {"generator"}]
     assert all(torch.isfinite(value) for value in terms.values())
     settings = {k: o.param_groups[0] for k, o in trainer.optimizers.items()}
     assert settings["generator"]["betas"] == (0.5, 0.999)

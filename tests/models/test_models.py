@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from tiny import every_target, picture, seeded, stir
+from tiny import every_target, picture, same, seeded, stir
 
 from colorlab import checkpoints
 from colorlab.color import join, lightness
@@ -154,11 +154,31 @@ def test_settings_are_frozen_and_named(name):
         build(name, wdith=3)
 
 
-def test_an_unknown_model_and_a_retired_setting_are_told():
-    with pytest.raises(ValueError, match="unknown model 'vgg'; choose from resnet, unet"):
-        build("vgg")
-    with pytest.raises(ValueError, match="unet has no setting perceptual; it has attention"):
-        build("unet", perceptual=0.3)
+@pytest.mark.parametrize(
+    ("name", "wrong", "told"),
+    [
+        ("vgg", {}, "unknown model 'vgg'; choose from resnet, unet"),
+        ("unet", {"perceptual": 0.3}, "unet has no setting perceptual; it has attention"),
+        ("unet", {"fold": 5}, "fold must be 4 or 8, got 5"),
+        ("gan", {"upsampling": "nearest"}, "'nearest'"),
+        ("unet_gan", {"normalization": "layer"}, "'layer'"),
+        ("vae", {"recipe": "reference", "size": 16}, "got 16"),
+        ("vae", {"recipe": "reference", "size": 96}, "got 96"),
+        *[("vae", {"sigma": 0.0}, "0.0"), ("unet_vae", {"recipe": "beta"}, "beta")],
+        *[("vae", {"beta": -1.0}, "-1.0"), ("unet_vae", {"free_bits": -0.1}, "-0.1")],
+        *[("diffusion", {"steps": 0}, "0"), ("diffusion", {"tones": -1.0}, "-1")],
+        ("diffusion", {"temperature": -2.0}, "-2"),
+        ("diffusion", {"unconditional": 1.0}, "1.0"),
+    ],
+)
+def test_an_unknown_model_and_a_wrong_setting_are_told(name, wrong, told):
+    with pytest.raises(ValueError, match=told):
+        build(name, **wrong)
+
+
+def test_models_that_a_colour_error_would_mislead_keep_their_last_weights():
+    kept = {name for name, (kind, _) in MODELS.items() if kind.keeps_best}
+    assert kept == {"resnet", "unet"}
 
 
 def test_validation_score_is_the_distance_in_ab():
@@ -191,8 +211,6 @@ def test_a_fold_of_8_predicts_at_the_same_size(name, target):
     model, L = stir(build(name, target=target, fold=8, size=64)), picture().L
     assert model(L).shape == ((2, 2, 16, 16) if target == "ab" else (2, 3, 64, 64))
     assert model.sample(L[:, :, :50, :37], 2).shape == (2, 2, 3, 50, 37)
-    with pytest.raises(ValueError, match="fold must be 4 or 8, got 5"):
-        build(name, fold=5)
 
 
 @pytest.mark.parametrize("name", [n for n, (kind, _) in MODELS.items() if "rgb" in kind.targets])
@@ -265,6 +283,13 @@ def test_a_model_that_starts_from_another_predicts_like_it(name, other, settings
     model.start_from(begun)
     L = picture().L
     torch.testing.assert_close(model.eval()(L), begun(L))
+
+
+@pytest.mark.parametrize(("name", "settings"), [("vae", {}), ("gan", {"upsampling": "transposed"})])
+def test_an_encoder_is_taken_from_a_resnet(name, settings):
+    resnet, model = stir(build("resnet", size=64)), build(name, size=64, **settings)
+    model.start_from(resnet)
+    assert same(model.encoder, resnet.encoder)
 
 
 @pytest.mark.parametrize("loss", sorted(REGRESSION_LOSSES))

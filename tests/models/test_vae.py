@@ -9,7 +9,7 @@ from torch.distributions import Categorical, MultivariateNormal, Normal, kl_dive
 
 from colorlab.data.loaders import Batch
 from colorlab.latents import CategoricalField
-from colorlab.models import MODELS, build
+from colorlab.models import build
 from colorlab.models.vae import REFERENCE_BETA, sample
 
 every_vae = pytest.mark.parametrize("name", ["vae", "unet_vae"])
@@ -178,28 +178,3 @@ def test_the_categories_of_a_posterior_start_as_hues():
         posterior = model.posterior(model.look(batch.L), batch.L, ab)["fine"]
         chosen.append(posterior.log_prob[:, 0].argmax(dim=1).flatten().mode().values.item())
     assert len(set(chosen)) == 4
-
-
-def test_a_vae_starts_with_the_encoder_of_a_resnet():
-    resnet, model = stirred("resnet"), build("vae", size=64)
-    model.start_from(resnet)
-    for k, value in resnet.encoder.state_dict().items():
-        assert torch.equal(model.encoder.state_dict()[k], value), k
-
-
-@pytest.mark.parametrize("size", [16, 96])
-def test_the_reference_vector_wants_a_power_of_two(size):
-    with pytest.raises(ValueError, match=f"got {size}"):
-        build("vae", recipe="reference", size=size)
-
-
-@every_vae
-@pytest.mark.parametrize(
-    "wrong", [{"recipe": "beta"}, {"sigma": 0.0}, {"beta": -1.0}, {"free_bits": -0.1}]
-)
-def test_wrong_settings_are_told_and_the_last_weights_are_kept(name, wrong):
-    (value,) = wrong.values()
-    with pytest.raises(ValueError, match=str(value)):
-        build(name, **wrong)
-    # The colour error of the single prediction is lowest where the latent has the least effect.
-    assert not MODELS[name][0].keeps_best
