@@ -74,29 +74,12 @@ def confused(ax) -> list[tuple[str, str, float]]:
     ]
 
 
-def test_the_test_finds_a_pair_that_only_colour_tells_apart():
-    assert apart("#a06020", "#6a7a20") < 10 < apart("#a06020", "#2060a0")
-    _, axes = plots.new_figure()
-    axes[0, 0].plot([0, 1], color="#a06020", label="brown")
-    axes[0, 0].plot([0, 1], color="#6a7a20", label="olive")
-    assert [pair[:2] for pair in confused(axes[0, 0])] == [("brown", "olive")]
-    axes[0, 0].lines[1].set_marker("s")
-    assert confused(axes[0, 0]) == []
-
-
 def test_the_colours_of_the_lessons_stay_apart_but_for_green_and_gray():
     distance = {pair: apart(*pair) for pair in combinations(plots.PALETTE, 2)}
     close = {pair for pair in distance if distance[pair] < APART}
     assert close == {("#009E73", "#7F7F7F")}, "the two that only their markers tell apart"
     assert min(distance.values()) > 8
     assert len(set(plots.MARKERS)) == len(plots.MARKERS) == len(plots.PALETTE)
-
-
-def test_the_parts_of_the_atlas_have_hatches_and_colours_of_their_own():
-    parts = figures._PARTS.values()
-    assert len({hatch for _, hatch in parts}) == len(parts)
-    for (one, _), (other, _) in combinations(parts, 2):
-        assert apart(one, other) >= APART
 
 
 def test_the_scale_of_error_maps_grows_lighter():

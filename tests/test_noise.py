@@ -5,12 +5,9 @@ from functools import partial
 
 import pytest
 import torch
+from tiny import seeded
 
 from colorlab.noise import correlated_noise, tonal_noise
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def stripes(size: int = 12) -> torch.Tensor:

@@ -6,13 +6,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny import decode
 
 from colorlab import plots
 from colorlab.training import History
-
-
-def decode(data: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
 
 def test_a_captioned_figure_prints_its_caption_and_is_sharp(monkeypatch):

@@ -188,8 +188,12 @@ def test_a_light_import_and_a_program_that_need_neither_jupyter_nor_lpips():
 def test_commands_explain_themselves(name, capsys):
     with pytest.raises(SystemExit) as left:
         main([name, "--help"])
-    assert left.value.code == 0
-    assert f"usage: colorlab {name}" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert left.value.code == 0 and f"usage: colorlab {name}" in told
+    if name not in ("grade", "progress"):
+        lines = told.split("examples:")[1].strip().splitlines()
+        assert len(lines) >= 2
+        assert all(line.strip().startswith(f"colorlab {name}") for line in lines)
 
 
 def test_no_file_is_too_large():

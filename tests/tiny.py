@@ -1,9 +1,12 @@
 """Runs small enough to be repeated many times: models, settings, and how states are compared."""
 
+import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from colorlab.data.loaders import Batch, batch_from_rgb
 from colorlab.models import build
@@ -84,6 +87,11 @@ def train(model: torch.nn.Module, batch: Batch, steps: int, rate: float) -> torc
         sum(player.loss(batch).values()).backward()
         optimizer.step()
     return model.eval()
+
+
+def decode(data: bytes) -> np.ndarray:
+    """(H, W, 3) uint8 of the bytes of an image file."""
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
 
 def same(a, b) -> bool:

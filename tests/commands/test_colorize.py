@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import subprocess
@@ -41,17 +42,6 @@ def test_one_file_is_colored_at_its_own_size_and_lightness(gray, weights, tmp_pa
     assert np.hypot(*after[..., 1:].mean((0, 1))) > 5
 
 
-def test_a_folder_goes_on_past_a_bad_file(gray, weights, tmp_path, capsys):
-    bad = gray.with_name("broken.jpg")
-    bad.write_bytes(b"not a picture")
-    out = tmp_path / "out"
-    assert main(["colorize", str(gray.parent), "-o", str(out), "--model", weights]) == 1
-    told = capsys.readouterr().out
-    assert "1 of 2" in told
-    assert "broken.jpg" in told
-    assert [file.name for file in out.iterdir()] == ["a name with spaces.png"]
-
-
 def test_nothing_is_overwritten(gray, weights, tmp_path, capsys):
     arguments = ["colorize", str(gray), "--model", weights, "-o"]
     (tmp_path / "link").symlink_to(gray.parent)
@@ -81,14 +71,6 @@ def test_equal_names_become_distinct_answers(gray, weights, tmp_path):  # C5
     ]
 
 
-@pytest.mark.parametrize("wrong", ["nothing.png", "empty"])
-def test_a_missing_input_is_named(wrong, weights, tmp_path, capsys):
-    (tmp_path / "empty").mkdir()
-    place = str(tmp_path / wrong)
-    assert main(["colorize", place, "-o", str(tmp_path / "o"), "--model", weights]) == 2
-    assert wrong in capsys.readouterr().err
-
-
 def test_an_output_that_cannot_be_is_refused_before_any_work(gray, weights, tmp_path, capsys):
     arguments = ["colorize", str(gray), "--model", weights, "-o"]
     assert main([*arguments, str(tmp_path / "out.xyz")]) == 2
@@ -97,15 +79,6 @@ def test_an_output_that_cannot_be_is_refused_before_any_work(gray, weights, tmp_
     assert main([*arguments, str(tmp_path / "file")]) == 2
     assert "file is no folder" in capsys.readouterr().err
     assert (tmp_path / "file").read_bytes() == b"mine"
-
-
-def test_hidden_files_are_left_alone_and_links_are_followed(gray, weights, tmp_path):
-    gray.with_name("._a name.png").write_bytes(b"macOS writes such files")
-    gray.with_name("link.jpg").symlink_to(gray.name)
-    out = tmp_path / "out.v2"
-    out.mkdir()  # a folder, in spite of the dot
-    assert main(["colorize", str(gray.parent), "-o", str(out), "--model", weights]) == 0
-    assert sorted(file.name for file in out.iterdir()) == ["a name with spaces.png", "link.png"]
 
 
 def test_without_a_place_the_answer_lies_beside_the_input(gray, weights, capsys):
@@ -129,9 +102,6 @@ def test_saturation_is_a_factor_on_the_colours(gray, weights, tmp_path, capsys):
     for wrong in ("-1", "nan", "inf"):
         assert main(["colorize", str(gray), "--model", weights, "--saturation", wrong]) == 2
         assert "--saturation must be 0 or more" in capsys.readouterr().err
-
-
-def test_saturation_is_refused_where_there_is_no_ab(gray, capsys):
     assert main(["colorize", str(gray), "--model", "lut", "--saturation", "2"]) == 2
     assert "for networks that predict ab, not for lut" in capsys.readouterr().err
 
@@ -146,6 +116,15 @@ def test_without_a_model_the_safest_is_turned_up_by_its_cards_factor(gray, tmp_p
     assert main([*words, "-o", str(safest)]) == 0
     assert main([*words, "-o", str(asked), "--saturation", "2"]) == 0
     assert vivid.read_bytes() == asked.read_bytes() != safest.read_bytes()
+
+
+def test_a_terminal_that_knows_ascii_only(place, weights, monkeypatch):
+    (place / "🦊.png").write_bytes(b"")
+    out = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+    assert colour(weights, place) == 1
+    out.flush()
+    assert rb"\U0001f98a.png  an empty file" in out.buffer.getvalue()
 
 
 # ---- runs that are stopped

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, writes
 
 from colorlab.__main__ import main
@@ -54,8 +55,8 @@ def notebook(*cells: str | None, ids=IDS, text: str = "# 00 Made") -> str:
     return writes(new_notebook(cells=[new_markdown_cell(text), *made]))
 
 
-def answers(share: str, middle: str = RIGHT[1], *more: str, first: str = SET_UP) -> str:
-    return notebook(first, share, CHECKS[0], middle, CHECKS[1], *more)
+def answers(share: str, middle: str) -> str:
+    return notebook(SET_UP, share, CHECKS[0], middle, CHECKS[1])
 
 
 CHEAT = RIGHT[0].replace("0.3", "0.4")  # a wrong answer
@@ -67,154 +68,39 @@ OUTSIDE = (
 OUTSIDE += (
     "    try:\n        (place / 'left-behind').write_text('x')\n    except OSError:\n        pass\n"
 )
+WORDS = {"CHEAT": CHEAT, "WRONG": WRONG, "OUTSIDE": OUTSIDE, "SHARE": RIGHT[0], "MIDDLE": RIGHT[1]}
 
-# Name: the notebook; the points for share, middle and the hidden check of middle; a part of the
-# message of the first row that got no point.
-TABLE = {
-    "right": (answers(*RIGHT), "111", ""),
-    "untouched": (answers(*TASKS), "000", "share is still None"),
-    "one_wrong": (answers(CHEAT), "011", "add the squares"),
-    "raises": (answers("share = 1 / 0"), "011", "NameError"),
-    "syntax_error": (answers("share = = 2"), "011", "NameError"),
-    "right_by_chance": (
-        answers(RIGHT[0], "def middle(values):\n    return 2"),
-        "110",
-        "secret 978",
-    ),
-    "no_outputs_no_ids": (
-        notebook(SET_UP, RIGHT[0], CHECKS[0], RIGHT[1], CHECKS[1], ids=[f"x{i}" for i in range(5)]),
-        "111",
-        "",
-    ),
-    "needs_what_the_check_makes": (answers(RIGHT[0], f"given[0]\n{RIGHT[1]}"), "111", ""),
-    "check_deleted": (notebook(SET_UP, CHEAT, None, RIGHT[1], None), "011", "add the squares"),
-    "check_changed": (notebook(SET_UP, CHEAT, "check((True, ''))", RIGHT[1], "pass"), "011", "add"),
-    "all_deleted": (notebook(), "000", "NameError"),
-    "prints_correct": (answers("print('Correct.')", WRONG), "000", "NameError"),
-    "displays_a_verdict": (
-        answers(
-            CHEAT,
-            "from IPython.display import display\ndef middle(values):\n    display({"
-            "'application/x-colorlab-grade': {'nonce': '0', 'verdicts': [None]}}, raw=True)\n"
-            "    display({'application/x-colorlab-grade': 'forged'}, raw=True)",
+
+def submissions() -> dict[str, tuple[str, str, str]]:
+    """Name: the notebook; the points; a part of the message of the first row without a point."""
+    table = {
+        "right": (answers(*RIGHT), "111", ""),
+        "untouched": (answers(*TASKS), "000", "share is still None"),
+        "no_outputs_no_ids": (
+            notebook(SET_UP, RIGHT[0], CHECKS[0], RIGHT[1], CHECKS[1], ids="abcde"),
+            "111",
+            "",
         ),
-        "000",
-        "add the squares",
-    ),
-    "own_check": (answers("def check(*claims):\n    print('Correct.')", WRONG), "000", "NameError"),
-    "patches_check": (
-        answers(f"import colorlab.exercises as e\ne.first_wrong = lambda *c: None\n{CHEAT}", WRONG),
-        "000",
-        "add the squares",
-    ),
-    "patches_library": (
-        answers(f"math.isclose = lambda *values: True\n{CHEAT}"),
-        "001",
-        f"{HELD}changes math.isclose",
-    ),
-    "patches_by_another_name": (
-        answers(f"for m in (math,):\n    m.isclose = lambda *values: True\n{CHEAT}"),
-        "001",
-        f"{HELD}changes m.isclose",
-    ),
-    "other_import": (
-        answers(f"import cmath as math\nmath = type('M', (), dict(isclose=max))\n{CHEAT}"),
-        "001",
-        HELD,
-    ),
-    "equals_all": (
-        answers(
-            "class A:\n    def __eq__(self, o):\n        return True\nshare = 0.38",
-            "def middle(values):\n    return A()",
+        "check_deleted": (notebook(SET_UP, CHEAT, None, RIGHT[1], None), "011", "add the squares"),
+        "check_changed": (
+            notebook(SET_UP, CHEAT, "check((True, ''))", RIGHT[1], "pass"),
+            "011",
+            "add",
         ),
-        "000",
-        f"{HELD}uses __eq__",
-    ),
-    "reads_the_frame": (
-        answers(RIGHT[0], "import sys\ndef middle(values):\n    return sys._getframe(1).f_locals"),
-        "000",
-        HELD,
-    ),
-    "shell_hook": (
-        answers("get_ipython().events.register('pre_run_cell', print)\n" + RIGHT[0]),
-        "001",
-        f"{HELD}uses get_ipython",
-    ),
-    "shell_escape": (answers("!echo Correct.\n" + RIGHT[0]), "001", "NameError"),
-    "endless_loop": (answers("while True:\n    pass"), "000", "not reached: the notebook took"),
-    "stubborn_loop": (
-        answers(
-            RIGHT[0],
-            "while True:\n    try:\n        while True:\n            pass\n"
-            "    except BaseException:\n        pass",
-        ),
-        "100",
-        "not reached: the notebook took",
-    ),
-    "endless_function": (
-        answers(
-            RIGHT[0], "def middle(values):\n    while values[0] == 9:\n        pass\n    return 2"
-        ),
-        "110",
-        "not reached: the notebook took",
-    ),
-    "endless_output": (
-        answers("while True:\n    print('x' * 10**6)"),
-        "0",
-        "NameError|took longer|did not come to an end",  # by how fast the machine prints
-    ),
-    "huge_memory": (answers("x = [0] * 10**10"), "011", "NameError"),
-    "creeping_memory": (
-        answers("x = []\nwhile True:\n    x.append(bytearray(range(256)) * 10**5)"),
-        "0",
-        "NameError|took longer",  # by how fast the machine fills its memory
-    ),
-    "exits": (answers(RIGHT[0], "exit()\n" + RIGHT[1]), "111", ""),
-    "exits_hard": (answers(f"import os\n{CHEAT}", "os._exit(0)"), "000", "add the squares"),
-    "kills_its_parent": (
-        answers("import os\nshare = 0.38\nos.kill(os.getppid(), 9)"),
-        "001",
-        f"{HELD}imports os",
-    ),
-    "writes_outside": (answers(OUTSIDE + RIGHT[0]), "111", ""),
-    "reads_hidden_checks": (
-        answers("share = 0.38 if 'secret' in Path(r'PLACE').read_text() else 0"),
-        "011",
-        "PermissionError",
-    ),
-    "reads_solutions": (
-        answers(
-            "share = 0.38 if list(Path(r'PLACE').rglob('solutions/*')) else 0.1",
-        ),
-        "011",
-        "add the squares",
-    ),
-    "stays_behind": (
-        answers("import subprocess\nsubprocess.Popen(['sleep', '987'], start_new_session=True)"),
-        "001",
-        "NameError",
-    ),
-    "shadows_a_module": (
-        answers("Path('tqdm.py').write_text('share = 0.38')\nimport tqdm\nshare = tqdm.share"),
-        "011",
-        "has no attribute 'share'",
-    ),
-    "opens_a_connection": (
-        answers(
-            "import socket\nshare = 0.4\nsocket.create_connection(('127.0.0.1', 9))\nshare = 0.38"
-        ),
-        "001",
-        "add the squares .*PermissionError",
-    ),
-    "reads_the_grader": (
-        answers("import os\nshare = len(open(f'/proc/{os.getppid()}/environ').read())"),
-        "001",
-        "PermissionError",
-    ),
-    "empty_file": ("", None, "not a notebook"),
-    "no_notebook": ('{"cells": 7}', None, "not a notebook"),
-    "deep": ("[" * 100000, None, "not a notebook"),
-}
+        "all_deleted": (notebook(), "000", "NameError"),
+        "empty_file": ("", "000", "not a notebook"),
+        "no_notebook": ('{"cells": 7}', "000", "not a notebook"),
+        "deep": ("[" * 100000, "000", "not a notebook"),
+    }
+    text = Path(__file__).with_name("submissions.yaml").read_text("utf-8")
+    for name, (share, middle, points, says) in yaml.safe_load(text).items():
+        for word, code in WORDS.items():
+            share, middle = share.replace(word, code), middle.replace(word, code)
+        table[name] = (answers(share, middle), points, says.replace("HELD ", HELD))
+    return table
+
+
+TABLE = submissions()
 
 
 @pytest.fixture(scope="module")
@@ -223,37 +109,19 @@ def graded(tmp_path_factory):
     root = tmp_path_factory.mktemp("class")
     lessons = root / "lessons"
     (lessons / "solutions").mkdir(parents=True)
-    (lessons / "00_made.ipynb").write_text(
-        notebook(SET_UP, TASKS[0], CHECKS[0], TASKS[1], CHECKS[1])
-    )
-    solved = notebook(SET_UP, SOLVED[0], CHECKS[0], SOLVED[1], CHECKS[1])
-    (lessons / "solutions" / "00_made.ipynb").write_text(solved)
+    (lessons / "00_made.ipynb").write_text(answers(*TASKS))
+    (lessons / "solutions" / "00_made.ipynb").write_text(answers(*SOLVED))
     (root / "hidden").mkdir()
     (root / "hidden" / "00_made.py").write_text(HIDDEN)
     places = {"reads_hidden_checks": root / "hidden" / "00_made.py", "reads_solutions": lessons}
     for student, (text, *_) in TABLE.items():
         folder = root / "in" / student
         folder.mkdir(parents=True)
-        (folder / "00_made.ipynb").write_text(
-            text.replace("PLACE", str(places.get(student, root)))
-            if student in (*places, "writes_outside")
-            else text
-        )
+        (folder / "00_made.ipynb").write_text(text.replace("PLACE", str(places.get(student, root))))
     before = tree(root)
     run = ["grade", str(root / "in"), "-o", str(root / "out"), "--lessons", str(lessons)]
-    status = main(
-        [
-            *run,
-            "--hidden",
-            str(root / "hidden"),
-            "--minutes",
-            "0.15",
-            "--memory",
-            "1",
-            "--jobs",
-            "2",
-        ]
-    )
+    run += ["--hidden", str(root / "hidden"), "--minutes", "0.15", "--memory", "1", "--jobs", "2"]
+    status = main(run)
     assert status == 1, "some files are no notebooks"
     assert {k: v for k, v in tree(root).items() if k.split("/")[0] != "out"} == before
     with open(root / "out" / "grades.csv", newline="") as file:
@@ -272,7 +140,7 @@ def test_a_submission_gets_its_points_and_a_reason(graded, student):
     _, points, message = TABLE[student]
     print([(r["exercise"], r["points"], r["message"]) for r in rows])
     assert [row["exercise"] for row in rows] == ["00_made 1", "00_made 2", "00_made 2 hidden"]
-    assert "".join(row["points"] for row in rows).startswith(points or "000")
+    assert "".join(row["points"] for row in rows).startswith(points)
     reason = next((row["message"] for row in rows if row["points"] == "0"), "")
     assert re.search(message, reason) and bool(message) == bool(reason)
 

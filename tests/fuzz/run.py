@@ -5,7 +5,7 @@
 
 FOLDER keeps what was found to be new; it is seeded with a small file of each kind. libFuzzer
 reports a crash, a hang, or too much memory, writes the input that caused it, and fails.
-What whole pictures mean is fuzzed by made.py, which needs no atheris.
+What whole pictures mean is tried by `COLORLAB_PICTURES=200000 pytest tests/data/test_reading.py`.
 """
 
 import sys

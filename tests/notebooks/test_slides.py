@@ -54,14 +54,58 @@ def test_slides_hold_not_too_much_and_no_answer_beside_its_question(file):
             assert not answers, source(cells[asked[-1]])
 
 
-def test_a_text_after_a_question_begins_a_slide_and_what_is_tagged_is_left_out():
-    texts = ("# Title", "About", "## One", "> **Before you go on:** which?", "A.", "# Aside")
-    cells = [{"cell_type": "markdown", "source": [text], "metadata": {}} for text in texts]
-    cells[-1]["metadata"] = {"tags": [PLAN.NO_SLIDE]}
+def cell(kind: str, text: str, claim: str = "", **more) -> dict:
+    metadata = {PLAN.CLAIM: claim} if claim else {}
+    code = {} if kind == "markdown" else {"outputs": []}
+    return {"cell_type": kind, "source": [text], "metadata": metadata, **code, **more}
+
+
+FIGURE = {"output_type": "display_data", "data": {"image/png": ""}, "metadata": {}}
+PRINTED = {"output_type": "stream", "name": "stdout", "text": ["1\n"]}
+LONG = "x = 1\n" * (PLAN.LONGEST_CODE + 1)
+ASIDE = {"metadata": {"tags": [PLAN.NO_SLIDE]}}
+DECKS = {
+    "a text after a question, what is tagged": (
+        *(cell("markdown", text) for text in ("# Title", "About", "## One")),
+        *(cell("markdown", text) for text in ("> **Before you go on:** which?", "A.")),
+        cell("markdown", "# Aside", **ASIDE),
+    ),
+    "a figure may follow the title": (
+        cell("markdown", "# Title"),
+        *(cell("code", "import os\n"), cell("code", "draw()\n", outputs=[FIGURE])),
+    ),
+    "a claim begins a slide and shows long code": (
+        cell("markdown", "# Title\n\n**One sentence.** Another."),
+        cell("markdown", "## 1. The idea\n\n### Part\n\nText.", "It works"),
+        *(cell("code", LONG), cell("code", LONG, "It is short")),
+    ),
+    "results without their code": (
+        *(cell("markdown", "## One"), cell("code", "print(1)", outputs=[PRINTED])),
+    ),
+}
+KINDS = ("slide skip slide - subslide skip", "slide skip -", "slide slide skip subslide", "slide -")
+
+
+@pytest.mark.parametrize(("name", "kinds"), list(zip(DECKS, KINDS, strict=True)))
+def test_cells_are_marked_by_the_rules_and_not_changed(name, kinds):
+    cells = copy.deepcopy(DECKS[name])
     PLAN.mark({"cells": cells})
-    kinds = [cell["metadata"]["slideshow"]["slide_type"] for cell in cells]
-    assert kinds == ["slide", "skip", "slide", "-", "subslide", "skip"]
-    assert cells[-1]["metadata"]["tags"] == [PLAN.NO_SLIDE]
+    assert [c["metadata"]["slideshow"]["slide_type"] for c in cells] == kinds.split()
+    for before, after in zip(DECKS[name], cells, strict=True):
+        assert {k: after[k] for k in before if k != "metadata"} == {
+            k: v for k, v in before.items() if k != "metadata"
+        }
+        assert set(before["metadata"].get("tags", ())) <= set(after["metadata"].get("tags", ()))
+    if name.startswith("results"):
+        assert cells[1]["metadata"]["tags"] == [PLAN.OUTPUT_ONLY] and PLAN.height(cells[1]) == 1
+    if name.startswith("a claim"):
+        notebook = {"cells": list(cells)}
+        SLIDES.with_titles(notebook)
+        texts = [c["source"] for c in notebook["cells"] if c["cell_type"] == "markdown"]
+        section = '<div class="section">\n\n1\\. The idea\n\n</div>\n\n'
+        assert texts[0] == "# Title\n\n**One sentence.**"
+        assert texts[1:] == [f"{section}## It works\n\nText.", f"{section}## It is short"]
+        assert [len(slide) for slide in PLAN.slides(notebook)] == [1, 1, 2]
 
 
 @pytest.mark.parametrize(
@@ -81,53 +125,6 @@ def test_a_deck_announces_and_links_only_what_is_there(text, shown):
     assert cell["source"] == shown
 
 
-def test_a_figure_may_follow_the_title():
-    figure = {"output_type": "display_data", "data": {"image/png": ""}, "metadata": {}}
-    cells = [
-        {"cell_type": "markdown", "source": ["# Title"], "metadata": {}},
-        {"cell_type": "code", "source": ["import os\n"], "metadata": {}, "outputs": []},
-        {"cell_type": "code", "source": ["draw()\n"], "metadata": {}, "outputs": [figure]},
-    ]
-    PLAN.mark({"cells": cells})
-    kinds = [cell["metadata"]["slideshow"]["slide_type"] for cell in cells]
-    assert kinds == ["slide", "skip", "-"]
-
-
-def test_a_claim_is_the_title_of_its_slide_in_place_of_a_heading_and_shows_long_code():
-    def cell(kind, text, claim=None):
-        metadata = {PLAN.CLAIM: claim} if claim else {}
-        return {"cell_type": kind, "source": [text], "metadata": metadata, "outputs": []}
-
-    lines = "x = 1\n" * (PLAN.LONGEST_CODE + 1)
-    cells = [
-        cell("markdown", "# Title\n\n**One sentence.** Another."),
-        cell("markdown", "## 1. The idea\n\n### Part\n\nText.", "It works"),
-        cell("code", lines),
-        cell("code", lines, "It is short"),
-    ]
-    notebook = {"cells": cells}
-    PLAN.mark(notebook)
-    kinds = [cell["metadata"]["slideshow"]["slide_type"] for cell in cells]
-    assert kinds == ["slide", "slide", "skip", "subslide"]
-    SLIDES.with_titles(notebook)
-    texts = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
-    section = '<div class="section">\n\n1\\. The idea\n\n</div>\n\n'
-    assert texts[0] == "# Title\n\n**One sentence.**"
-    assert texts[1:] == [f"{section}## It works\n\nText.", f"{section}## It is short"]
-    assert [len(slide) for slide in PLAN.slides(notebook)] == [1, 1, 2]
-
-
-def test_results_are_shown_without_the_code_that_printed_them():
-    output = {"output_type": "stream", "name": "stdout", "text": ["1\n"]}
-    cells = [
-        {"cell_type": "markdown", "source": ["## One"], "metadata": {}},
-        {"cell_type": "code", "source": ["print(1)"], "metadata": {}, "outputs": [output]},
-    ]
-    PLAN.mark({"cells": cells})
-    assert cells[1]["metadata"]["tags"] == [PLAN.OUTPUT_ONLY]
-    assert PLAN.height(cells[1]) == 1
-
-
 @pytest.mark.parametrize(("widget", "told"), [("FigureSlider(a)", 1), ("Studio(a)", 0)])
 def test_a_still_tells_that_it_moves(widget, told):
     data = {PLAN.WIDGET: {}, "image/png": "iVBO", "text/plain": [widget]}
@@ -135,18 +132,6 @@ def test_a_still_tells_that_it_moves(widget, told):
     cell = {"cell_type": "code", "source": [], "outputs": [output]}
     SLIDES.without_kernel({"cells": [cell]})
     assert cell["outputs"][0]["data"]["text/html"].count(SLIDES.MOVES) == told
-
-
-def test_marking_changes_neither_source_nor_outputs():
-    cell = {"cell_type": "code", "source": ["f()\n"], "outputs": [{"text": ["1\n"]}]}
-    notebook = {"cells": [{**cell, "metadata": {"tags": ["nbval-ignore-output"]}}, {**cell}]}
-    notebook["cells"][1]["metadata"] = {}
-    PLAN.mark(notebook)
-    assert all({key: c[key] for key in cell} == cell for c in notebook["cells"])
-    assert notebook["cells"][0]["metadata"] == {
-        "slideshow": {"slide_type": "skip"},
-        "tags": ["nbval-ignore-output"],
-    }
 
 
 @pytest.mark.parametrize(

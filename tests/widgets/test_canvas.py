@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage.color import rgb2lab
 from skimage.draw import disk
-from still import decode
+from tiny import decode
 from traitlets import TraitError
 
 from colorlab.color import join, to_uint8

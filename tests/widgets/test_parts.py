@@ -8,7 +8,7 @@ import pytest
 import torch
 from matplotlib.colors import XKCD_COLORS
 from skimage.color import rgb2lab
-from still import decode
+from tiny import decode
 
 from colorlab.color import to_uint8
 from colorlab.widgets import BeforeAfter, Canvas, FigureSlider, Studio, Triangle, TuringTest

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from still import decode
+from tiny import decode
 
 from colorlab.color import from_uint8, join, lightness, rgb_to_lab, to_uint8
 from colorlab.widgets.studio import DRAWS, LONGEST, Studio
