@@ -36,6 +36,12 @@ def lpips_backbone() -> Path:
     return beside("COLORLAB_LPIPS_BACKBONE", place, "no AlexNet features at hand")
 
 
+@pytest.fixture
+def no_lpips(tmp_path, monkeypatch) -> None:
+    """AlexNet's features are absent, so that no table waits for them."""
+    monkeypatch.setenv("COLORLAB_LPIPS_BACKBONE", str(tmp_path / "absent"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory):
     """Keep what tests decode and render out of the user's cache, unless it names one."""

@@ -18,7 +18,7 @@ from tiny import same
 import colorlab
 from colorlab import cards, checkpoints
 from colorlab.__main__ import main
-from colorlab.models import MODELS, build, encoders
+from colorlab.models import MODELS, build
 
 STEM = "unet-ab-scenes"
 
@@ -106,18 +106,10 @@ def test_released_weights_load_and_color(stem):
     card = checkpoints.read_card(checkpoints.find(stem))
     assert card["model"] in MODELS
     assert len(card["trained_on"]["sha256"]) == 64
+    assert checkpoints.find(stem).stat().st_size <= checkpoints.MAX_BYTES
     L = torch.linspace(0, 100, 64 * 64).reshape(1, 1, 64, 64)
     rgb = model.colorize(L)
     assert (rgb - rgb.mean(1, keepdim=True)).abs().max() > 0.01, "released weights give colour"
-
-
-def test_every_released_file_has_its_card_and_its_size():
-    for file in checkpoints.FOLDER.glob("*.safetensors"):
-        assert file.stat().st_size <= checkpoints.MAX_BYTES
-        if file.stem.startswith("encoder-"):
-            assert encoders.read_card(file.stem.removeprefix("encoder-"))["licence"]
-        else:
-            checkpoints.read_card(file)
 
 
 # ---- damaged files
@@ -286,13 +278,6 @@ def test_settings_that_are_none_are_refused_before_memory_is_taken(files, place,
     whole = json.loads(files[1])["config"]
     refused(place(files[0], resealed(*files, config={**whole, **config})), tells)
     assert max(largest) < 2**25, "no more than 128 MiB were asked for"
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_a_model_of_usual_size_stays_within_the_bounds(name):
-    with checkpoints._Budget() as budget:
-        build(name)
-    assert 0 < budget.left < budget.MOST - 10_000
 
 
 @pytest.mark.parametrize(

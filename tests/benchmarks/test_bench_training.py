@@ -122,10 +122,7 @@ def test_one_picture_against_pix2pix(benchmark):
         )
     benchmark.pedantic(ours.colorize, args=(L,), rounds=9)
     ratio = their_seconds / our_seconds
-    benchmark.extra_info |= {
-        "milliseconds": round(1000 * our_seconds, 1),
-        "ratio": round(ratio, 1),
-    }
+    benchmark.extra_info |= {"milliseconds": round(1000 * our_seconds, 1), "ratio": round(ratio, 1)}
     print(f"\none picture: {benchmark.extra_info}")
     assert ratio >= 2
 

@@ -176,13 +176,10 @@ def test_storage_keeps_predictions_and_lightness_is_kept_at_any_size(fitted):
         assert torch.equal(stored.colorize(L), rgb)
     with pytest.raises(ValueError, match=r"'exemplars'.*'ab'"):
         KnnColorizer.from_tensors({"ab": torch.zeros(2)})
-
-
-def test_what_cannot_be_done_is_named(fitted, gray):
     with pytest.raises(ValueError, match="neighbors must be 1 to"):
         KnnColorizer(fitted.tensors(), neighbors=10**6)
     with pytest.raises(ValueError, match="strength must be at least 0"):
-        fitted.distribution(gray, strength=-1.0)
+        fitted.distribution(L, strength=-1.0)
 
 
 def test_pictures_without_texture_or_colour_teach_gray():

@@ -74,16 +74,12 @@ def test_reweighting_moves_from_the_mean_to_the_median():
     assert median < 4  # on the way to 0
 
 
-def test_lightness_is_kept_at_any_size(fitted):
-    for height, width in ((50, 70), (9, 120)):
-        L = 30 + 40 * torch.rand(2, 1, height, width)
-        torch.testing.assert_close(lightness(fitted.colorize(L)), L, atol=0.5, rtol=0)
-
-
-def test_the_seed_decides_and_storage_keeps_the_predictions(fitted):
+def test_the_seed_decides_storage_keeps_the_predictions_and_any_size_its_lightness(fitted):
     L = lightness(from_uint8(_pictures(seed=4).rgb))
     again = RidgeColorizer.fit(_pictures(), cells=1500, ramps=64)
     assert torch.equal(again.colorize(L), fitted.colorize(L))
+    wide = 30 + 40 * torch.rand(2, 1, 9, 120)
+    torch.testing.assert_close(lightness(fitted.colorize(wide)), wide, atol=0.5, rtol=0)
     other = RidgeColorizer.fit(_pictures(), cells=1500, ramps=64, seed=1)
     assert not torch.equal(other.colorize(L), fitted.colorize(L))
     stored = RidgeColorizer.from_tensors(fitted.tensors())

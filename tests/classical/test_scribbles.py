@@ -5,10 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from levin_direct import SIZE, equations, far, next_strokes, solve_directly
+from levin_direct import equations, solve_directly
 
 from colorlab.classical.gridsolver import NEIGHBOURS
-from colorlab.classical.hints import random_hints
 from colorlab.classical.scribbles import Scribbles, affinities, levin
 from colorlab.color import from_uint8, rgb_to_lab
 from colorlab.data.photos import skimage_photos
@@ -112,16 +111,6 @@ def test_equals_the_direct_solution_on_photographs_and_batches_single_images(lab
     assert got.dtype == torch.float32
     for i in range(5):
         assert _distance(got[i : i + 1], _direct(L[i : i + 1], ab[i : i + 1], mask)) < 0.01
-
-
-def test_further_strokes_at_full_size_equal_the_direct_solution():
-    rgb = from_uint8(skimage_photos(SIZE).rgb)[2:3]  # a direct solution takes seconds
-    L, truth = rgb_to_lab(rgb).split((1, 2), dim=1)
-    scribbles = Scribbles(L)
-    hints = random_hints(rgb, 10)[1]
-    for mask in (hints, next_strokes(hints)[1]):
-        answer = scribbles.solve(truth, mask)
-        assert far(answer, solve_directly(*equations(L, truth, mask))) < 0.5
 
 
 def test_a_drawing_of_flat_regions_equals_the_direct_solution():

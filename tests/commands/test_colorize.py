@@ -5,10 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -201,20 +198,3 @@ def test_a_picture_too_large_for_the_memory(folder, weights, monkeypatch, capsys
     errors += [MemoryError()] * 3
     assert colour(weights, folder) == 1
     assert "c.png  too large for the free memory" in capsys.readouterr().out
-
-
-@pytest.mark.skipif(os.name == "nt", reason="needs signals")
-def test_a_killed_run_leaves_whole_pictures_only(folder, weights):
-    for i in range(1000):
-        (folder / f"{i:04}.png").symlink_to("a.png")
-    out = folder.parent / "out"
-    words = [sys.executable, "-m", "colorlab", "colorize", str(folder), "-o", str(out)]
-    run = subprocess.Popen([*words, "--model", weights], stderr=subprocess.DEVNULL)
-    while run.poll() is None and len(list(out.glob("*.png"))) < 5:
-        time.sleep(0.01)
-    run.send_signal(signal.SIGKILL)
-    run.wait()
-    assert 5 <= len(list(out.glob("*.png"))) < 1000
-    for part in out.glob("*.part"):
-        part.unlink()  # the one in the making, which is not called .png
-    check_whole(out)

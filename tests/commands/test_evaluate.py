@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,12 +14,13 @@ from PIL import Image
 from tiny import small_unet
 
 from colorlab import checkpoints
-from colorlab.__main__ import main
 from colorlab.classical import FITTED
 from colorlab.commands import evaluate as command
 from colorlab.commands import name_of
-from colorlab.metrics import BestOf, Evaluation, MeanOf, perceptual
+from colorlab.metrics import BestOf, Evaluation, MeanOf
 from colorlab.metrics.rows import BASELINES
+
+pytestmark = pytest.mark.usefixtures("no_lpips")
 
 
 @pytest.fixture
@@ -37,11 +39,6 @@ def folder(tmp_path):
 def unet(tmp_path_factory):
     """An untrained UNet, saved."""
     return checkpoints.save(small_unet(), "photos", {}, tmp_path_factory.mktemp("weights"))
-
-
-@pytest.fixture(autouse=True)
-def _without_lpips(tmp_path, monkeypatch):
-    monkeypatch.setenv(perceptual.BACKBONE_VARIABLE, str(tmp_path / "absent"))
 
 
 def _run(*words) -> int:
@@ -132,40 +129,37 @@ def test_rows_of_draws_share_one_network_and_say_what_they_are(unet):
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        "unet:best",
-        "unet:best0",
-        "unet-rgb:worst8",
-        "unet:boostx",
-        "gray:best8",
-    ],
+    "name", ["unet:best", "unet:best0", "unet-rgb:worst8", "unet:boostx", "gray:best8"]
 )
 def test_draws_of_what_has_none_are_refused(name):
     with pytest.raises(ValueError, match=f"unknown model '{name}'.*:best8"):
         command.row_names(name, "photos")
 
 
-def test_diversity_is_printed_and_written(unet, folder, capsys, tmp_path):
-    file = tmp_path / "table.json"
-    words = ["--data", folder, "--models", f"gray,{unet}", "--limit", 2, "--json", file]
-    assert _run(*words, "--diversity", 3) == 0
-    assert "3 samples an image" in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("words", "says", "models"),
+    [
+        ("--diversity 3", "3 samples an image", "gray unet"),
+        ("--consistency", "mirrored", "gray unet"),
+        ("--film ortho,blue", "gray, blue", "gray gray gray unet unet unet"),
+        ("--data scenes --known 2", "samples of the world itself", "gray world"),
+    ],
+)
+def test_another_table_is_printed_and_written(words, says, models, unet, folder, tmp_path, capsys):
+    file, plain = tmp_path / "table.json", "scenes" in words
+    rows = "gray" if plain else f"gray,{unet}"
+    more = ["--models", rows, "--limit", 2, "--json", file, *words.split()]
+    assert _run("--data", folder, *more) == 0
+    assert says in capsys.readouterr().out
     table = Evaluation.read(file)
-    assert table.interval("gray", "pairwise_ab").mean == 0
-    assert table.interval("gray", "energy").mean > 0
-    assert table.provenance["command"].endswith("--limit 2 --diversity 3")
-
-
-def test_scenes_are_measured_against_their_colours(tmp_path, capsys):
-    file = tmp_path / "table.json"
-    words = ["--data", "scenes", "--models", "gray", "--limit", 2, "--known", 2, "--json", file]
-    assert _run(*words) == 0
-    assert "samples of the world itself" in capsys.readouterr().out
-    table = Evaluation.read(file)
-    assert table.models == ("gray", "world")
-    assert table.provenance["command"].endswith("--limit 2 --known 2")
+    short = [Path(name.split(",")[0]).stem.removesuffix("-ab-photos") for name in table.models]
+    assert short == models.split()
     assert table.provenance["data"]["pictures"] == 2
+    assert table.provenance["command"].endswith(words.removeprefix("--data scenes "))
+    if "diversity" in words:
+        assert table.interval("gray", "pairwise_ab").mean == 0
+    if "consistency" in words:
+        assert table.interval("gray", "ortho").mean < 0.01 < table.interval("gray", "de76").mean
 
 
 def test_a_table_of_scenes_tells_how_its_networks_were_trained(tmp_path):
@@ -198,6 +192,7 @@ def test_released_stands_for_the_networks_of_the_world(monkeypatch):
         (["--csv", "."], IsADirectoryError, "--csv .* is a folder"),
         (["--markdown", "."], IsADirectoryError, "--markdown .* is a folder"),
         (["--film", "lith"], ValueError, "unknown film 'lith'"),
+        (["--consistency", "--diversity", "2"], ValueError, "--consistency is a table by itself"),
         (["--film", "blue", "--diversity", "2"], ValueError, "--film is a table by itself"),
         (["--answers", "nowhere", "--models", "gray"], FileNotFoundError, "nowhere: no such fold"),
         (["--diversity", "1"], ValueError, "at least 2 samples"),
@@ -208,11 +203,6 @@ def test_released_stands_for_the_networks_of_the_world(monkeypatch):
 def test_user_errors_are_one_clear_line(folder, words, error, message):
     with pytest.raises(error, match=message):
         _run("--data", folder, *words)
-
-
-def test_unknown_device_is_named():
-    with pytest.raises(ValueError, match=r"--device nonsense"):
-        command.measure("gray", "skimage", device="nonsense")
 
 
 def test_a_folder_that_names_divide_is_told(tmp_path, capsys):
@@ -240,28 +230,6 @@ def test_the_folder_that_one_stands_in_has_a_name(folder, tmp_path, monkeypatch,
         assert name_of(name) == name
 
 
-def test_consistency_is_printed_and_written(unet, folder, tmp_path, capsys):
-    file = tmp_path / "table.json"
-    words = ["--data", folder, "--models", f"gray,{unet}", "--limit", 1, "--json", file]
-    assert _run(*words, "--consistency") == 0
-    assert "mirrored" in capsys.readouterr().out
-    table = Evaluation.read(file)
-    assert table.interval("gray", "ortho").mean < 0.01 < table.interval("gray", "de76").mean
-    assert table.provenance["command"].endswith("--limit 1 --consistency")
-    with pytest.raises(ValueError, match="--consistency is a table by itself"):
-        _run("--data", folder, "--consistency", "--diversity", 2)
-
-
-def test_films_are_printed_and_written(unet, folder, tmp_path, capsys):
-    file = tmp_path / "table.json"
-    words = ["--data", folder, "--models", f"gray,{unet}", "--limit", 1, "--json", file]
-    assert _run(*words, "--film", "ortho, blue") == 0
-    assert "gray, blue" in capsys.readouterr().out
-    table = Evaluation.read(file)
-    assert table.models[:3] == ("gray, L", "gray, ortho", "gray, blue")
-    assert table.provenance["command"].endswith("--limit 1 --film 'ortho, blue'")
-
-
 def test_another_tool_is_measured_from_the_grays_that_it_was_given(folder, tmp_path, capsys):
     app = tmp_path / "app"
     assert _run("--data", folder, "--limit", 2, "--grays", app) == 0
@@ -283,13 +251,3 @@ def test_rows_are_not_fitted_on_the_pictures_that_are_measured(folder):
     assert origins["mean"].startswith("mean-ab-photos.safetensors, sha256")
     _, origins = command.make_rows(["mean"], str(folder), "photos", "cpu", split="test")
     assert "6 pictures" in origins["mean"]
-
-
-@pytest.mark.parametrize("command", ["train", "evaluate", "download", "ablate"])
-def test_the_help_of_a_command_ends_in_examples(command, capsys):
-    with pytest.raises(SystemExit):
-        main([command, "--help"])
-    _, examples = capsys.readouterr().out.split("examples:")
-    lines = examples.strip().splitlines()
-    assert len(lines) >= 2
-    assert all(line.strip().startswith(f"colorlab {command}") for line in lines)

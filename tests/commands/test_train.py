@@ -88,6 +88,7 @@ def test_a_budget_in_minutes_becomes_steps_that_stay(tiny_photos, tmp_path, caps
         (["--size", "0"], "--size must be positive"),
         (["--peak-tflops", "nan"], "--peak-tflops must be positive"),
         (["--seed", "-1"], "seed must be 0 or more"),
+        (["--learning-rate", "0"], "learning_rate must be positive"),
         (["--warmup", "1"], "warmup must lie in [0, 1)"),
         (["--checkpoint-every", "-1"], "checkpoint_every must be 0 or more"),
         (["--set", "widths=[8,16,16,900]"], "MiB of a released checkpoint"),

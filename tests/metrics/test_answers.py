@@ -8,12 +8,9 @@ from PIL import Image
 
 from colorlab.color import from_uint8, lightness
 from colorlab.data.cache import Pictures
-from colorlab.metrics import answer_rows, evaluate, perceptual, write_grays
+from colorlab.metrics import answer_rows, evaluate, write_grays
 
-
-@pytest.fixture(autouse=True)
-def _without_lpips(tmp_path, monkeypatch):
-    monkeypatch.setenv(perceptual.BACKBONE_VARIABLE, str(tmp_path / "absent"))
+pytestmark = pytest.mark.usefixtures("no_lpips")
 
 
 @pytest.fixture

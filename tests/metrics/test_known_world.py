@@ -13,14 +13,7 @@ from scipy import stats
 from colorlab.classical import Gray, Oracle
 from colorlab.color import downsample_chroma, join, rgb_to_lab
 from colorlab.data.loaders import make_batch
-from colorlab.data.scenes import (
-    PALETTES,
-    SEVERAL_COLOURED,
-    ab_fields,
-    best_ab,
-    render,
-    scene_set,
-)
+from colorlab.data.scenes import PALETTES, SEVERAL_COLOURED, ab_fields, best_ab, render, scene_set
 from colorlab.figures import filled, painted_colours
 from colorlab.metrics import Evaluation, evaluate_known, in_prediction_set
 from colorlab.metrics import known_world as module

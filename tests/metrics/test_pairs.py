@@ -48,9 +48,11 @@ def _with(value: float) -> torch.Tensor:
         (GOOD[:0], ValueError, "empty"),
         (GOOD[:1], ValueError, "differ in shape"),
         ((GOOD * 255).byte(), TypeError, "uint8.*from_uint8"),
+        (GOOD.half(), TypeError, r"must be float32 or float64.*\.float\(\)"),
+        (GOOD.bfloat16(), TypeError, r"must be float32 or float64.*\.float\(\)"),
         (GOOD.numpy(), TypeError, "ndarray"),
     ],
-    ids=["0..255", "negative", "nan", "no batch", "gray", "empty", "shapes", "uint8", "numpy"],
+    ids=lambda v: None if callable(v) else "",
 )
 def test_bad_batches_are_refused(metric, bad, error, words):
     with pytest.raises(error, match=words):
@@ -124,10 +126,7 @@ def test_ciede2000_equals_the_published_table():
 
 @pytest.mark.parametrize(
     ("formula", "reference", "ours", "mean"),
-    [
-        ("76", deltaE_cie76, cie76, delta_e76),
-        ("00", deltaE_ciede2000, ciede2000, delta_e00),
-    ],
+    [("76", deltaE_cie76, cie76, delta_e76), ("00", deltaE_ciede2000, ciede2000, delta_e00)],
 )
 def test_random_colours_equal_scikit_image(formula, reference, ours, mean):
     g = torch.Generator().manual_seed(1)
@@ -230,11 +229,3 @@ def test_hand_worked_values(pixels, expected):
     assert colorfulness(picture).item() == pytest.approx(expected, abs=1e-9)
     with pytest.raises(ValueError, match=r"divide 0..255"):
         colorfulness(255 * picture + 255)
-
-
-@pytest.mark.parametrize("measure", [delta_e76, delta_e00, ssim, psnr])
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_is_refused_in_words(pair, measure, dtype):
-    x, y = (v.to(dtype) for v in pair)
-    with pytest.raises(TypeError, match=r"must be float32 or float64.*\.float\(\)"):
-        measure(x, y)

@@ -54,10 +54,7 @@ def test_every_lesson_but_those_with_folded_solutions_has_a_notebook_of_them():
             "def f():\n    # exercise: return 0\n    y = 2  # solution\n\n    return y  # solution",
             "def f():\n    return 0",
         ),
-        (
-            "a = 1  # solution\n\n\ndef f():\n    pass",
-            "\n\ndef f():\n    pass",
-        ),
+        ("a = 1  # solution\n\n\ndef f():\n    pass", "\n\ndef f():\n    pass"),
     ],
 )
 def test_an_exercise_is_its_solution_without_the_marked_lines(solution, exercise):

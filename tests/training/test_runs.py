@@ -6,10 +6,8 @@ import json
 import os
 import random
 import re
-import signal
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -39,28 +37,6 @@ def test_killed_anywhere_and_resumed_a_run_comes_to_the_same_bytes(tiny_photos, 
         assert len(kills) == KILLS
         for kill in kills:
             assert kill["same"], f"{model} killed {kill['event']}"
-
-
-@pytest.mark.skipif(os.name == "nt", reason="needs signals")
-def test_a_run_that_is_interrupted_is_told_of_and_can_be_resumed(tiny_photos, tmp_path):
-    out = tmp_path / "out"
-    words = [sys.executable, "-m", "colorlab", *command(tiny_photos, out, *SAVING)]
-    words[words.index("--steps") + 1] = "100000"
-    # Whoever starts tests in the background of a shell lets them ignore Ctrl-C.
-    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(words, preexec_fn=heard, **quiet)
-    try:
-        while process.poll() is None and not (out / "state.pt").exists():
-            time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        error = process.communicate(timeout=300)[1].decode()
-    finally:
-        process.kill()
-    assert process.returncode == 130, error
-    assert "colorlab: stopped; what was saved is kept" in error
-    assert read_state(out)["trainer"]["step"] >= 1
-    assert not (out / runs.LOCK_FILE).exists()
 
 
 @pytest.mark.parametrize("number", [1, 3, 7, 8])

@@ -14,7 +14,7 @@ from torch import nn
 
 from colorlab import checkpoints
 from colorlab.__main__ import main
-from colorlab.metrics import Evaluation, perceptual
+from colorlab.metrics import Evaluation
 from colorlab.models import MODELS, Regressor
 from colorlab.training import TrainConfig, series
 from colorlab.training.recipes import (
@@ -27,6 +27,7 @@ from colorlab.training.recipes import (
     choose,
     choose_changes,
 )
+from colorlab.training.runs import LOCK_FILE
 from colorlab.training.series import (
     FlipAveraged,
     Job,
@@ -38,12 +39,9 @@ from colorlab.training.series import (
     trainings,
 )
 
+pytestmark = pytest.mark.usefixtures("no_lpips")
+
 BASE_JOB = Job("unet", Path("runs"), "photos", BASE_SETTINGS, BASE_TRAINING, size=64, resume=True)
-
-
-@pytest.fixture(autouse=True)
-def _without_lpips(tmp_path, monkeypatch):
-    monkeypatch.setenv(perceptual.BACKBONE_VARIABLE, str(tmp_path / "absent"))
 
 
 def test_every_listed_model_has_a_recipe():
@@ -155,6 +153,8 @@ def test_a_series_that_is_cut_off_goes_on_and_ends_in_a_table(
 
     monkeypatch.setattr(series, "fit", cut)
     assert main(words) == 130
+    assert "colorlab: stopped; what was saved is kept" in capsys.readouterr().err
+    assert not list(out.rglob(LOCK_FILE))
     file = out / "checkpoints" / "unet-ab-photos.safetensors"
     first = file.read_bytes()
     assert not (out / "results").exists()
