@@ -9,9 +9,11 @@ import torch
 
 from colorlab.classical import Gray, Oracle
 from colorlab.color import from_uint8, join, lightness
-from colorlab.metrics import consistency, delta_e76, evaluate_consistency, evaluate_film, perceptual
+from colorlab.metrics import consistency, delta_e76, evaluate_consistency, evaluate_film
 from colorlab.metrics.consistency import OnFilm
 from colorlab.metrics.rows import CONSISTENCY
+
+pytestmark = pytest.mark.usefixtures("no_lpips")
 
 
 class Painted:
@@ -99,11 +101,6 @@ class Toned:
 
     def colorize(self, L):
         return join(L, torch.cat((L / 5, 0 * L), dim=1))
-
-
-@pytest.fixture(autouse=True)
-def _without_lpips(tmp_path, monkeypatch):
-    monkeypatch.setenv(perceptual.BACKBONE_VARIABLE, str(tmp_path / "absent"))
 
 
 def test_gray_loses_nothing_and_what_follows_the_tones_does(few_pictures):
