@@ -25,9 +25,9 @@ def test_it_learns_how_often_each_colour_comes_and_rebalancing_raises_the_rare_o
     torch.manual_seed(0)
     model = build("classifier", size=32, widths=(8, 8, 8, 8), attention=False, mix=mix)
     (player,) = model.players()
-    optimizer = torch.optim.AdamW(player.module.parameters(), lr=5e-3, weight_decay=0)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 400)
-    for step in range(400):
+    optimizer = torch.optim.AdamW(player.module.parameters(), lr=1e-2, weight_decay=0)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 200)
+    for step in range(200):
         (loss,) = player.loss(world(step)).values()
         optimizer.zero_grad()
         loss.backward()
