@@ -44,3 +44,15 @@ def test_a_seed_or_a_colour_that_does_not_exist_is_refused():
         draw_layout(-1)
     with pytest.raises(ValueError, match="no entry 3"):
         draw_layout(1, {"balloon": 3})
+
+
+def test_places_do_not_depend_on_how_many_colours_there_are(monkeypatch):
+    """Each has a random stream of its own."""
+
+    def places() -> list:
+        return [[(i.painter, i.where) for i in draw_layout(seed).items] for seed in range(20)]
+
+    before, single = places(), next(p for p in PALETTES.values() if len(p) == 1)
+    for kind in SEVERAL_COLOURED:
+        monkeypatch.setitem(PALETTES, kind, single)
+    assert places() == before
