@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from still import decode
+from tiny import decode
 from traitlets import TraitError
 
 from colorlab import plots

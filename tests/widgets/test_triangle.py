@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from still import decode
+from tiny import decode
 
 from colorlab.plots import new_figure
 from colorlab.widgets import Triangle
