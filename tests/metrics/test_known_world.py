@@ -143,6 +143,12 @@ def test_noise_equals_the_expectation_in_closed_form(p, m):
     assert module._expected_variation(np.array(p), m) == pytest.approx(want, rel=1e-9)
 
 
+def test_of_two_samples_that_differ_neither_lies_between_colours():
+    nearest, hit = np.array([0, 1, 2]), np.array([True, False, True])
+    row = module._frequencies("balloon", [(nearest, hit)])
+    assert row["differ"] == pytest.approx(2 / 6), "of six ordered pairs only red with green"
+
+
 def test_the_mean_over_things_counts_each_thing_once():
     rows = [{"things": 3, "differ": 0.5}, {"things": 1, "differ": 0.1}]
     assert mean_over_things(rows, "differ") == pytest.approx(0.4)

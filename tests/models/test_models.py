@@ -236,6 +236,8 @@ def test_saturation_is_a_factor_on_ab():
     for factor in (0.0, 2.0):
         model.saturation = factor
         assert torch.equal(model.colorize(L), join(L, factor * ab))
+    model.train().colorize(L)
+    assert model.training, "colouring in between leaves a model in training"
 
 
 def test_a_model_starts_from_the_same_or_from_the_unet_inside_it():
