@@ -24,11 +24,12 @@ worker.onerror = () => tell("This browser is too old for this page, or blocks it
 
 const MEANINGS = {
   vivid: "The safest colours, turned up until they are nearly as colourful as photographs.",
-  safest: "The network’s prediction as it is: the lowest error, and a little pale.",
-  several: "A diffusion model draws four possible answers. None is more right than the others.",
+  safest: "The network’s own guess: the least wrong on average, and a little pale.",
+  several: "A second network draws four possible answers. None is more right than the others.",
 };
 const state = {
   photo: 0, // counts photographs, so that what comes late is not shown
+  opening: 0, // files that are being read and coloured
   name: "",
   kind: "vivid",
   factor: 1,
@@ -38,9 +39,19 @@ const state = {
   hints: [], // colours that the reader set: { x, y, ab, color }
 };
 
+/** What failed stays until the reader does something, whatever else still works. */
 function tell(text, failed = false) {
-  at("status").textContent = text;
-  at("status").classList.toggle("failed", failed);
+  const status = at("status");
+  if (!failed && status.classList.contains("failed")) return;
+  status.textContent = text;
+  status.classList.toggle("failed", failed);
+  if (failed) status.scrollIntoView({ block: "nearest" });
+}
+
+function forget() {
+  if (!at("status").classList.contains("failed")) return;
+  at("status").classList.remove("failed");
+  tell("");
 }
 
 function showProgress({ done, total }) {
@@ -54,6 +65,7 @@ function showProgress({ done, total }) {
 /** Do something for the photograph of now; errors are told, results that come late left alone. */
 async function attempt(action) {
   const photo = state.photo;
+  forget();
   try {
     state.waits = true;
     await action(() => photo !== state.photo);
@@ -69,38 +81,49 @@ function put(canvas, picture) {
   canvas.getContext("2d").drawImage(picture, 0, 0);
 }
 
-function open(file, name = file.name || "The photograph") {
-  state.photo++;
-  return attempt(async (late) => {
-    tell(`Reading ${name} …`);
-    const { width, height, gray } = await ask("open", file, name);
-    if (late()) return;
-    const began = performance.now();
-    Object.assign(state, { name, answer: "unet", hints: [] });
-    mark();
-    put(at("before"), gray);
-    put(at("after"), gray);
-    at("frame").style.aspectRatio = `${width} / ${height}`;
-    at("frame").style.setProperty("--shape", width / height);
-    at("start").hidden = true;
-    at("work").hidden = false;
-    at("several").hidden = true;
-    at("controls").inert = true; // until there is something to control
-    document.querySelector("[name=kind][value=vivid]").checked = true;
-    tell("Colouring …");
-    try {
-      state.vivid = (await ask("colour")).vivid;
-    } catch (error) {
-      at("start").hidden = late();
-      at("work").hidden = !late();
-      throw error;
-    }
-    if (late()) return;
-    at("controls").inert = false;
-    await choose("vivid");
-    const seconds = ((performance.now() - began) / 1000).toFixed(1);
-    if (!late()) tell(`${name}: ${width} × ${height} pixels, coloured in ${seconds} s.`);
-  });
+/** Read a file. Where that fails, the photograph of before stays. */
+async function open(file, name = file.name || "The photograph", note = "") {
+  forget();
+  tell(`Reading ${name} …`);
+  at("status").scrollIntoView({ block: "nearest" });
+  state.opening++;
+  at("work").inert = true; // until there is something to control
+  try {
+    const read = await ask("open", file, name);
+    state.photo++;
+    await attempt((late) => begin(name, read, note, late));
+  } catch (error) {
+    tell(error.message, true);
+  } finally {
+    at("work").inert = --state.opening > 0;
+  }
+}
+
+async function begin(name, { width, height, gray }, note, late) {
+  const began = performance.now();
+  Object.assign(state, { name, answer: "unet", hints: [] });
+  mark();
+  put(at("before"), gray);
+  put(at("after"), gray);
+  at("frame").style.aspectRatio = `${width} / ${height}`;
+  at("frame").style.setProperty("--shape", width / height);
+  at("start").hidden = true;
+  at("work").hidden = false;
+  at("several").hidden = true;
+  at("answers").replaceChildren();
+  document.querySelector("[name=kind][value=vivid]").checked = true;
+  tell("Colouring …");
+  try {
+    state.vivid = (await ask("colour")).vivid;
+  } catch (error) {
+    at("start").hidden = late();
+    at("work").hidden = !late();
+    throw error;
+  }
+  if (late()) return;
+  await choose("vivid");
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  if (!late()) tell(`${name}: ${width} × ${height} pixels, coloured in ${seconds} s.${note}`);
 }
 
 // ---- what is shown
@@ -134,21 +157,30 @@ async function choose(kind) {
   at("meaning").textContent = MEANINGS[kind];
   setFactor(kind === "vivid" ? state.vivid : 1);
   at("several").hidden = kind !== "several";
-  if (kind === "several") return several();
-  state.answer = "unet";
-  await show();
+  if (kind !== "several") {
+    tell("");
+    state.answer = "unet";
+    return show();
+  }
+  const drawn = [...at("answers").children];
+  if (drawn.length < ANSWERS) return several();
+  tell(CHOOSE);
+  await pick(drawn.findIndex((button) => button.ariaPressed === "true"));
 }
 
+const ANSWERS = 4;
+const CHOOSE = "Four answers. Choose one to see it large.";
 async function several() {
   const box = at("answers");
   box.replaceChildren();
   at("again").disabled = true;
   const { photo } = state;
-  const late = () => photo !== state.photo || state.kind !== "several";
-  state.seed = crypto.getRandomValues(new Uint32Array(1))[0];
-  for (let i = 0; i < 4 && !late(); i++) {
-    tell(`Answer ${i + 1} of 4 …`);
-    await ask("sample", i, state.seed);
+  const [seed] = crypto.getRandomValues(new Uint32Array(1));
+  const late = () => photo !== state.photo || state.kind !== "several" || seed !== state.seed;
+  state.seed = seed;
+  for (let i = 0; i < ANSWERS && !late(); i++) {
+    tell(`Answer ${i + 1} of ${ANSWERS} …`);
+    await ask("sample", i, seed);
     if (late()) return;
     const { picture } = await ask("show", i, 1, []);
     if (late()) return;
@@ -159,13 +191,13 @@ async function several() {
     const button = document.createElement("button");
     button.type = "button";
     button.append(canvas, `Answer ${i + 1}`);
-    button.addEventListener("click", () => pick(i));
+    button.addEventListener("click", () => attempt(() => pick(i)));
     box.append(button);
     if (i === 0) await pick(0);
   }
   if (late()) return;
   at("again").disabled = false;
-  tell("Four answers. Choose one to see it large.");
+  tell(CHOOSE);
 }
 
 function pick(number) {
@@ -173,7 +205,7 @@ function pick(number) {
     button.setAttribute("aria-pressed", String(i === number)),
   );
   state.answer = number;
-  return attempt(show);
+  return show();
 }
 
 // ---- what the reader does
@@ -323,9 +355,9 @@ document.addEventListener("drop", (event) => {
 });
 document.addEventListener("paste", ({ clipboardData }) => take(clipboardData));
 function take(data) {
-  const [file] = data?.files ?? [];
-  if (file) open(file);
-  else if (data?.types.length) tell("That was no file. Drop a photograph from a folder.", true);
+  const [file, ...others] = data?.files ?? [];
+  if (file) open(file, undefined, others.length ? " One photograph at a time: it is the first of those." : "");
+  else if (data?.types.length) tell("No photograph in that. Choose one, or drop a file from a folder.", true);
 }
 
 // ---- examples, and the next visit without a network

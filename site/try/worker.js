@@ -79,15 +79,15 @@ const tasks = {
     const { width, height } = bitmap;
     if (width * height > MOST_PIXELS) {
       bitmap.close();
-      const most = `at most ${MOST_PIXELS / 1e6} million pixels are coloured`;
-      throw new Error(`${name} is too large: ${most}. Make it smaller first.`);
+      const has = `has ${Math.round((width * height) / 1e6)} million pixels`;
+      throw new Error(`${name} ${has}; at most ${MOST_PIXELS / 1e6} million are coloured. Make it smaller first.`);
     }
-    photo?.bitmap.close();
     const scale = Math.min(1, PREVIEW / Math.max(width, height));
     const size = [width, height].map((side) => Math.max(1, Math.round(side * scale)));
     const [, context] = canvasOf(...size);
     context.fillRect(0, 0, ...size);
     context.drawImage(bitmap, 0, 0, ...size);
+    photo?.bitmap.close();
     photo = { name, bitmap, preview: context.getImageData(0, 0, ...size), answers: {} };
     return { width, height, gray: await preview(GRAY, 1) };
   },

@@ -222,6 +222,14 @@ def test_four_answers_differ_and_keep_lightness(page, tmp_path):
     page.get_by_text("Four answers. Choose one").wait_for()
     assert np.abs(pixels(downloaded(page, tmp_path)) - first).mean() > 1
 
+    answers.nth(2).click()
+    third = pixels(downloaded(page, tmp_path))
+    kind(page, "Safest")
+    kind(page, "Several")
+    page.get_by_text("Four answers. Choose one").wait_for()
+    assert (pixels(downloaded(page, tmp_path)) == third).all(), "they are kept, and the choice"
+    assert answers.count() == 4
+
 
 def test_the_sliders_act(page, tmp_path):
     choose(page, photograph("astronaut", tmp_path / "astronaut.png", (320, 240)))
@@ -290,6 +298,14 @@ def test_what_is_no_image_is_told_and_the_next_one_works(page, tmp_path):
     status.get_by_text("cut.png is not an image").wait_for()
     choose(page, photograph("astronaut", tmp_path / "astronaut.png"))
     assert "failed" not in (status.get_attribute("class") or "")
+
+    # While another photograph is read and coloured: that one is finished, and can be worked with.
+    small = photograph("coffee", tmp_path / "coffee.png", (160, 120))
+    page.set_input_files("#file", small)
+    page.set_input_files("#file", cut)
+    status.get_by_text("cut.png is not an image").wait_for()
+    page.locator("#work:not([inert])").wait_for()
+    assert pixels(downloaded(page, tmp_path)).shape == (120, 160, 3)
 
 
 def test_a_network_that_fails_is_told_and_tried_again(browser, site, tmp_path):
