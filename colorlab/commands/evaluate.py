@@ -31,6 +31,7 @@ from colorlab.metrics import (
     evaluate_diversity,
     evaluate_film,
     evaluate_known,
+    evaluate_sets,
     write_grays,
 )
 from colorlab.metrics.costs import checkpoint_file, released_costs, stages
@@ -87,10 +88,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure N samples an image instead: one, mean, best, spread and energy score",
     )
     parser.add_argument(
+        "--pairwise-lpips", action="store_true", help="with --diversity: LPIPS too, slow"
+    )
+    parser.add_argument(
         "--known",
         type=int,
         metavar="N",
         help="of scenes: measure N draws a scene against the stated colours instead",
+    )
+    parser.add_argument(
+        "--sets",
+        type=int,
+        metavar="N",
+        help="measure instead how far sets of N coloured pictures lie from sets of true ones, by a "
+        "kernel distance (KID) with a permutation test",
     )
     parser.add_argument(
         "--consistency",
@@ -132,6 +143,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write the table to FILE in Markdown, best rows and ties marked, with the costs",
     )
     parser.add_argument("--limit", type=int, metavar="N", help="measure the first N pictures only")
+    parser.add_argument(
+        "--every",
+        type=int,
+        default=1,
+        metavar="N",
+        help="measure each Nth picture only: fewer, of all collections of a set",
+    )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda")
     parser.add_argument("--batch-size", type=int, default=16, help="pictures at a time (16)")
 
@@ -141,14 +159,14 @@ def run(args: argparse.Namespace) -> int:
     for option, file in (("json", args.json), ("csv", args.csv), ("markdown", args.markdown)):
         if file is not None and file.is_dir():
             raise IsADirectoryError(f"--{option} {file} is a folder; name a file in it")
-    check_positive(args, "limit", "batch_size", "diversity", "known")
+    check_positive(args, "limit", "every", "batch_size", "diversity", "known", "sets")
     if args.grays is not None:
         pictures = load(args.data, args.split, count=args.limit)
         write_grays(args.grays, pictures)
         print(f"{len(pictures)} gray pictures written to {args.grays}")
         return 0
-    names = ("limit", "batch_size", "diversity", "known", "consistency")
-    names += ("film", "answers")
+    names = ("limit", "every", "batch_size", "diversity", "pairwise_lpips", "known", "consistency")
+    names += ("film", "answers", "sets")
     more = {name: getattr(args, name) for name in names}
     result = measure(args.models, args.data, args.split, args.checkpoints, args.device, **more)
     print(result.table())
@@ -173,25 +191,32 @@ def measure(
     device: str = "auto",
     *,
     limit: int | None = None,
+    every: int = 1,
     batch_size: int = 16,
     diversity: int | None = None,
+    pairwise_lpips: bool = False,
     known: int | None = None,
     consistency: bool = False,
     film: str | None = None,
     answers: Path | None = None,
+    sets: int | None = None,
 ) -> Evaluation:
     """The table of a command line; the arguments are its options, ``folder`` the checkpoints'."""
     place = pick_device(device)
     world = checkpoints.world_of(data)
     names = row_names(models, world, folder)
+    if pairwise_lpips and diversity is None:
+        raise ValueError("--pairwise-lpips is a column of --diversity N; give both")
     if known is not None and (world != "scenes" or diversity is not None):
         raise ValueError("--known N is for --data scenes, and not together with --diversity")
     kinds = {"--known": known, "--diversity": diversity, "--consistency": consistency or None}
-    kinds |= {"--film": film, "--answers": answers}
+    kinds |= {"--film": film, "--answers": answers, "--sets": sets}
     given = [option for option, value in kinds.items() if value is not None]
     if len(given) > 1:
         raise ValueError(f"{given[-1]} is a table by itself: without {' and '.join(given[:-1])}")
     pictures = load(data, split, count=limit, colourless=consistency)
+    if every > 1:
+        pictures = pictures.subset(range(0, len(pictures), every))
     rows, origins = make_rows(names, data, world, place, folder, split)
     if answers is not None:
         others = answer_rows(answers, pictures)
@@ -203,9 +228,11 @@ def measure(
     words = ["colorlab", "evaluate", "--data", name_of(data), "--split", split]
     words += ["--models", models]
     words += ["--checkpoints", name_of(folder)] if folder is not None else []
-    for option, number in (("limit", limit), ("diversity", diversity), ("known", known)):
+    counts = {"limit": limit, "every": every if every > 1 else None}
+    counts |= {"diversity": diversity, "known": known, "sets": sets}
+    for option, number in counts.items():
         words += [f"--{option}", str(number)] if number is not None else []
-    words += ["--consistency"] * consistency
+    words += ["--pairwise-lpips"] * pairwise_lpips + ["--consistency"] * consistency
     words += ["--film", film] if film is not None else []
     words += ["--answers", answers.name] if answers is not None else []
     provenance = {
@@ -220,12 +247,16 @@ def measure(
         provenance["training"] = training_facts(names, world, folder)
         result = evaluate_known(rows, scenes, known, **told)
     elif diversity is not None:
-        result = evaluate_diversity(rows, pictures, diversity, **told)
+        result = evaluate_diversity(
+            rows, pictures, diversity, pairwise_lpips=pairwise_lpips, **told
+        )
     elif consistency:
         result = evaluate_consistency(rows, pictures, batch_size=batch_size, **told)
     elif film is not None:
         films = [name for part in film.split(",") if (name := part.strip())]
         result = evaluate_film(rows, pictures, films, batch_size=batch_size, **told)
+    elif sets is not None:
+        result = evaluate_sets(rows, pictures, sets, batch_size=batch_size, **told)
     else:
         result = evaluate(rows, pictures, batch_size=batch_size, **told)
     # A folder appears by its name, as in the command.

@@ -22,6 +22,7 @@ from colorlab.metrics.pairs import (
     ssim,
 )
 from colorlab.metrics.perceptual import LPIPSUnavailable, lpips
+from colorlab.metrics.preference import Strengths, bradley_terry
 from colorlab.metrics.report import Evaluation, bootstrap, paired_difference
 from colorlab.metrics.rows import (
     METRICS,
@@ -32,6 +33,7 @@ from colorlab.metrics.rows import (
     matching_factor,
     round_to_8_bit,
 )
+from colorlab.metrics.sets import compare_sets, evaluate_sets
 
 __all__ = [
     "METRICS",
@@ -41,12 +43,15 @@ __all__ = [
     "LPIPSUnavailable",
     "MeanOf",
     "Sampled",
+    "Strengths",
     "ab_distance",
     "answer_rows",
     "bootstrap",
+    "bradley_terry",
     "cie76",
     "ciede2000",
     "colorfulness",
+    "compare_sets",
     "consistency",
     "delta_e00",
     "delta_e76",
@@ -57,6 +62,7 @@ __all__ = [
     "evaluate_diversity",
     "evaluate_film",
     "evaluate_known",
+    "evaluate_sets",
     "in_prediction_set",
     "lpips",
     "matching_factor",

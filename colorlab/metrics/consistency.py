@@ -2,7 +2,8 @@
 
 A mirror image has the same colours; so has a shifted one, a smaller one, one that was saved as
 JPEG, was printed darker, or was taken on film that is blind to red. A model whose colours move much
-reads something else than the objects. No truth is needed, so this can be measured on old
+reads something else than the objects. A model that samples also gets the same gray image with new
+random numbers: how far its answers lie apart. No truth is needed, so this can be measured on old
 photographs too, by :func:`consistency`. One row is always perfect: gray, whose colours cannot move.
 So a table shows the error beside.
 
@@ -90,7 +91,8 @@ def consistency(model: Row, L: Tensor, rgb: Tensor | None = None) -> dict[str, T
 
     The mean over pixels of the distance in *ab*, over the mean chroma of the answer to the
     unchanged image (1 CIE unit at least): 0 where nothing moves, 1 where the colours move by as
-    much as they differ from gray. A model that samples gets the same random numbers each time.
+    much as they differ from gray. A model that samples gets the same random numbers each time, and
+    others only for ``noise``.
 
     Args:
         model: has ``colorize(L)``.
@@ -99,7 +101,8 @@ def consistency(model: Row, L: Tensor, rgb: Tensor | None = None) -> dict[str, T
             leaves that out.
 
     Returns:
-        Each (N,): the names of ``CHANGES``, and ``ortho``.
+        Each (N,): the names of ``CHANGES``, ``ortho``, and ``noise``: the gray image as it is, and
+        other random numbers.
     """
     ab = _ab(_answer(model, L))
     chroma = length(ab).mean(dim=(-2, -1)).clamp_min(LEAST_CHROMA)
@@ -112,12 +115,13 @@ def consistency(model: Row, L: Tensor, rgb: Tensor | None = None) -> dict[str, T
         again = upsample_chroma(_ab(_answer(model, gray)), tuple(L.shape[-2:]))
         distance = length(change.back(again) - change.keep(ab))
         moved[name] = distance.mean(dim=(-2, -1)) / chroma
+    moved["noise"] = length(_ab(_answer(model, L, seed=1)) - ab).mean(dim=(-2, -1)) / chroma
     return moved
 
 
-def _answer(model: Row, L: Tensor) -> Tensor:
+def _answer(model: Row, L: Tensor, seed: int = 0) -> Tensor:
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         return model.colorize(L)
 
 

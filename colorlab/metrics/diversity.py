@@ -27,6 +27,7 @@ from colorlab.checks import check_pictures
 from colorlab.color import rgb_to_lab
 from colorlab.metrics.evaluation import Batch, measure_table
 from colorlab.metrics.pairs import check_pair, colorfulness, delta_e76, length
+from colorlab.metrics.perceptual import lpips
 from colorlab.metrics.report import Evaluation
 from colorlab.metrics.rows import DIVERSITY, MeanOf, Row, picture_generator, round_to_8_bit
 
@@ -111,7 +112,12 @@ def _check(samples: Tensor, truth: Tensor | None = None) -> None:
 
 
 def evaluate_diversity(
-    models: Mapping[str, Row], pictures: Pictures, n: int = 8, **options: Any
+    models: Mapping[str, Row],
+    pictures: Pictures,
+    n: int = 8,
+    *,
+    pairwise_lpips: bool = False,
+    **options: Any,
 ) -> Evaluation:
     """Sample n colourings of every image from every model, and measure them.
 
@@ -121,6 +127,8 @@ def evaluate_diversity(
     - ``de76_mean``: of the mean of the samples, taken in ab and then converted to sRGB.
     - ``de76_best``: of the best sample. It sees the truth and falls with n by chance alone.
     - ``energy`` and ``pairwise_ab``: :func:`energy_score` and :func:`pairwise`.
+    - ``one_lpips``: LPIPS of one sample to the truth, the mean over the n samples.
+    - ``pairwise_lpips``: mean LPIPS between two samples; n (n - 1) / 2 distances an image.
     - ``colorfulness``: of one sample, the mean over the n samples.
 
     Args:
@@ -128,6 +136,7 @@ def evaluate_diversity(
             prediction.
         pictures: the set.
         n: samples of each image, at least 2.
+        pairwise_lpips: measure the two columns of LPIPS too.
         options: as of :func:`colorlab.metrics.evaluate`. The random generators of the samples,
             which ``seed`` decides, do not depend on n.
 
@@ -143,6 +152,7 @@ def evaluate_diversity(
     for name, model in models.items():
         if isinstance(model, MeanOf) or not hasattr(model, "colorize"):
             raise ValueError(f"{name!r} is no model by itself; give the model that draws")
+    columns = [name for name in DIVERSITY if pairwise_lpips or not name.endswith("lpips")]
 
     def measure(_: str, model: Row, batch: Batch) -> dict[str, np.ndarray]:
         """Every column of one image."""
@@ -157,12 +167,16 @@ def evaluate_diversity(
             "pairwise_ab": pairwise(samples),
             "colorfulness": colorfulness(draws).mean(),
         }
+        if "pairwise_lpips" in batch.columns:
+            first, second = map(list, zip(*combinations(range(n), 2), strict=True))
+            values["pairwise_lpips"] = lpips(draws[first], draws[second]).mean()
+            values["one_lpips"] = lpips(draws, batch.truth.expand_as(draws)).mean()
         return {column: np.array([float(value)]) for column, value in values.items()}
 
     return measure_table(
         models,
         pictures,
-        [*DIVERSITY, "colorfulness"],
+        [*columns, "colorfulness"],
         measure,
         batch_size=1,
         notes=[f"{n} samples an image; the best is chosen with the truth, so it falls with n"],

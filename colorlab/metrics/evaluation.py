@@ -64,7 +64,7 @@ def evaluate(
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
 
     def measure(name: str, model: Row, batch: Batch) -> dict[str, np.ndarray]:
-        generated = _colorize(name, model, batch)
+        generated = colorized(name, model, batch)
         values = {name: METRICS[name].compare(generated, batch.truth) for name in batch.columns}
         return {name: value.double().cpu().numpy() for name, value in values.items()}
 
@@ -80,8 +80,12 @@ def evaluate(
     )
 
 
-def _colorize(name: str, model: Row, batch: Batch) -> Tensor:
-    """Colorize one batch and round it to 8 bit."""
+def colorized(name: str, model: Row | Made, batch: Batch) -> Tensor:
+    """One batch in a row's colours, rounded to 8 bit: sRGB (N, 3, H, W) in [0, 1].
+
+    Raises:
+        ValueError: the model's prediction is no batch of images in [0, 1] of the truth's shape.
+    """
     truth = batch.truth
     with torch.no_grad():
         if isinstance(model, Made):

@@ -319,7 +319,8 @@ class Evaluation:
         return marks
 
     def _footer(self, ties: bool = False) -> list[str]:
-        line = f"{len(self.names)} pictures, mean ± half the 95 % bootstrap interval"
+        unit = self.provenance.get("unit", "pictures")
+        line = f"{len(self.names)} {unit}, mean ± half the 95 % bootstrap interval"
         truth = self.provenance.get("truth_colorfulness")
         if truth is not None:
             line += f"; the true pictures' colourfulness is {truth:.1f}"

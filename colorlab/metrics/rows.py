@@ -76,6 +76,8 @@ DIVERSITY: dict[str, Column] = {
     "de76_best": Column("of the best", 1, "lower"),
     "energy": Column("energy score", 1, "lower"),
     "pairwise_ab": Column("pairwise ab", 1, ""),
+    "one_lpips": Column("LPIPS of one", 3, "lower"),
+    "pairwise_lpips": Column("pairwise LPIPS", 3, ""),
 }
 # Against the stated colours of the drawn world: see colorlab/metrics/known_world.py.
 KNOWN: dict[str, Column] = {
@@ -98,9 +100,15 @@ CONSISTENCY: dict[str, Column] = {
     "darker": Column("darker", 2, ""),
     "brighter": Column("brighter", 2, ""),
     "ortho": Column("red-blind film", 2, ""),
+    "noise": Column("new noise", 2, ""),
+}
+# Of sets of images: see colorlab/metrics/sets.py.
+SETS: dict[str, Column] = {
+    "kid": Column("KID × 1000", 1, "lower"),
+    "kid_p": Column("p of the permutation test", 2, ""),
 }
 # Every column that a table may have.
-COLUMNS: dict[str, Column] = DIVERSITY | KNOWN | CONSISTENCY | METRICS
+COLUMNS: dict[str, Column] = DIVERSITY | KNOWN | CONSISTENCY | SETS | METRICS
 
 
 def round_to_8_bit(rgb: Tensor) -> Tensor:

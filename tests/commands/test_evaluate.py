@@ -140,6 +140,7 @@ def test_draws_of_what_has_none_are_refused(name):
     ("words", "says", "models"),
     [
         ("--diversity 3", "3 samples an image", "gray unet"),
+        ("--diversity 2 --pairwise-lpips", "LPIPS of one", "gray unet"),
         ("--consistency", "mirrored", "gray unet"),
         ("--film ortho,blue", "gray, blue", "gray gray gray unet unet unet"),
         ("--data scenes --known 2", "samples of the world itself", "gray world"),
@@ -188,6 +189,7 @@ def test_released_stands_for_the_networks_of_the_world(monkeypatch):
         (["--limit", "0"], ValueError, "--limit must be positive, got 0"),
         (["--batch-size", "-1"], ValueError, "--batch-size must be positive"),
         (["--known", "0"], ValueError, "--known must be positive"),
+        (["--pairwise-lpips"], ValueError, "--diversity N"),
         (["--known", "9"], ValueError, "--known N is for --data scenes"),
         (["--csv", "."], IsADirectoryError, "--csv .* is a folder"),
         (["--markdown", "."], IsADirectoryError, "--markdown .* is a folder"),
@@ -228,6 +230,30 @@ def test_the_folder_that_one_stands_in_has_a_name(folder, tmp_path, monkeypatch,
     assert command == "colorlab evaluate --data plain --split test --models gray"
     for name in ("photos", "scenes", "skimage"):
         assert name_of(name) == name
+
+
+def test_sets_are_printed_and_written(folder, tmp_path, capsys):
+    file = tmp_path / "table.json"
+    count = len(list((folder / "train").glob("*.png")))
+    words = ["--data", folder, "--split", "train", "--models", "gray", "--json", file]
+    assert _run(*words, "--sets", 4) == 0
+    assert f"{count // 4} sets of 4 pictures" in capsys.readouterr().out
+    table = Evaluation.read(file)
+    assert table.models == ("truth", "gray")
+    assert table.provenance["command"].endswith("--models gray --sets 4")
+    with pytest.raises(ValueError, match="even number of 4"):
+        _run(*words, "--sets", 3)
+
+
+def test_each_nth_picture_is_measured(folder, tmp_path):
+    file = tmp_path / "table.json"
+    words = ["--data", folder, "--split", "train", "--models", "gray", "--json", file]
+    assert _run(*words, "--every", 2) == 0
+    table = Evaluation.read(file)
+    assert table.names == ("0.png", "2.png", "4.png") and table.provenance["data"]["pictures"] == 3
+    assert table.provenance["command"].endswith("--models gray --every 2")
+    with pytest.raises(ValueError, match="--every must be positive"):
+        _run(*words, "--every", 0)
 
 
 def test_another_tool_is_measured_from_the_grays_that_it_was_given(folder, tmp_path, capsys):

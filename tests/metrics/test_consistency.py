@@ -37,7 +37,7 @@ def rgb():
 def test_colours_that_follow_the_pixel_stay_and_those_of_the_place_move(rgb):
     L = lightness(rgb)
     flat = consistency(Painted(lambda L, x: (0 * L + 12, 0 * L - 5)), L, rgb)
-    assert list(flat) == ["mirror", "shift", "half", "jpeg", "darker", "brighter", "ortho"]
+    assert list(flat) == [*CONSISTENCY]
     assert all(values.shape == (2,) and values.max() < 2e-3 for values in flat.values())
 
     # a runs from 0 to 20 across: its mirror image is off by 10 on average, as much as its chroma.
@@ -65,10 +65,7 @@ def test_gray_does_not_move_and_old_photographs_need_no_colours(rgb):
 def test_the_table_shows_the_error_beside(few_pictures):
     rows = {"gray": Gray(), "placed": Painted(lambda L, x: (20 * x, 0 * L))}
     table = evaluate_consistency(rows, few_pictures, progress=False)
-    assert table.metrics == (
-        *("mirror", "shift", "half", "jpeg", "darker", "brighter", "ortho"),
-        "de76",
-    )
+    assert table.metrics == (*CONSISTENCY, "de76")
     assert table.interval("gray", "mirror").high < 0.01 < table.interval("placed", "mirror").low
     assert table.interval("gray", "de76").mean > 5
     assert "gray has 0" in str(table)
@@ -82,7 +79,17 @@ def test_a_model_that_samples_gets_the_same_random_numbers(rgb):
             ab = 20 * torch.rand(len(L), 2, 1, 1).expand(-1, -1, *L.shape[-2:])
             return join(L, ab)
 
-    assert all(values.max() < 1e-2 for values in consistency(Drawn(), lightness(rgb)).values())
+    moved = consistency(Drawn(), lightness(rgb))
+    noise = moved.pop("noise")
+    assert all(values.max() < 1e-2 for values in moved.values())
+    # The colours of both noises are known, and so is their distance.
+    L, ab = lightness(rgb), []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        ab.append(20 * torch.rand(2, 2, 1, 1).flatten(1))
+    wanted = (ab[1] - ab[0]).norm(dim=1) / ab[0].norm(dim=1)
+    assert noise.tolist() == pytest.approx(wanted.tolist(), rel=0.02)
+    assert consistency(Gray(), L)["noise"].max() == 0
 
 
 def test_photographs_without_colours_get_a_table_without_errors(few_pictures):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from colorlab.classical import Gray, Oracle
-from colorlab.color import join, rgb_to_lab
+from colorlab.color import from_uint8, join, lightness, rgb_to_lab
 from colorlab.data import Pictures
 from colorlab.metrics import (
     BestOf,
@@ -21,9 +21,12 @@ from colorlab.metrics import (
     energy_score,
     evaluate,
     evaluate_diversity,
+    lpips,
     paired_difference,
     pairwise,
+    perceptual,
 )
+from colorlab.metrics.rows import picture_generator, round_to_8_bit
 from colorlab.models.base import Colorizer
 
 
@@ -207,6 +210,29 @@ def test_the_table_is_written_and_read_again(pictures, tmp_path):
     again = Evaluation.read(tmp_path / "t.json")
     assert again.table() == text
     assert again.paired("energy", "m", "m") == (0, 0, 0)
+
+
+def test_the_columns_of_lpips_are_the_metric_of_each_sample(lpips_backbone, monkeypatch):
+    monkeypatch.setenv(perceptual.BACKBONE_VARIABLE, str(lpips_backbone))
+    rgb = np.random.default_rng(0).integers(60, 200, size=(2, 64, 64, 3), dtype=np.uint8)
+    few = Pictures(rgb, ("a", "b"), sha256="f00d", source="random:test")
+    options = {"progress": False, "n_resamples": 50}
+    table = evaluate_diversity(
+        {"m": Painter(), "gray": Gray()}, few, 3, pairwise_lpips=True, **options
+    )
+    plain = evaluate({"gray": Gray()}, few, metrics=["lpips"], **options)
+    found = table.per_picture["gray"]
+    np.testing.assert_allclose(found["one_lpips"], plain.per_picture["gray"]["lpips"], rtol=1e-4)
+    assert np.abs(found["pairwise_lpips"]).max() < 1e-6
+    torch.manual_seed(0)  # that of the table
+    truth = from_uint8(rgb[:1])
+    draws = Painter().sample(lightness(truth), 3, picture_generator("cpu"))
+    draws = round_to_8_bit(draws.flatten(0, 1)).unflatten(0, (3, 1))
+    values = {name: float(v[0]) for name, v in table.per_picture["m"].items()}
+    between = [float(lpips(draws[i], draws[j])) for i, j in ((0, 1), (0, 2), (1, 2))]
+    assert values["pairwise_lpips"] == pytest.approx(np.mean(between), rel=1e-4)
+    errors = [float(lpips(draw, truth)) for draw in draws]
+    assert values["one_lpips"] == pytest.approx(np.mean(errors), rel=1e-4)
 
 
 @pytest.mark.parametrize(
