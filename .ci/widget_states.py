@@ -22,6 +22,7 @@ OF_JUPYTER = ("layout", "tabbable", "tooltip")  # traits that every widget has
 def state(widget: Any) -> tuple[dict[str, Any], list[bytes]]:
     """What a page needs to show and to move ``widget``: values by name, and images as PNG."""
     from colorlab.widgets.shared import picture_png
+    from colorlab.widgets.turing import PHOTOGRAPH
 
     images: list[bytes] = []
 
@@ -39,7 +40,11 @@ def state(widget: Any) -> tuple[dict[str, Any], list[bytes]]:
     if kind == "TuringTest":
         pairs = [[kept(picture_png(p)) for p in widget.pair(i)] for i in range(widget.total)]
         values["trials"] = [
-            {"model": trial.model, "truth_first": trial.truth_first, "pair": pair}
+            {
+                "model": trial.second if trial.first == PHOTOGRAPH else trial.first,
+                "truth_first": trial.first == PHOTOGRAPH,
+                "pair": pair,
+            }
             for trial, pair in zip(widget.trials, pairs, strict=True)
         ]
     return {"kind": kind, "values": values}, images

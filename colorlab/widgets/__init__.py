@@ -5,12 +5,13 @@ from colorlab.widgets.compare import BeforeAfter
 from colorlab.widgets.slider import FigureSlider, figure_slider
 from colorlab.widgets.studio import Studio
 from colorlab.widgets.triangle import Triangle
-from colorlab.widgets.turing import TuringTest
+from colorlab.widgets.turing import PreferenceTest, TuringTest
 
 __all__ = [
     "BeforeAfter",
     "Canvas",
     "FigureSlider",
+    "PreferenceTest",
     "Studio",
     "Triangle",
     "TuringTest",

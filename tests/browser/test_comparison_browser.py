@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 from colorlab.plots import new_figure
-from colorlab.widgets import BeforeAfter, TuringTest, figure_slider
-from colorlab.widgets.turing import plan
+from colorlab.widgets import BeforeAfter, PreferenceTest, TuringTest, figure_slider
+from colorlab.widgets.turing import PHOTOGRAPH, plan
 
 FLASH = 0.05  # seconds a picture: the tests wait for what follows, not for the clock
 HANDS = [("0", "1"), ("1", "0"), ("0", "1")]  # for the first and the second, in each trial
@@ -78,11 +78,13 @@ def test_trials_are_answered_by_mouse_and_by_keys(notebook, lab):
     assert page.evaluate(cells) == before, "no key became a command of the notebook"
     rows = test.locator("tr").all_inner_texts()
     assert len(rows) == 3 and "95 % interval" in rows[0]
-    trials = plan(["unet", "gan"], 3, seed=2)
-    wanted = [(t.model, "abc"[t.picture], *hands) for t, hands in zip(trials, HANDS, strict=True)]
+    trials = plan([(PHOTOGRAPH, "unet"), (PHOTOGRAPH, "gan")], 3, seed=2)
+    wanted = [
+        [t.first, t.second, "abc"[t.picture], *hands]
+        for t, hands in zip(trials, HANDS, strict=True)
+    ]
     lines = (lab.root / "votes.csv").read_text("utf-8").splitlines()[1:]
-    cells = [line.split(",") for line in lines]
-    assert [(c[2], c[3], c[5], c[6]) for c in cells] == wanted
+    assert [line.split(",")[2:] for line in lines] == wanted
     assert lab.run_last(page).startswith("3 [1, 1, 1]")
 
 
@@ -196,7 +198,7 @@ def test_a_lecturer_enters_hands_and_a_log_that_fails_can_be_mended(bare, hall, 
         page.get_by_role("spinbutton", name=f"Hands for the {which}").fill(hands)
     enter.click()
     page.locator(".cl-failed").wait_for()
-    assert "no log of a colour Turing test" in status.inner_text()
+    assert "no log of these tests" in status.inner_text()
     (tmp_path / "hall.csv").unlink()
     enter.click()
     stage(page, "ready")
@@ -207,9 +209,33 @@ def test_a_lecturer_enters_hands_and_a_log_that_fails_can_be_mended(bare, hall, 
     page.get_by_role("spinbutton", name="Hands for the first").fill("43")
     enter.click()
     stage(page, "done")
-    fooled = sum(v.fooled for v in hall.votes)
+    fooled = sum(v.chosen("unet") for v in hall.votes)
     assert f"{fooled}\t86" in page.locator("tr").nth(1).inner_text()
     assert len((tmp_path / "hall.csv").read_text().splitlines()) == 3
+
+
+def test_two_colourings_stand_side_by_side_until_one_is_preferred(bare, tmp_path):
+    half = torch.full((2, 3, 32, 48), 0.5)
+    answers = {"unet": half * 0.5, "gan": half}
+    test = PreferenceTest(answers, "ab", tmp_path / "me.csv", size=400)
+    page = bare(test)
+    status = page.get_by_role("status")
+    page.get_by_role("button", name="Show the two pictures").click()
+    stage(page, "ask")
+    assert "more believable" in status.inner_text()
+    boxes = [node.bounding_box() for node in page.locator(".cl-frame img").all()]
+    assert len(boxes) == 2 and boxes[0]["y"] == boxes[1]["y"]
+    assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"], "beside each other"
+    assert boxes[0]["width"] == pytest.approx(1.5 * boxes[0]["height"], rel=0.02)
+    assert not page.get_by_role("button", name="Show them again").is_visible()
+    page.keyboard.press("2")
+    page.wait_for_function("() => document.querySelectorAll('.colorlab-turing img').length === 2")
+    page.locator('.colorlab-turing[data-stage="ask"]').wait_for()
+    page.get_by_role("button", name="The first").click()
+    stage(page, "done")
+    assert "preferred" in page.locator("tr").first.inner_text()
+    assert [v.for_first for v in test.votes] == [0, 1]
+    assert len((tmp_path / "me.csv").read_text().splitlines()) == 3
 
 
 def test_the_slider_moves_by_mouse_keys_and_python(bare):

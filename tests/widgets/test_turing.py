@@ -1,17 +1,31 @@
-"""The colour Turing test: order, log, intervals, and the widget driven through its traits."""
+"""The tests with people: order, log, intervals, and the widgets driven through their traits."""
 
 import csv
 from collections import Counter
+from itertools import combinations
 
 import pytest
 import torch
 
-from colorlab.widgets import TuringTest
+from colorlab.widgets import PreferenceTest, TuringTest
 from colorlab.widgets.shared import picture_png
-from colorlab.widgets.turing import Vote, append_vote, plan, wilson
+from colorlab.widgets.turing import (
+    PHOTOGRAPH,
+    Vote,
+    append_vote,
+    plan,
+    read_votes,
+    strengths,
+    wilson,
+)
 
 NAME = "a, b.jpg"
-VOTE = Vote(3, 1, "unet", NAME, True, 4, 9)
+VOTE = Vote(3, 1, PHOTOGRAPH, "unet", NAME, 4, 9)
+
+
+def against(*models):
+    """The pairs of a Turing test."""
+    return [(PHOTOGRAPH, model) for model in models]
 
 
 def logged(path):
@@ -35,26 +49,36 @@ def test_wilson_is_that_of_the_published_example():
 
 
 @pytest.mark.parametrize(("models", "pictures"), [(3, 5), (2, 4), (4, 6), (1, 3), (4, 3)])
-def test_no_pair_comes_twice_and_models_take_turns(models, pictures):
-    names = [f"m{i}" for i in range(models)]
-    trials = plan(names, pictures, seed=1, count=models * pictures)
-    assert len({(t.model, t.picture) for t in trials}) == models * pictures
+def test_no_pair_comes_twice_and_pairs_take_turns(models, pictures):
+    pairs = against(*(f"m{i}" for i in range(models)))
+    trials = plan(pairs, pictures, seed=1, count=models * pictures)
+    made = [next(name for name in (t.first, t.second) if name != PHOTOGRAPH) for t in trials]
+    assert len({(name, t.picture) for name, t in zip(made, trials, strict=True)}) == len(trials)
     for upto in range(1, len(trials) + 1):
-        seen = Counter(t.model for t in trials[:upto])
-        assert max(seen.values()) - min(seen[name] for name in names) <= 1
+        seen = Counter(made[:upto])
+        assert max(seen.values()) - min(seen[name] for _, name in pairs) <= 1
         shown = Counter(t.picture for t in trials[:upto])
         assert max(shown.values()) - min(shown[i] for i in range(pictures)) <= 1
-    assert sum(t.truth_first for t in trials) == len(trials) // 2
-    assert plan(names, pictures, 1, models * pictures) == trials
-    assert plan(["a", "b"], 20, seed=1) != plan(["a", "b"], 20, seed=2), "the seed decides"
+    assert sum(t.first == PHOTOGRAPH for t in trials) == len(trials) // 2
+    assert plan(pairs, pictures, 1, models * pictures) == trials
+    two = against("a", "b")
+    assert plan(two, 20, seed=1) != plan(two, 20, seed=2), "the seed decides"
 
 
 @pytest.mark.parametrize(
-    ("models", "pictures", "count"), [([], 3, 1), (["a", "a"], 3, 1), (["a"], 3, 4), (["a"], 0, 0)]
+    ("pairs", "pictures", "count"),
+    [
+        ([], 3, 1),
+        (against("a", "a"), 3, 1),
+        ([("a", "b"), ("b", "a")], 3, 1),
+        ([("a", "a")], 3, 1),
+        (against("a"), 3, 4),
+        (against("a"), 0, 0),
+    ],
 )
-def test_what_cannot_be_planned_is_refused(models, pictures, count):
+def test_what_cannot_be_planned_is_refused(pairs, pictures, count):
     with pytest.raises(ValueError, match="want"):
-        plan(models, pictures, 0, count)
+        plan(pairs, pictures, 0, count)
 
 
 # ---- the log
@@ -62,11 +86,15 @@ def test_what_cannot_be_planned_is_refused(models, pictures, count):
 
 def test_votes_survive_the_log(tmp_path):
     path = tmp_path / "deep" / "log.csv"
-    for vote in (VOTE, Vote(3, 2, "gan", 'a "b"\nc', False, 0, 1), VOTE):
+    other = Vote(3, 2, "gan", PHOTOGRAPH, 'a "b"\nc', 0, 1)
+    for vote in (VOTE, other, VOTE):
         append_vote(path, vote)
     first, second, third = logged(path)
-    assert first == third and list(first.values()) == ["3", "1", "unet", NAME, "1", "4", "9"]
-    assert second["picture"] == 'a "b"\nc' and second["truth_first"] == "0"
+    values = ["3", "1", PHOTOGRAPH, "unet", NAME, "4", "9"]
+    assert first == third and list(first.values()) == values
+    assert second["picture"] == 'a "b"\nc' and second["second"] == PHOTOGRAPH
+    assert read_votes([path]) == {"log": [VOTE, other, VOTE]}
+    assert (VOTE.chosen("unet"), VOTE.chosen(PHOTOGRAPH), VOTE.chosen("gan")) == (9, 4, 0)
 
 
 def test_another_file_is_left_alone(tmp_path):
@@ -77,7 +105,58 @@ def test_another_file_is_left_alone(tmp_path):
     assert other.read_text() == "precious,data\n1,2\n"
 
 
-# ---- the widget
+@pytest.mark.parametrize("line", ["1,2,a", "x,1,a,b,c,1,0", "1,1,a,b,c,0,0", "1,1,a,b,c,-1,2"])
+def test_a_broken_line_is_named(tmp_path, line):
+    path = tmp_path / "ann.csv"
+    append_vote(path, VOTE)
+    with path.open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(ValueError, match=r"ann\.csv, line 3.*no vote"):
+        read_votes([path])
+
+
+def test_logs_of_several_people_are_read_together(tmp_path):
+    # Both files are a class's: one in its own folder, one saved by a spreadsheet.
+    ann, bob = tmp_path / "ann.csv", tmp_path / "bob.csv"
+    append_vote(ann, VOTE)
+    bob.write_bytes(b"\xef\xbb\xbf" + ann.read_bytes().replace(b"\n", b"\r\n"))
+    assert read_votes(tmp_path.glob("*.csv")) == {"ann": [VOTE], "bob": [VOTE]}
+    with pytest.raises(ValueError, match="two logs are called ann"):
+        read_votes([ann, tmp_path / "." / "ann.csv"])
+    with pytest.raises(ValueError, match="no logs"):
+        read_votes([])
+    (tmp_path / "notes.csv").write_text("a,b\n")
+    with pytest.raises(ValueError, match=r"notes\.csv is no log"):
+        read_votes(tmp_path.glob("*.csv"))
+
+
+def test_strengths_are_of_all_people_and_grouped_as_told():
+    def vote(picture, first, second, one, two):
+        return Vote(0, 1, first, second, picture, one, two)
+
+    people = {
+        "ann": [vote("p", "unet", "gan", 1, 0), vote("q", "gan", "unet", 1, 0)],
+        "bob": [vote("p", "gan", "unet", 0, 1), vote("q", "unet", "gan", 1, 0)],
+    }
+    # Three of four for the unet: the odds are 3.
+    for by in ("person", "picture", None):
+        found = strengths(people, by)
+        assert found.preferred("unet", "gan").mean == pytest.approx(0.75)
+    # A group is a picture: p agrees (2 of 2), q does not (1 of 2); a person: 1 of 2 and 2 of 2.
+    residuals = {"person": (0.5, 0.5), "picture": (0.5, 0.5), None: (0.25, 0.75)}
+    for by, (one, two) in residuals.items():
+        if by is None:  # 1 / sqrt(n p (1 - p)), in logits
+            wanted = (4 * 0.75 * 0.25) ** -0.5
+        else:  # sqrt(2 / 1 * (one^2 + two^2)) / (n p (1 - p)): scores 2 - 1.5 and 1 - 1.5
+            wanted = (2 * (one**2 + two**2)) ** 0.5 / (4 * 0.75 * 0.25)
+        found = strengths(people, by)
+        low, high = found.difference("unet", "gan")[1:]
+        assert (high - low) / 2 / found.reach == pytest.approx(wanted)
+    with pytest.raises(ValueError, match="by is"):
+        strengths(people, "seed")
+
+
+# ---- the widgets
 
 
 @pytest.fixture
@@ -95,22 +174,24 @@ def make(pictures, tmp_path):
 def test_it_shows_the_planned_pictures_and_logs_the_answers(make, pictures, tmp_path):
     truth, answers = pictures
     test = make(seed=5)
-    trials = plan(["unet", "gan"], 4, seed=5)
+    trials = plan(against("unet", "gan"), 4, seed=5)
+    shown = {PHOTOGRAPH: truth, **answers}
     for number, trial in enumerate(trials, start=1):
-        true, made = (picture_png(p[trial.picture][None]) for p in (truth, answers[trial.model]))
-        assert (test.first, test.second) == ((true, made) if trial.truth_first else (made, true))
+        pair = (picture_png(shown[n][trial.picture][None]) for n in (trial.first, trial.second))
+        assert (test.first, test.second) == tuple(pair)
         assert test.trial == number
         assert test.rates == [], "nobody learns before the end"
         test.answer = {"trial": number, "first": 2 * number, "second": 1}
     assert test.trial == test.total + 1 == 5
     lines = logged(tmp_path / "log.csv")
-    assert [(v["model"], v["picture"]) for v in lines] == [
-        (t.model, "abcd"[t.picture]) for t in trials
+    assert [(v["first"], v["second"], v["picture"]) for v in lines] == [
+        (t.first, t.second, "abcd"[t.picture]) for t in trials
     ]
     # Who takes the first picture is fooled where it is the model's.
     fooled = Counter()
     for number, trial in enumerate(trials, start=1):
-        fooled[trial.model] += 1 if trial.truth_first else 2 * number
+        truth_first = trial.first == PHOTOGRAPH
+        fooled[trial.second if truth_first else trial.first] += 1 if truth_first else 2 * number
     assert {row[0]: row[1] for row in test.rates} == fooled
     for _model, hits, asked, share, interval in test.rates:
         rate = wilson(hits, asked)
@@ -142,6 +223,38 @@ def test_pictures_that_do_not_fit_are_refused(pictures, tmp_path):
         TuringTest(truth, {"gan": answers["gan"][:2]}, "abcd", tmp_path / "x.csv")
     with pytest.raises(ValueError, match="a name for each of 4"):
         TuringTest(truth, answers, "abc", tmp_path / "x.csv")
+
+
+def test_preferences_are_asked_of_all_pairs_and_logged(pictures, tmp_path):
+    answers = {**pictures[1], "boost": pictures[0] * 0.9}
+    log = tmp_path / "me.csv"
+    test = PreferenceTest(answers, "abcd", log, seed=2, count=12, hall=True)
+    assert test.side_by_side and not TuringTest(*pictures, "abcd", log).side_by_side
+    trials = plan(list(combinations(answers, 2)), 4, seed=2, count=12)
+    assert len({(frozenset((t.first, t.second)), t.picture) for t in trials}) == 12
+    for number, trial in enumerate(trials, start=1):
+        pair = (picture_png(answers[n][trial.picture][None]) for n in (trial.first, trial.second))
+        assert (test.first, test.second) == tuple(pair)
+        assert test.rates == []
+        boost = [3 if name == "boost" else 1 for name in (trial.first, trial.second)]
+        test.answer = {"trial": number, "first": boost[0], "second": boost[1]}
+    chosen = {row[0]: (row[1], row[2]) for row in test.rates}
+    assert chosen == {"unet": (8, 24), "gan": (8, 24), "boost": (24, 32)}
+    people = read_votes([log])
+    assert people == {"me": test.votes}
+    found = strengths(people, by=None)
+    assert found.preferred("boost", "gan").mean == pytest.approx(0.75)
+    assert found.difference("unet", "gan").mean == pytest.approx(0, abs=1e-9)
+    assert "more believable" in test._repr_mimebundle_()[1]["image/jpeg"]["alt"]
+    assert repr(test) == "PreferenceTest(12 of 12 trials answered)"
+
+
+def test_tests_without_two_versions_are_refused(pictures, tmp_path):
+    truth, answers = pictures
+    with pytest.raises(ValueError, match="at least two models"):
+        PreferenceTest({"unet": answers["unet"]}, "abcd", tmp_path / "x.csv")
+    with pytest.raises(ValueError, match="none called 'photograph'"):
+        TuringTest(truth, {PHOTOGRAPH: truth}, "abcd", tmp_path / "x.csv")
 
 
 def test_a_page_without_a_kernel_shows_the_first_pair(make):

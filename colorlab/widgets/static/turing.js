@@ -1,4 +1,5 @@
-// The colour Turing test: two pictures, a moment each, and a question; see colorlab/widgets/turing.py.
+// Two pictures and a question; see colorlab/widgets/turing.py. The Turing test shows one after the
+// other, a moment each; the test of preference shows both side by side until the answer.
 
 const GAP = 0.3; // seconds of plain gray before each picture, so that neither leans on the other
 
@@ -6,6 +7,11 @@ function render({ model, el }) {
   const { listen, stop } = following(model);
   const [height, width] = model.get("picture_size");
   const hall = model.get("hall");
+  const together = model.get("side_by_side");
+  const asks = together ? "Which one is more believable?" : "Which one was the real photograph?";
+  const about = together
+    ? "Two models coloured the same gray picture."
+    : "One picture is a photograph, the other was coloured by a model.";
   const shown = [picture(), picture()];
   let timer = 0;
   let asked = 0; // the trial that was answered last
@@ -40,6 +46,7 @@ function render({ model, el }) {
     root.dataset.stage = name;
     start.hidden = name !== "ready";
     question.hidden = name !== "ask";
+    again.hidden = together;
     frame.hidden = result.hidden = false;
     if (name === "done") frame.hidden = true;
     else result.hidden = true;
@@ -51,21 +58,22 @@ function render({ model, el }) {
     const trial = model.get("trial");
     stage("showing");
     say("Look.");
-    // Decoded first, so that each is seen for its whole time.
+    // Decoded first, so that each is seen for its whole time, or both appear at once.
     await Promise.all([shown[0].show(model.get("first"), "First picture"),
       shown[1].show(model.get("second"), "Second picture")]);
-    for (const [i, name] of ["First", "Second"].entries()) {
-      blank(name);
-      await wait(Math.min(GAP, model.get("seconds")));
-      frame.replaceChildren(shown[i].node);
-      await wait(model.get("seconds"));
+    if (together) frame.replaceChildren(...shown.map((each) => each.node));
+    else {
+      for (const [i, name] of ["First", "Second"].entries()) {
+        blank(name);
+        await wait(Math.min(GAP, model.get("seconds")));
+        frame.replaceChildren(shown[i].node);
+        await wait(model.get("seconds"));
+      }
+      blank();
     }
-    blank();
     if (trial !== model.get("trial")) return;
     stage("ask");
-    say(hall
-      ? "Which one was the real photograph? Count the hands for each."
-      : "Which one was the real photograph?");
+    say(hall ? `${asks} Count the hands for each.` : asks);
     (hall ? hands[0] : first).focus();
   }
   function answer(one, two) {
@@ -89,21 +97,22 @@ function render({ model, el }) {
     hands.forEach((node) => (node.value = "0"));
     blank(`${trial} of ${total}`);
     stage("ready");
-    say(`Trial ${trial} of ${total}. One picture is a photograph, the other was coloured by a model.`);
-    if (trial > 1) start.focus();
+    say(`Trial ${trial} of ${total}. ${about}`);
+    if (trial > 1 && together) play();
+    else if (trial > 1) start.focus();
   }
   function finish() {
-    const head = ["model", "taken for the real one", "of", "share", "95 % interval"];
+    const head = ["model", together ? "preferred" : "taken for the real one", "of", "share", "95 % interval"];
     const line = (cells, tag) => make("tr", {}, ...cells.map((text) => make(tag, {}, String(text))));
     table.replaceChildren(line(head, "th"), ...model.get("rates").map((row) => line(row, "td")));
     stage("done");
-    say("Done. Half the time would be a perfect disguise.");
+    say(together ? "Done. Thank you." : "Done. Half the time would be a perfect disguise.");
   }
   listen("turn", next);
 
   const root = make("div", {
-    class: `colorlab-widget colorlab-turing${hall ? " cl-hall" : ""}`,
-    style: `--cl-size:${model.get("size")}px;--cl-ratio:${width / height}`,
+    class: `colorlab-widget colorlab-turing${hall ? " cl-hall" : ""}${together ? " cl-pair" : ""}`,
+    style: `--cl-size:${model.get("size")}px;--cl-ratio:${(together ? 2 : 1) * (width / height)}`,
   }, frame, status, make("div", { class: "cl-row" }, start), question, result, note);
   root.addEventListener("keydown", (event) => {
     if (root.dataset.stage !== "ask" || hall || event.ctrlKey || event.metaKey) return;
