@@ -36,7 +36,9 @@ def png(figure: Figure, dpi: int = DPI) -> bytes:
     return stream.getvalue()
 
 
-def captioned(figure: Figure, caption: str, pixels: int = 1200, quality: int = 88) -> None:
+def captioned(
+    figure: Figure, caption: str, pixels: int = 1200, quality: int = 88, trace: int = _TRACE
+) -> None:
     """Display ``figure`` sharp on any screen, with its caption printed below.
 
     The caption is the alt text too. Many viewers drop alt text, so it is printed. Colours are kept
@@ -50,6 +52,7 @@ def captioned(figure: Figure, caption: str, pixels: int = 1200, quality: int = 8
         caption: says what the figure shows.
         pixels: width of the stored image.
         quality: of the JPEG, where the figure holds photographs.
+        trace: of 255, the change of a colour that a palette of 256 colours may make.
 
     Raises:
         ValueError: ``caption`` is empty.
@@ -58,7 +61,7 @@ def captioned(figure: Figure, caption: str, pixels: int = 1200, quality: int = 8
         raise ValueError("a figure needs a caption: say what a reader sees in it")
     inches = figure.get_figwidth()
     picture = PilImage.open(io.BytesIO(png(figure, pixels / inches))).convert("RGB")
-    data, kind = _fewest_bytes(picture, picture, quality, _TRACE)
+    data, kind = _fewest_bytes(picture, picture, quality, trace)
     display(Image(data, format=kind, alt=caption, width=round(inches * DPI)))
     display(Markdown(f"*{caption}*"))
 

@@ -67,6 +67,6 @@ def with_still(data: dict, metadata: dict, rgb: Tensor, alt: str) -> tuple[dict[
     """
     stream = io.BytesIO()
     # No chroma subsampling: the colours are what matters here.
-    Image.fromarray(to_uint8(rgb)[0]).save(stream, "JPEG", quality=90, subsampling=0)
+    Image.fromarray(to_uint8(rgb)[0]).save(stream, "JPEG", quality=80, subsampling=0)
     still = {"image/jpeg": stream.getvalue()}
     return {**data, **still}, {**metadata, "image/jpeg": {"alt": alt}}
