@@ -27,7 +27,12 @@ def parts(attribute: str) -> dict[str, list[str]]:
     found = {}
     for file in STATIC.parent.glob("*.py"):
         for thing in ast.parse(file.read_text("utf-8")).body:
-            for line in thing.body if isinstance(thing, ast.ClassDef) else ():
+            if not isinstance(thing, ast.ClassDef):
+                continue
+            for base in map(ast.unparse, thing.bases):  # of the same file, so it came before
+                if base in found:
+                    found[thing.name] = found[base]
+            for line in thing.body:
                 if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == attribute:
                     found[thing.name] = [ast.literal_eval(name) for name in line.value.args]
     return found
@@ -36,11 +41,11 @@ def parts(attribute: str) -> dict[str, list[str]]:
 def script() -> str:
     """One script for all pages: ``widgets`` holds each kind's module, then site/widgets.js."""
     modules = []
-    for kind, names in sorted(parts("_esm").items()):
-        if kind in KINDS:
-            text = "\n".join((STATIC / name).read_text("utf-8") for name in names)
-            text = text.replace("export default { render };", "return { render };")
-            modules.append(f"widgets.{kind} = (() => {{\n{text}\n}})();\n")
+    names = parts("_esm")
+    for kind in KINDS:  # a kind without a script fails here, and not on the page
+        text = "\n".join((STATIC / name).read_text("utf-8") for name in names[kind])
+        text = text.replace("export default { render };", "return { render };")
+        modules.append(f"widgets.{kind} = (() => {{\n{text}\n}})();\n")
     shim = (ROOT / "site" / "widgets.js").read_text("utf-8")
     return "".join(["(() => {\nconst widgets = {};\n", *modules, shim, "})();\n"])
 
