@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "such as unet or unet-rgb; a .safetensors file; released: every released network of "
         "the data's world; levin200 or guided200: scribbles with 200 hints from the truth. A "
         "trained model alone gives its single answer; unet:boost1.5 is that with its ab times 1.5, "
-        "boost the same of the safest by the factor on its card; unet_vae:sample is one draw, "
+        "boost the same of the safest by the factor on its card; unet_vae:sample is one sample, "
         "unet_vae:mean8 the mean of 8, unet_vae:best8 the best of 8 (it sees the truth)",
     )
     parser.add_argument(
@@ -94,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--known",
         type=int,
         metavar="N",
-        help="of scenes: measure N draws a scene against the stated colours instead",
+        help="of scenes: measure N samples a scene against the stated colours instead",
     )
     parser.add_argument(
         "--sets",

@@ -297,8 +297,7 @@ class TrainingBatches:
             2016, "Context encoders"). The target is never changed: a jittered one teaches wrong
             colours.
         device: where the batches are made. On a CPU, L and *ab* of uncropped images are computed
-            once and kept in memory (:class:`LabCache`). A GPU keeps the
-            bytes of a set that fits.
+            once and kept in memory (:class:`LabCache`). A GPU keeps the bytes of a set that fits.
         crop_size: side of the crops, a multiple of 32; 0 for the images' own. Half the side
             costs a quarter of the time a step.
         share: which images of each batch to make; all unless told. The others of the batch are

@@ -1,7 +1,7 @@
 """Measure colorizers on a set of images, by the protocol. Taught in notebook 03.
 
-:func:`measure_table` is the loop of every evaluation: of :func:`evaluate` here, of
-:func:`colorlab.metrics.evaluate_diversity` and of :func:`colorlab.metrics.evaluate_known`.
+:func:`measure_table` is the loop of every evaluation: of :func:`evaluate` here, and of those of
+samples, of the known world, of consistency and of sets.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ sample of images could move the mean. A paired difference removes what two model
 and so tells apart models whose intervals overlap.
 
 *Ranking.* A tie is read off the paired difference: its 95 % interval holds 0. Rows that see the
-truth (oracles, the drawn world itself, the best of several samples, hints) are left out.
+truth (oracles, the drawn world itself, the true photographs, the best of several samples, hints)
+are left out.
 
 *Tables.* Text, Markdown, CSV, HTML and JSON. Markdown and HTML mark the best row of a column and
 its ties with signs, not colours, and take more columns than were measured, *facts*: how large a
@@ -51,7 +52,7 @@ _STYLE = (  # specific enough to win against the tables of a web site
 
 
 class Interval(NamedTuple):
-    """A mean over images and its bootstrap interval."""
+    """A mean over images, or another estimate, and its 95 % interval."""
 
     mean: float
     low: float

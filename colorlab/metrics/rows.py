@@ -120,6 +120,7 @@ def round_to_8_bit(rgb: Tensor) -> Tensor:
 
 BASELINES = ("gray", "mean", "lut", "oracle64")  # stand beside every table
 WORLD = "world"  # samples of the drawn world itself, see colorlab/metrics/known_world.py
+TRUTH = "truth"  # true photographs against other true ones, see colorlab/metrics/sets.py
 _HINTED = re.compile(r"(levin|guided)([1-9]\d*)")
 MOST = 8.0  # of a boost: a larger factor turns noise up, not colour
 _MADE = re.compile(r"(.+):(?:(sample)|(mean|best)([1-9]\d*)|(boost)(\d+(?:\.\d+)?)?)")
@@ -158,7 +159,7 @@ def sees_truth(name: str) -> bool:
     row = parse(name)
     if row.made:
         return row.made in ("best", "hints")
-    return row.model == WORLD or re.fullmatch(r"oracle\d*", row.model) is not None
+    return row.model in (WORLD, TRUTH) or re.fullmatch(r"oracle\d*", row.model) is not None
 
 
 class Row(Protocol):

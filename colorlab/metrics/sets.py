@@ -25,13 +25,12 @@ from torch import Tensor
 
 from colorlab.metrics.evaluation import Batch, colorized, measure_table
 from colorlab.metrics.report import SEED, Evaluation, bootstrap
-from colorlab.metrics.rows import SETS, Row
+from colorlab.metrics.rows import SETS, TRUTH, Row
 from colorlab.models import encoders
 
 if TYPE_CHECKING:
     from colorlab.data.cache import Pictures
 
-TRUTH = "truth"  # the row of true photographs against other true photographs
 SCALE = 1000  # KID is shown times this
 DIVISIONS = 999  # random ones; the smallest p-value is 1 / 1000
 
@@ -57,6 +56,9 @@ def compare_sets(x: np.ndarray, y: np.ndarray, seed: int = 0) -> SetTest:
         x: (N, D) features, N at least 2.
         y: (M, D) features, of other images.
         seed: of the random divisions.
+
+    Raises:
+        ValueError: fewer than two images in a set, or features of two lengths.
     """
     if x.ndim != 2 or x.shape[1:] != y.shape[1:] or min(len(x), len(y)) < 2:
         raise ValueError(f"want two sets of at least 2 features, got {x.shape} and {y.shape}")
@@ -149,6 +151,7 @@ def evaluate_sets(
     order = np.random.default_rng(seed).permutation(len(pictures))
     sets = [order[k * n : (k + 1) * n] for k in range(len(order) // n)]
     every = order[: len(order) // 2 * 2]
+    n_resamples = features.provenance["bootstrap"]["n_resamples"]
     per_set: dict[str, dict[str, np.ndarray]] = {}
     whole: dict[str, dict[str, float]] = {}
     null: dict[str, dict[str, list[float]]] = {}
@@ -170,7 +173,7 @@ def evaluate_sets(
     return replace(
         features,
         rows=[
-            {"model": name} | {column: bootstrap(values[column])._asdict() for column in SETS}
+            {"model": name} | {c: bootstrap(values[c], n_resamples, seed)._asdict() for c in SETS}
             for name, values in per_set.items()
         ],
         per_picture=per_set,

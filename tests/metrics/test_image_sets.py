@@ -8,7 +8,7 @@ import torch
 
 from colorlab.classical import Gray
 from colorlab.data import Pictures
-from colorlab.metrics import Evaluation, compare_sets, evaluate_sets, sets
+from colorlab.metrics import Evaluation, bootstrap, compare_sets, evaluate_sets, sets
 
 
 def points(n: int, seed: int, shift: float = 0.0) -> np.ndarray:
@@ -65,8 +65,13 @@ def test_a_table_has_the_truth_beside_the_models(monkeypatch, tmp_path):
     assert table.details["all"]["gray"]["kid_p"] < 0.01 < table.details["all"]["truth"]["kid_p"]
     assert len(table.details["null"]["gray"]["set"]) == 200
     assert "3 sets of 8 pictures" in str(table) and "all 26 pictures" in str(table)
+    assert "| gray | **▲" in table.to_markdown(ties=True), "the truth wins no column"
     table.to_json(tmp_path / "t.json")
     assert str(Evaluation.read(tmp_path / "t.json")) == str(table)
+    more = {"seed": 3, "n_resamples": 40, "progress": False}
+    other = evaluate_sets({"gray": Gray()}, pictures, 8, **more)
+    wanted = bootstrap(other.per_picture["gray"]["kid"], 40, 3)
+    assert other.interval("gray", "kid") == wanted != bootstrap(other.per_picture["gray"]["kid"])
     for n in (2, 7, 28):
         with pytest.raises(ValueError, match="even number of 4 to 26"):
             evaluate_sets({"gray": Gray()}, pictures, n)

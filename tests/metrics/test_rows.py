@@ -27,7 +27,7 @@ from colorlab.models import build
         ("levin200", ("levin", "hints", 200), True),
         ("guided10", ("guided", "hints", 10), True),
         ("oracle64", ("oracle64",), True),
-        ("world", ("world",), True),
+        *((name, (name,), True) for name in ("world", "truth")),
         # Not in the grammar: a model's name, which nobody knows.
         *((name, (name,), False) for name in ("unet:best", "unet:best0", "unet:mean8.5")),
         *((name, (name,), False) for name in ("unet:sample8", "unet:boostx", "levin0", "levin")),
