@@ -75,11 +75,11 @@ def bradley_terry(
         judgements: (model, other model, how often the first was preferred, how often the other).
         groups: of each judgement the person, or the image, whose judgements depend on each other;
             None if all judgements are independent. With few groups the intervals are uncertain:
-            prefer ten or more.
+            prefer ten or more. Fewer than there are models cannot tell how all of them vary.
 
     Raises:
-        ValueError: no judgements or wrong counts; groups that do not fit, or fewer than two; or no
-            finite estimate, because some models were never preferred to the others.
+        ValueError: no judgements or wrong counts; groups that do not fit, or fewer than there are
+            models; or no finite estimate, because some models were never preferred to the others.
     """
     if not judgements or any(min(j[2:]) < 0 or not sum(j[2:]) for j in judgements):
         raise ValueError("want judgements, each with counts of at least 0 and not all 0")
@@ -113,10 +113,10 @@ def bradley_terry(
     if groups is None:
         return Strengths(names, values, covariance, float(norm.ppf((1 + LEVEL) / 2)))
     labels = {label: k for k, label in enumerate(dict.fromkeys(groups))}
-    if len(groups) != len(judgements) or len(labels) < 2:
+    if len(groups) != len(judgements) or len(labels) < len(names):
         raise ValueError(
-            f"want a group for each of {len(judgements)} judgements and at least two groups, got "
-            f"{len(groups)} labels of {len(labels)} groups"
+            f"want a group for each of {len(judgements)} judgements and at least as many groups as "
+            f"there are models, {len(names)}; got {len(groups)} labels of {len(labels)} groups"
         )
     summed = np.zeros((len(labels), len(names)))
     np.add.at(summed, [labels[label] for label in groups], scores)

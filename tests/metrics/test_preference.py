@@ -98,7 +98,11 @@ def test_people_who_differ_need_their_group():
         ([("a", "a", 1, 2)], None, "two different models"),
         ([("a", "b", 3, 0)], None, "always preferred"),
         ([("a", "b", 1, 1), ("c", "d", 1, 1)], None, "never asked about"),
-        ([("a", "b", 2, 1), ("a", "b", 1, 1)], ["x", "x"], "at least two groups"),
+        (
+            [("a", "b", 2, 1), ("a", "b", 1, 1)],
+            ["x", "x"],
+            "at least as many groups as there are models, 2; got 2 labels of 1",
+        ),
         ([("a", "b", 2, 1), ("a", "b", 1, 1)], ["x"], "a group for each of 2"),
     ],
 )
