@@ -33,6 +33,8 @@ from colorlab.layers import count_parameters
 from colorlab.metrics.pairs import cie76, psnr
 
 LETTERS = "ABCD"
+MEAN = "the mean, which is best under L2"
+MEDIAN = "the median of each channel, which is best under L1"
 Asked = tuple[str, str, dict[str, str]]  # question, right answer, misconception to its answer
 TEMPLATES: dict[str, tuple[str, Callable[[random.Random], Asked]]] = {}
 QUIZ = [
@@ -84,6 +86,20 @@ def point(ab: np.ndarray) -> str:
     return f"({ab[0]:.1f}, {ab[1]:.1f})"
 
 
+def best_under(error: str, right: str, rng: random.Random) -> Asked:
+    """Which prediction for a palette is best; ``right`` is one of the four below."""
+    ab, prob, told = palette(rng)
+    predictions = {
+        MEAN: prob @ ab,
+        MEDIAN: np.array([weighted_median(values, prob) for values in ab.T]),
+        "the most frequent colour is predicted": ab[prob.argmax()],
+        "the mean does not weight by probability": ab.mean(0),
+    }
+    wrong = {why: point(prediction) for why, prediction in predictions.items()}
+    question = f"{told} Which single prediction has the smallest expected {error}?"
+    return question, wrong.pop(right), wrong
+
+
 @template("01")
 def half_of_the_light(rng: random.Random) -> Asked:
     """Transfer curve of sRGB."""
@@ -126,18 +142,7 @@ def numbers_kept(rng: random.Random) -> Asked:
 @template("01")
 def best_under_l2(rng: random.Random) -> Asked:
     """The mean."""
-    ab, prob, told = palette(rng)
-    return (
-        f"{told} Which single prediction has the smallest expected squared error?",
-        point(prob @ ab),
-        {
-            "the most frequent colour is predicted": point(ab[prob.argmax()]),
-            "the mean does not weight by probability": point(ab.mean(0)),
-            "the median of each channel, which is best under L1": point(
-                np.array([weighted_median(values, prob) for values in ab.T])
-            ),
-        },
-    )
+    return best_under("squared error", MEAN, rng)
 
 
 @template("02")
@@ -258,16 +263,7 @@ def receptive_field(rng: random.Random) -> Asked:
 @template("05")
 def best_under_l1(rng: random.Random) -> Asked:
     """The median of each channel."""
-    ab, prob, told = palette(rng)
-    return (
-        f"{told} Which single prediction has the smallest expected |Δa| + |Δb|?",
-        point(np.array([weighted_median(values, prob) for values in ab.T])),
-        {
-            "the mean, which is best under L2": point(prob @ ab),
-            "the most frequent colour is predicted": point(ab[prob.argmax()]),
-            "the mean without weights": point(ab.mean(0)),
-        },
-    )
+    return best_under("|Δa| + |Δb|", MEDIAN, rng)
 
 
 @template("06")
@@ -451,8 +447,8 @@ def written(seed: str) -> tuple[str, str]:
             questions += [f"**{number}.** {one.text}", "\n".join(lines)]
             wrong = "; ".join(f"{x}: {why}" for x, why in zip(LETTERS, one.why, strict=True) if why)
             right = one.why.index("")
-            right = f"{LETTERS[right]}, {one.answers[right]}"
-            key.append(f"**{number}.** (lesson {one.lesson}) **{right}**. {wrong}.")
+            told = f"{LETTERS[right]}, {one.answers[right]}"
+            key.append(f"**{number}.** (lesson {one.lesson}) **{told}**. {wrong}.")
     return "\n\n".join(questions) + "\n", "\n\n".join(key) + "\n"
 
 

@@ -162,15 +162,15 @@ def main() -> None:
     unet, many = checkpoints.load("unet"), checkpoints.load("diffusion")
     many.unet = unet  # released once: the sampler stands on it
     unet_file, many_file = (checkpoints.find(name).name for name in ("unet", "diffusion"))
+    # What each graph takes its weights from, and how their names begin in the graph.
+    files = {"unet": {ENCODER: "encoder.", unet_file: "unet."}, "step": {many_file: ""}}
     L = 100 * torch.rand(1, 1, 256, 320)
     with torch.inference_mode(False), torch.no_grad():
         sees = Sees(unet)
         ab, *maps = sees(L)
         names = ("y0", "y1", "y2")
         graphs = {
-            "unet": export(
-                sees, {"L": L}, ["ab", *names], {ENCODER: "encoder.", unet_file: "unet."}
-            ),
+            "unet": export(sees, {"L": L}, ["ab", *names], files["unet"]),
             "step": export(
                 Step(many),
                 {
@@ -181,11 +181,10 @@ def main() -> None:
                     **dict(zip(names, maps, strict=True)),
                 },
                 ["next"],
-                {many_file: ""},
+                files["step"],
             ),
         }
     config = many.config
-    weights = {"unet": [ENCODER, unet_file], "step": [many_file]}
     told = {
         "opset": OPSET,
         "size": unet.config.size,
@@ -199,7 +198,7 @@ def main() -> None:
                 "sha256": hashlib.sha256(graph).hexdigest(),
                 "weights": {
                     file: hashlib.sha256((FOLDER / file).read_bytes()).hexdigest()
-                    for file in weights[name]
+                    for file in files[name]
                 },
             }
             for name, graph in graphs.items()

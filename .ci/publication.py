@@ -21,8 +21,12 @@ from colorlab import __version__, checkpoints
 from colorlab.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
-COLUMNS = {"ssim": ("SSIM", 3), "lpips": ("LPIPS", 3), "de76": ("ΔE76", 1)}
-COLUMNS |= {"colorfulness": ("colourfulness", 1)}
+COLUMNS = {  # metric: title and digits
+    "ssim": ("SSIM", 3),
+    "lpips": ("LPIPS", 3),
+    "de76": ("ΔE76", 1),
+    "colorfulness": ("colourfulness", 1),
+}
 FILLED = re.compile(r"^(?:repository-code|doi|version):.*\n", re.M)
 CARD = """\
 ---

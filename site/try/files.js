@@ -1,6 +1,6 @@
 // The large files: compressed when the site is built, kept by the browser after the first visit.
 
-export const CACHE = "colour-your-photograph";
+const CACHE = "colour-your-photograph"; // of sw.js too
 const manifest = fetch("files.json").then((answer) => answer.json());
 
 /** Bytes that `names` take on the network together. */
