@@ -175,6 +175,7 @@ def history(history: History, references: Mapping[str, float] | None = None) -> 
     right.plot(*history.column("score"), color=PALETTE[0], marker=MARKERS[0], label="validation")
     for i, (label, value) in enumerate((references or {}).items(), start=1):
         right.axhline(value, color=PALETTE[i], linestyle="--", label=label)
+    right.margins(y=0.08)  # again, or a dashed line may lie on the frame
     right.set(title="colour error on validation images", xlabel="step", ylabel="ΔE76")
     right.legend(frameon=False)
     return figure
