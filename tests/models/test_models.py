@@ -17,6 +17,7 @@ from colorlab.models.unet import UNet
 from colorlab.models.vae import RECIPES
 
 WIDTHS = (8, 16, 16, 16)
+COARSE: set[str] = set()  # models without a prediction of their own for each position
 every_model = pytest.mark.parametrize("name", list(MODELS))
 every_model_and_target = pytest.mark.parametrize(
     ("name", "target"),
@@ -112,8 +113,10 @@ def test_samples_of_a_deterministic_model_are_its_one_prediction(name):
 def test_each_player_learns_one_batch(name, target):
     """Overfits: within 60 steps on one batch, every player's loss is halved.
 
-    A model that has no prediction of its own for each position cannot pass; say so here.
+    A model that has no prediction of its own for each position cannot pass: list it in COARSE.
     """
+    if name in COARSE:
+        pytest.skip(f"{name} has no prediction of its own for each position")
     torch.manual_seed(0)
     model = build(name, target=target, size=64)
     batch = picture()
@@ -177,8 +180,9 @@ def test_an_unknown_model_and_a_wrong_setting_are_told(name, wrong, told):
 
 
 def test_models_that_a_colour_error_would_mislead_keep_their_last_weights():
-    kept = {name for name, (kind, _) in MODELS.items() if kind.keeps_best}
-    assert kept == {"resnet", "unet"}
+    misled = {"vae", "unet_vae", "gan", "unet_gan", "diffusion", "classifier"}
+    assert not any(MODELS[name][0].keeps_best for name in misled)
+    assert all(MODELS[name][0].keeps_best for name in ("resnet", "unet"))
 
 
 def test_validation_score_is_the_distance_in_ab():
