@@ -13,7 +13,7 @@ from colorlab.models import build
 from colorlab.models.base import TARGETS
 from colorlab.training import TrainConfig
 
-TINY = {
+TINY = {  # a model that is not here keeps its own size
     "resnet": ["widths=[8,16,16]"],
     "unet": ["widths=[8,16,16,16]", "dropout=0.2"],
     "vae": ["widths=[8,16,16]"],
@@ -34,7 +34,7 @@ FEW = TrainConfig(
 
 def command(photos: Path, out: Path, *more: str, model: str = "unet") -> list[str]:
     """Words of `colorlab train`."""
-    settings = [word for setting in TINY[model] for word in ("--set", setting)]
+    settings = [word for setting in TINY.get(model, ()) for word in ("--set", setting)]
     return ["train", model, "--data", str(photos), "--out", str(out), *settings, *more]
 
 

@@ -20,11 +20,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
-from tiny import SAVING, TINY, command
+from tiny import SAVING, command
 
 import colorlab.commands.train  # noqa: F401 - before the fork, so that runs start at once
 from colorlab import cards, files
 from colorlab.__main__ import main
+from colorlab.models import MODELS
 from colorlab.training import loop, runs
 
 LAST = 16  # events at the end of a run, while the weights and the card are written
@@ -153,5 +154,5 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     # Here, not in a fork: it decodes the pictures and wakes torch up for all that follow.
     main(command(photos, out / "first", *SAVING))
-    killed = {model: kill_and_resume(model, count, photos, out / model) for model in TINY}
+    killed = {model: kill_and_resume(model, count, photos, out / model) for model in MODELS}
     print(json.dumps(killed))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import FEW, SAVING, TINY, command, same, small_unet
+from tiny import FEW, SAVING, command, same, small_unet
 
 from colorlab import files
 from colorlab.__main__ import main
@@ -28,12 +28,13 @@ WEIGHTS = "unet-ab-photos.safetensors"
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_killed_anywhere_and_resumed_a_run_comes_to_the_same_bytes(tiny_photos, tmp_path):
-    assert TINY.keys() == MODELS.keys()
     script = Path(__file__).with_name("killing.py")
     words = [sys.executable, script, str(KILLS), tiny_photos, tmp_path]
     done = subprocess.run(words, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-2000:]
-    for model, kills in json.loads(done.stdout.splitlines()[-1]).items():
+    killed = json.loads(done.stdout.splitlines()[-1])
+    assert killed.keys() == MODELS.keys()
+    for model, kills in killed.items():
         assert len(kills) == KILLS
         for kill in kills:
             assert kill["same"], f"{model} killed {kill['event']}"
