@@ -42,9 +42,11 @@ def training_cost(
     """Heading -> value of a released model: what it weighs, and how it was trained.
 
     ``parameters``: numbers that colorize, in the file and in the released networks it stands on,
-    the pretrained encoder included; for a network also ``steps``, ``training minutes`` (the
-    encoder's not) and ``trained on``, the device. A fitted table has parameters alone: it was
-    counted, not trained. Arguments and errors as of :func:`checkpoint_file`.
+    the pretrained encoder included; for a network also ``training images`` (of its own; the
+    encoder's are not counted), ``steps``, ``training minutes`` and ``device``. A fitted table has
+    parameters alone: it was counted, not trained.
+
+    Arguments and errors as of :func:`checkpoint_file`.
     """
     file = checkpoint_file(name, world, folder)
     card = checkpoints.read_card(file)
@@ -58,12 +60,13 @@ def training_cost(
         bases.append(encoders.FOLDER / encoders.FILE.format(encoders.IMAGENET))
     cost: dict[str, object] = {"parameters": sum(map(_numbers, (file, *bases)))}
     if "steps" in card:
+        devices = dict.fromkeys(run["device"] for run in reversed(runs))
         cost |= {
+            "training images": max(run["trained_on"]["pictures"] for run in runs),
             "steps": sum(run["steps"] for run in runs),
             "training minutes": round(sum(run["seconds"] for run in runs) / 60),
-            "trained on": ", then ".join(dict.fromkeys(run["device"] for run in reversed(runs))),
+            "device": ", then ".join(devices).replace("1 threads", "1 thread"),  # as some say
         }
-        cost["trained on"] = cost["trained on"].replace("1 threads", "1 thread")  # as some say
     return cost
 
 

@@ -14,7 +14,8 @@ from colorlab.models import build, encoders
 @pytest.fixture
 def unet(tmp_path):
     first = {"trained_on": {"pictures": 12}, "steps": 30, "seconds": 90, "device": "CPU, 1 threads"}
-    second = {**first, "steps": 5, "seconds": 33, "device": "one GPU", "started_from": first}
+    fewer = {"trained_on": {"pictures": 4}, "steps": 5, "seconds": 33, "device": "one GPU"}
+    second = {**fewer, "started_from": first}
     model = build("unet", size=64)
     return checkpoints.save(model, "photos", second, tmp_path), model
 
@@ -24,7 +25,8 @@ def test_stages_count_together(unet):
     cost = costs.training_cost(str(file))
     assert cost["steps"] == 35
     assert cost["training minutes"] == 2
-    assert cost["trained on"] == "CPU, 1 thread, then one GPU"
+    assert cost["training images"] == 12
+    assert cost["device"] == "CPU, 1 thread, then one GPU"
     assert cost["parameters"] == count_parameters(model)
 
 
