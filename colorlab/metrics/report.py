@@ -42,6 +42,10 @@ MARKS = (
     f"{BEST} best of the rows that do not see the truth; {TIED} ties with it: the 95 % interval "
     "of the paired difference holds 0"
 )
+APART = (
+    f"; without values of each image {BEST} stands only where no other interval meets the best "
+    "one: "
+)
 _STYLE = (  # specific enough to win against the tables of a web site
     "<style>.colorlab-table {font-size: 15px; font-variant-numeric: tabular-nums}"
     "table.colorlab-table tr :is(td, th) {padding: 2px 4px; white-space: nowrap}"
@@ -312,12 +316,15 @@ class Evaluation:
     def _marks(self) -> dict[tuple[str, str], str]:
         marks = {}
         for metric in self.metrics:
-            if not all(metric in self.per_picture.get(model, ()) for model in self.models):
+            if not self._has_pairs(metric):
                 marks |= dict.fromkeys(((row, metric) for row in _apart(self, metric)), BEST)
             elif (stands := standing(self, metric)) is not None:
                 marks |= dict.fromkeys(((row, metric) for row in stands.tied), TIED)
                 marks[stands.best, metric] = BEST
         return marks
+
+    def _has_pairs(self, metric: str) -> bool:
+        return all(metric in self.per_picture.get(model, ()) for model in self.models)
 
     def _footer(self, ties: bool = False) -> list[str]:
         unit = self.provenance.get("unit", "pictures")
@@ -325,7 +332,11 @@ class Evaluation:
         truth = self.provenance.get("truth_colorfulness")
         if truth is not None:
             line += f"; the true pictures' colourfulness is {truth:.1f}"
-        return [line, *self.notes, *([MARKS] if ties else [])]
+        if not ties:
+            return [line, *self.notes]
+        ranked = [m for m in self.metrics if _leaders(self, m)[0]]
+        apart = [COLUMNS[m].label for m in ranked if not self._has_pairs(m)]
+        return [line, *self.notes, MARKS + (APART + ", ".join(apart) if apart else "")]
 
 
 def standing(evaluation: Evaluation, metric: str) -> Standing | None:

@@ -129,7 +129,10 @@ def test_marks_and_facts_in_markdown(table):
     assert "▲" not in plain and "≈" not in plain
     # A file may hold means alone; what has no pairs and overlaps has no marks.
     alone = replace(table, per_picture={})
-    assert alone.to_markdown(ties=True).splitlines()[:-1] == plain.splitlines()
+    *without_marks, legend = alone.to_markdown(ties=True).splitlines()
+    assert without_marks == plain.splitlines()
+    assert legend.endswith("meets the best one: ΔE76")
+    assert "meets" not in table.to_markdown(ties=True), "every column that is ranked has pairs"
     assert "▲" not in alone.to_html(ties=True).split("</table>")[0]
 
 
