@@ -393,7 +393,7 @@ class TuringTest(PreferenceTest):
         size: width of the images on the page, in CSS pixels.
     """
 
-    _alt = "Two versions of one picture, a photograph and a colouring by a model. Which is real?"
+    _alt = "Two versions of one image, the true one and a colouring by a model. Which is real?"
     _real = PHOTOGRAPH
 
     def __init__(
