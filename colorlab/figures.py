@@ -255,7 +255,7 @@ def error_atlas(atlases: Mapping[str, Mapping[str, Share]]) -> Figure:
     """Mean squared Delta-E 76 as lightness, chroma and hue, and the chroma bias by region.
 
     Left, one bar a model over all pixels; it shows the *squared* error because only its parts add
-    up. Right, generated minus true chroma in each lightness band and region; it is negative where
+    up. Right, predicted minus true chroma in each lightness band and region; it is negative where
     the colours are too pale.
 
     Args:
@@ -277,7 +277,9 @@ def error_atlas(atlases: Mapping[str, Mapping[str, Share]]) -> Figure:
     left.invert_yaxis()
     left.set_xlabel("mean squared ΔE76")
     left.set_title("what the error is made of", fontsize=10)
-    left.legend(frameon=False, fontsize=9, ncols=3, loc="upper center", bbox_to_anchor=(0.42, -0.2))
+    left.legend(
+        frameon=False, fontsize=9, ncols=3, loc="upper center", bbox_to_anchor=(0.42, -0.14)
+    )
 
     first = atlases[models[0]]
     part_of = {name: share.pixels / first["all"].pixels for name, share in first.items()}
@@ -285,18 +287,20 @@ def error_atlas(atlases: Mapping[str, Mapping[str, Share]]) -> Figure:
     for i, (model, shares) in enumerate(atlases.items()):
         right.plot(
             [shares[place].chroma_bias for place in places],
-            np.arange(len(places)) + 0.09 * (i - (len(models) - 1) / 2),
+            np.arange(len(places)) + 0.72 * ((i + 0.5) / len(models) - 0.5),
             marker=MARKERS[i % len(MARKERS)],
             color=PALETTE[i % len(PALETTE)],
             linestyle="",
             label=model,
         )
     right.axvline(0, color="black", linewidth=1)
+    for edge in np.arange(len(places) - 1) + 0.5:
+        right.axhline(edge, color="#CCCCCC", linewidth=0.8)
     labels = [f"{place}\n{part_of[place]:.0%} of pixels" for place in places]
     right.set_yticks(range(len(places)), labels, fontsize=8)
     right.invert_yaxis()
     right.grid(axis="x", alpha=0.3)
-    right.set_xlabel("generated less true chroma, CIE units")
+    right.set_xlabel("predicted minus true chroma, CIE units")
     right.set_title("too pale (left of 0) or too vivid", fontsize=10)
     right.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
