@@ -6,7 +6,7 @@ D65, 2 degree observer; ``rgb`` in [0, 1], shape (..., 3, H, W); ``L`` (lightnes
 [-107.9, 94.5]. Functions refuse tensors of another shape or type by ValueError or TypeError.
 
 Released weights were trained on what this module computes. The matrix has the six digits that
-scikit-image uses, so the two agree. Taught in notebook 01.
+scikit-image uses, so the two agree. Taught in lesson 01.
 """
 
 from __future__ import annotations

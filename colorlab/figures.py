@@ -1,6 +1,6 @@
 """Figures of the evaluations: diversity, the known world, the error atlas, agreement of metrics.
 
-Used in notebooks 06 to 11; what every lesson draws with is in :mod:`colorlab.plots`.
+Used in lessons 06 to 11; what every lesson draws with is in :mod:`colorlab.plots`.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def time_grid(steps: int, shift: float = 1.0) -> Tensor:
 
     t = u / (u + shift * (1 - u)). A state of white noise determines the mean colour of n positions
     at a signal of 1 / sqrt(n) already, so even steps jump over that decision, although the velocity
-    may be exact, see exercise 5 of notebook 10.
+    may be exact, see exercise 5 of lesson 10.
     """
     if steps < 1 or not shift > 0:
         raise ValueError(f"want at least one step and a positive shift, got {steps} and {shift}")

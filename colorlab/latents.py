@@ -5,7 +5,7 @@ Sources: Kingma and Welling 2014, "Auto-encoding variational Bayes" (reparameter
 2.4; closed-form divergence, appendix B); Kingma et al. 2016, "Improved variational inference with
 inverse autoregressive flow", appendix C.8 (free bits); Jang et al. 2017, "Categorical
 reparameterization with Gumbel-softmax"; Maddison et al. 2017, "The concrete distribution". Taught
-in notebooks 06 and 07. The samples of released weights depend on this code, to the last digit.
+in lessons 06 and 07. The samples of released weights depend on this code, to the last digit.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Shared blocks, from which each lesson builds its network. Taught in notebooks 04 and 05.
+"""Shared blocks, from which each lesson builds its network. Taught in lessons 04 and 05.
 
 Names of children are keys of released weights: a renamed child needs new weights.
 """

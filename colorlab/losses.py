@@ -3,7 +3,7 @@
 A regression loss takes a prediction and a target of the same shape (N, C, h, w), *ab* / 110 or
 sRGB in [0, 1], and decides which colour a network predicts where several are possible: the mean
 under L2, a median under L1. An adversarial loss takes logits of any shape, one for each image or
-patch; a positive one means real. All return a scalar. Taught in notebooks 05, 08 and 09.
+patch; a positive one means real. All return a scalar. Taught in lessons 05, 08 and 09.
 """
 
 from __future__ import annotations

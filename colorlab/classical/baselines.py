@@ -2,7 +2,7 @@
 
 Gray, the mean colour and a lookup table from lightness to colour are the least that a model must
 beat. The oracle, true colour at a quarter of the size, is the upper bound of every model that
-predicts coarse ab. Taught in notebook 03.
+predicts coarse ab. Taught in lesson 03.
 
 The statistics are exact, without sorting pixels: 3,600 photographs hold 236 million pixels but
 only a few million different 8-bit colours. These are counted first, and converted to Lab once

@@ -5,7 +5,7 @@ and texture of the cell, the same at coarser scales and on every side, the posit
 and the image as a whole. Mirroring the image leaves each feature unchanged, since left and right
 say nothing about colour. Deshpande, Rock and Forsyth 2015 ("Learning Large-Scale Automatic Image
 Colorization") use features of the same types. The released ``ridge`` and ``knn`` hold weights for
-these features in this order. Taught in notebook 02.
+these features in this order. Taught in lesson 02.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ the larger ones that contain them. Only these are eliminated again.
 
 Sources: A. George, "Nested dissection of a regular finite element mesh", SIAM J. Numer. Anal. 10,
 1973; I. Duff, J. Reid, "The multifrontal solution of indefinite sparse symmetric linear
-equations", ACM Transactions on Mathematical Software 9, 1983. Taught in notebook 02.
+equations", ACM Transactions on Mathematical Software 9, 1983. Taught in lesson 02.
 """
 
 from __future__ import annotations

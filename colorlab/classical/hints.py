@@ -15,7 +15,7 @@ Ordinary kriging is the best linear unbiased prediction of a random field with u
 
 Source: N. Cressie, "Statistics for Spatial Data", 1993, section 3.2; the same as the mean of a
 Gaussian process with exponential covariance (C. Rasmussen, C. Williams, "Gaussian Processes for
-Machine Learning", 2006, sections 2.7 and 4.2). Taught in notebook 02.
+Machine Learning", 2006, sections 2.7 and 4.2). Taught in lesson 02.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ cells of 4x4 pixels. The features of :mod:`colorlab.classical.features` are proj
 directions that separate colours, a KD-tree finds the neighbours, a mean field smooths the
 distributions, and only then one colour is taken: the average of "red or blue" would be purple.
 The released ``knn`` holds the output of :func:`fit_bins` and :func:`discriminants`. Taught in
-notebook 02.
+lesson 02.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Deshpande, Rock and Forsyth 2015 ("Learning Large-Scale Automatic Image Coloriza
 a quadratic objective over local features. This is a smaller version: the features of
 :mod:`colorlab.classical.features`, random ramps of them, which make the model nonlinear (after
 Rahimi and Recht 2008, "Random Features for Large-Scale Kernel Machines"), and one linear system.
-Taught in notebook 02.
+Taught in lesson 02.
 
 The released ``ridge`` holds weights for the features and ramps in this order.
 """

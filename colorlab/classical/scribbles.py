@@ -15,7 +15,7 @@ reached; x_r is the expected colour of that hint, so chroma stays in the range o
 
 Source: A. Levin, D. Lischinski, Y. Weiss, "Colorization using optimization", SIGGRAPH 2004. As in
 the authors' published program, the variance is scaled and floored (the constants below), and rows
-of hints are replaced. Theirs works on the Y of YIQ, ours on L / 100. Taught in notebook 02.
+of hints are replaced. Theirs works on the Y of YIQ, ours on L / 100. Taught in lesson 02.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 "Color Transfer between Images", IEEE Computer Graphics and Applications 21(5). Each channel
 of a decorrelated colour space is shifted and scaled so that its mean and standard deviation
 become the reference's. A gray image has no chroma to scale, so colorization needs more. Taught in
-notebook 02.
+lesson 02.
 """
 
 from __future__ import annotations

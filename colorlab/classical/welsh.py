@@ -8,7 +8,7 @@ at least 5x5 pixels; others are refused by ValueError.
 The paper leaves the choice of the reference to a person. :class:`WelshLibrary` makes it: each gray
 image takes the reference that looks most similar in gray. The library keeps no image, only a short
 description of its gray layout and some 256 sampled colours without their positions. The released
-``welsh`` would change with the numbers here. Taught in notebook 02.
+``welsh`` would change with the numbers here. Taught in lesson 02.
 """
 
 from __future__ import annotations

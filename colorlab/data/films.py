@@ -3,7 +3,7 @@
 Every model here is trained on L and expects it. An old photograph has no L: film was blind to red
 until about 1920, and prints yellow and fade. Each function takes sRGB (N, 3, H, W) in [0, 1] and
 returns the L (N, 1, H, W) in [0, 100] that a program measures on that gray image. Taught in
-notebooks 01 and 11.
+lessons 01 and 11.
 """
 
 from __future__ import annotations

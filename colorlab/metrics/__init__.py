@@ -4,7 +4,7 @@ Functions take two batches (N, 3, H, W) of sRGB in [0, 1] and return (N,), one n
 image. :func:`evaluate` runs the whole protocol. Several samples of an image are (n, N, 3, H, W);
 :func:`evaluate_diversity` measures them, and :func:`evaluate_known` on scenes, whose colours are
 stated; :func:`evaluate_consistency` needs no truth. :func:`evaluate_sets` compares sets of images,
-:func:`bradley_terry` the preferences of people. Taught in notebooks 03 and 11.
+:func:`bradley_terry` the preferences of people. Taught in lessons 03 and 11.
 """
 
 from colorlab.metrics.answers import answer_rows, write_grays

@@ -2,7 +2,7 @@
 
 Our rows keep L. Other tools sharpen, brighten or save a JPEG, and every metric then counts that
 too. So there are two rows: the tool's colours on the photograph's L, which compares with ours, and
-its images as they are. A note says how far L moved. Taught in notebook 11.
+its images as they are. A note says how far L moved. Taught in lesson 11.
 """
 
 from __future__ import annotations

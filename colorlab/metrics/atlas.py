@@ -2,7 +2,7 @@
 
 Delta-E 76 says how far a colour is off, not in which way. In lightness, chroma and hue it has three
 parts, whose squares sum to its square. A regressor's errors are mostly in chroma (too pale), those
-of a model that samples mostly in hue (another colour). Taught in notebook 11.
+of a model that samples mostly in hue (another colour). Taught in lesson 11.
 """
 
 from __future__ import annotations

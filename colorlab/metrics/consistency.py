@@ -9,7 +9,7 @@ So a table shows the error beside.
 
 :func:`evaluate_film` judges the colours alone where the gray image is not L: a model's *ab* from
 the other gray is laid on the photograph's own L. Gray loses nothing on any film, and neither does a
-model whose colours do not depend on the tones. Taught in notebook 11.
+model whose colours do not depend on the tones. Taught in lesson 11.
 """
 
 from __future__ import annotations

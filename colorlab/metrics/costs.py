@@ -1,7 +1,7 @@
 """What a released model costs: weights and training time.
 
 Weights and training stand on the model card. A network that was trained in stages, each from the
-weights of the one before, counts with all of them. Used in notebook 11.
+weights of the one before, counts with all of them. Used in lesson 11.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Measure colorizers on a set of images, by the protocol. Taught in notebook 03.
+"""Measure colorizers on a set of images, by the protocol. Taught in lesson 03.
 
 :func:`measure_table` is the loop of every evaluation: of :func:`evaluate` here, and of those of
 samples, of the known world, of consistency and of sets.

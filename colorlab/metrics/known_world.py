@@ -8,7 +8,7 @@ the colours as often as stated, and whether the truth lies among them as often a
 counts colours, :func:`known_world` measures one model scene by scene, :func:`in_prediction_set` its
 calibration. :func:`evaluate_known` makes the table of several models, and of samples of the world
 itself (:func:`exact_samples`), which no model can beat. Every column has a bootstrap interval over
-scenes. Taught in notebooks 04 to 11.
+scenes. Taught in lessons 04 to 11.
 
 Three ways to seem right are told apart. A colour between two palette colours counts for neither, so
 brown is not a balloon colour. Each object counts by itself, so two balloons of an image are two.

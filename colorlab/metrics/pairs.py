@@ -1,7 +1,7 @@
 """Metrics of two batches of images, one number for each pair: ΔE, SSIM, PSNR, colourfulness.
 
 A batch is (N, 3, H, W) sRGB in [0, 1]; the result is (N,). :func:`check_pair` says what every
-metric asks of its input. Taught in notebook 03.
+metric asks of its input. Taught in lesson 03.
 
 *Colour difference.* CIE76 and CIEDE2000 work on CIE Lab (D65, 2 degree observer), where 1 is about
 the smallest difference that an eye notices. CIE76 is the Euclidean distance. It overrates

@@ -3,7 +3,7 @@
 The `lpips` package holds the calibrated weights (v0.1) and computes the distance.
 It needs AlexNet's ImageNet features besides. They come from the file that the
 variable COLORLAB_LPIPS_BACKBONE names (safetensors, torchvision's ``features.*``
-keys) or else from torchvision, which downloads them once. Taught in notebook 03.
+keys) or else from torchvision, which downloads them once. Taught in lesson 03.
 """
 
 from __future__ import annotations

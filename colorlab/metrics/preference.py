@@ -12,7 +12,7 @@ Sources: R. A. Bradley, M. E. Terry, "Rank analysis of incomplete block designs"
 1952. When a finite estimate exists: L. R. Ford, "Solution of a ranking problem from binary
 comparisons", American Mathematical Monthly 64, 1957. Groups: K.-Y. Liang, S. L. Zeger,
 "Longitudinal data analysis using generalized linear models", Biometrika 73, 1986. Taught in
-notebook 11.
+lesson 11.
 """
 
 from __future__ import annotations

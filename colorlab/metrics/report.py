@@ -10,7 +10,7 @@ are left out.
 
 *Tables.* Text, Markdown, CSV, HTML and JSON. Markdown and HTML mark the best row of a column and
 its ties with signs, not colours, and take more columns than were measured, *facts*: how large a
-model is, how long it was trained. Taught in notebook 03.
+model is, how long it was trained. Taught in lesson 03.
 """
 
 from __future__ import annotations

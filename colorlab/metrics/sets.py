@@ -10,7 +10,7 @@ The two sets hold different photographs. Otherwise their scenes would be the sam
 not equally likely.
 
 Sources: M. Binkowski et al., "Demystifying MMD GANs", ICLR 2018; A. Gretton et al., "A kernel
-two-sample test", JMLR 13, 2012. Taught in notebook 11.
+two-sample test", JMLR 13, 2012. Taught in lesson 11.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Trained with cross entropy, it does not average a red and a blue balloon into a brown one, and its
 predictions are vivid without a discriminator. Source: Zhang, Isola and Efros 2016, "Colorful Image
-Colorization". Compared with the other models in notebook 11.
+Colorization". Compared with the other models in lesson 11.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ UNet computes features of L once and stays frozen; a light denoiser then runs at
 predicts the clean *ab*, from which the velocity follows (Li and He 2025, "Back to basics: let
 denoising generative models denoise"). That target is smooth, so a small network leaves no grain,
 and at pure noise the prediction is the mean, which the UNet already knows. The noise is spatially
-correlated, as *ab* is; on photographs it follows the lightness too. Notebook 10 derives the path
+correlated, as *ab* is; on photographs it follows the lightness too. Lesson 10 derives the path
 from DDPM.
 """
 

@@ -5,7 +5,7 @@ predicts real or fake. Training needs the discriminator, colouring does not. Sou
 al. 2014, "Generative adversarial nets"; Radford et al. 2016, "Unsupervised representation learning
 with deep convolutional generative adversarial networks" (the shape of both networks); conditioned
 on the gray image as in Isola et al. 2017, "Image-to-image translation with conditional adversarial
-networks" (pix2pix). Built in notebook 08; notebook 09 has the UNetGAN.
+networks" (pix2pix). Built in lesson 08; lesson 09 has the UNetGAN.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Sources: He et al. 2016, "Deep residual learning for image recognition" (the encoder); Zhang et
 al. 2016, "Colorful image colorization" (the task). The upsampler cannot recover the detail that
-the encoder discards, so colours leak over borders; the skip connections of notebook 05 prevent
-that. Built piece by piece in notebook 04.
+the encoder discards, so colours leak over borders; the skip connections of lesson 05 prevent
+that. Built piece by piece in lesson 04.
 """
 
 from __future__ import annotations

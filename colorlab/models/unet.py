@@ -2,7 +2,7 @@
 
 Source: Ronneberger et al. 2015, "U-Net: convolutional networks for biomedical image
 segmentation", figure 1; here with residual blocks, bilinear upsampling, and attention at the
-coarsest maps. Built piece by piece in notebook 05.
+coarsest maps. Built piece by piece in lesson 05.
 """
 
 from __future__ import annotations

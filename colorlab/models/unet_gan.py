@@ -1,7 +1,7 @@
 """UNetGAN: a UNet as the generator against a patch discriminator.
 
 Source: Isola et al. 2017, "Image-to-image translation with conditional adversarial networks"
-(pix2pix). Built piece by piece in notebook 09.
+(pix2pix). Built piece by piece in lesson 09.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Sources: Kohl et al. 2018, "A probabilistic U-Net for segmentation of ambiguous images" (a
 conditional prior beside a UNet); Kohl et al. 2019, "A hierarchical probabilistic U-Net" (latents
 at several scales); Jang et al. 2017, "Categorical reparameterization with Gumbel-softmax"
-(categorical latents). Built in notebook 07, which also shows how skip connections let a decoder
+(categorical latents). Built in lesson 07, which also shows how skip connections let a decoder
 ignore z.
 """
 
@@ -46,7 +46,7 @@ class UNetVAEConfig(LatentSettings, UNetSettings):
         latents: size of the vector, a Gaussian; number of categorical variables of the coarsest
             map and of the map at 1/8 of the image, 0 for no map. With Gaussians in the maps, half
             of the samples of an object in a scene lay between two colours of its palette. On
-            photographs the vector alone does better: see notebook 07.
+            photographs the vector alone does better: see lesson 07.
         choices: categories of each variable; as hues they start 45 degrees apart, and three
             colours of a palette rarely share one.
         reach: correlation length of the map at 1/8, in positions, since one object has one

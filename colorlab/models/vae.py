@@ -5,7 +5,7 @@ conditional generative models") has three parts: a posterior q(z | L, ab) that s
 a prior p(z | L) that does not, and a decoder p(ab | L, z). Training samples z from the posterior
 and adds its KL divergence from the prior to the loss; at test time z is sampled from the prior.
 Source of the reference recipe: Kingma and Welling 2014, "Auto-encoding variational Bayes". Built
-piece by piece in notebooks 06 and 07.
+piece by piece in lessons 06 and 07.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class LatentSettings(Settings):
             prior N(0, I), trained on averaged MSE + 0.001 KL.
         beta: weight of the KL divergence; 1 gives the evidence lower bound.
         warm_up: steps in which beta rises from zero, as the cube of the step. Without it the
-            posterior collapses in the first 50 steps: see notebook 07.
+            posterior collapses in the first 50 steps: see lesson 07.
     """
 
     recipe: str = "conditional"

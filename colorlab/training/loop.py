@@ -3,7 +3,7 @@
 In a training step every player moves once; the step knows no model. Everything random in a step is
 a pure function of (seed, step), so the state between two steps is the weights, their averages and
 the optimizers' moments, and nothing else. A run can be killed at any moment and resumed to the same
-weights, bit for bit on a CPU. Built up in notebooks 04 and 05.
+weights, bit for bit on a CPU. Built up in lessons 04 and 05.
 """
 
 from __future__ import annotations

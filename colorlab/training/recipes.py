@@ -5,7 +5,7 @@ that starts from another one comes after it. The shares are roughly those of the
 
 ``colorlab ablate`` trains the photo UNet once for each of :data:`CHANGES`, all else equal: small
 images and a short training, so that a laptop can repeat it. Two rows tell what a difference means:
-the same recipe from another seed, and how much more images would help. Shown in notebook 11.
+the same recipe from another seed, and how much more images would help. Shown in lesson 11.
 """
 
 from __future__ import annotations

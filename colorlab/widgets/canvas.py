@@ -2,7 +2,7 @@
 
 The reader draws on the gray image; Python rasterises the strokes, solves, and sends the coloured
 image back. The widget's script is part of the package and needs no network. A page without a
-kernel shows a still image of the same strokes. Taught in notebook 02.
+kernel shows a still image of the same strokes. Taught in lesson 02.
 """
 
 from __future__ import annotations

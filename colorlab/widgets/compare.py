@@ -1,6 +1,6 @@
 """The before/after slider: two images, one over the other, with a handle between them.
 
-The reader moves the handle by mouse, touch or arrow keys. Taught in notebook 11.
+The reader moves the handle by mouse, touch or arrow keys. Taught in lesson 11.
 """
 
 from __future__ import annotations

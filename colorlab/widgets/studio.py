@@ -2,7 +2,7 @@
 
 The reader uploads an image in the browser or opens it by its path; it stays on this computer. The
 true colours of an old photograph are unknown, so there is no score. For a model that samples, the
-widget shows the spread of its samples instead. Taught in notebook 11.
+widget shows the spread of its samples instead. Taught in lesson 11.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The best single prediction of an ambiguous colour, while the reader moves the probabilities.
 
 The page computes the mean, the medians and the mode itself, so it answers at once and needs no
-kernel. Taught in notebook 01.
+kernel. Taught in lesson 01.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ First the part without a screen (the order of the trials, the log, rates and str
 intervals), then the widgets.
 
 Source of the Turing test: R. Zhang, P. Isola, A. Efros, "Colorful image colorization", ECCV 2016,
-section 3.1, where Mechanical Turk workers saw each image for one second. Taught in notebook 11.
+section 3.1, where Mechanical Turk workers saw each image for one second. Taught in lesson 11.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Notebook 11: no measured number is typed, its tables are those of the released weights, and its
+"""Lesson 11: no measured number is typed, its tables are those of the released weights, and its
 pictures are not those of the private set."""
 
 import ast
