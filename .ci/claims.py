@@ -38,7 +38,7 @@ def sentences(text: str) -> list[str]:
     prose = NOT_PROSE.sub(lambda m: m[1] or " ", text)
     parts = (" ".join(part.split()) for part in END.split(prose))
     return [
-        part for part in parts if WORDS.search(re.sub(r"lessons? \d+|section \d+\w?", "", part))
+        part for part in parts if WORDS.search(re.sub(r"(?i)lessons? \d+|section \d+\w?", "", part))
     ]
 
 
