@@ -1,9 +1,10 @@
 """The drawn world: scenes whose colours are known.
 
-Skies at four hours, mountains, meadows, water, trees, houses, boats, balloons, fruit. Some kinds
-have one colour (grass); others are sampled from a stated palette at equal lightness (a balloon is
-red 30 %, blue 50 %, green 20 %), so the gray image does not determine their colour. Hence the best
-prediction under each loss is known exactly, which no set of photographs can give.
+Skies at four hours, mountains, meadows, water, trees, houses, market stalls, people, cows, boats,
+balloons, fruit. Some kinds have one colour (grass); others are sampled from a stated palette at
+equal lightness (a balloon is red 30 %, blue 50 %, green 20 %), so the gray image does not determine
+their colour. Hence the best prediction under each loss is known exactly, which no set of
+photographs can give.
 
     scene = render(seed=7, size=256)            # picture, regions, palettes
     scene = render(7, choices={"balloon": 2})   # the same L, a green balloon

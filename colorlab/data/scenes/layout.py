@@ -8,7 +8,7 @@ The bytes of every scene depend on the order in which this module takes random n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import pi, sin
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from colorlab.data.scenes.palettes import HOURS, PALETTES
 
+Visit = Callable[[], None]  # adds the people, animals, stalls and rowing boats of a place
 Waves = tuple[tuple[float, float, float], ...]  # (amplitude, frequency, phase) of a ridge
 
 
@@ -79,8 +80,10 @@ def draw_layout(seed: int, choices: Mapping[int | str, int] | None = None) -> La
         d.add("cloud", "cloud", centre=centre, radius=(d.between(0.14, 0.3), d.between(0.04, 0.08)))
     u = d.between(0, 1)
     place = _valley if u < 0.42 else _lake if u < 0.64 else _beach if u < 0.82 else _road
-    place(d, horizon)
-    return Layout(hour, sun, tuple(d.things), tuple(d.items), d.offset())
+    visit = place(d, horizon)
+    grain = d.offset()
+    visit()  # sampled last: who comes and goes moves nothing else
+    return Layout(hour, sun, tuple(d.things), tuple(d.items), grain)
 
 
 class _Draw:
@@ -134,13 +137,14 @@ class _Draw:
         self.things.append(Thing(kind, int(choice)))
         return index
 
-    def add(self, painter: str, *kinds: str, **where) -> None:
-        """Add a painter's call; the offset of its textures is sampled last."""
+    def add(self, painter: str, *kinds: str, at: int | None = None, **where) -> None:
+        """Add a painter's call, in front of all others or as item `at`; its offset comes last."""
         where["offset"] = self.offset()
-        self.items.append(Item(painter, tuple(self.thing(kind) for kind in kinds), where))
+        item = Item(painter, tuple(self.thing(kind) for kind in kinds), where)
+        self.items.insert(len(self.items) if at is None else at, item)
 
 
-def _valley(d: _Draw, horizon: float) -> None:
+def _valley(d: _Draw, horizon: float) -> Visit:
     _far(d, horizon)
     base = horizon + d.between(0.07, 0.11)
     waves = d.ridge(0.015, 0.035, d.between(0.6, 1.1))
@@ -151,35 +155,67 @@ def _valley(d: _Draw, horizon: float) -> None:
     waves = d.ridge(0.015, 0.03, d.between(0.5, 0.9))
     d.add("meadow", "meadow", base=base, waves=waves, depth=1.0)
     _trees(d, d.count(1, 2), base, waves, 0.26, 0.05)
+    near = len(d.items)
     _front(d, base)
 
+    def visit() -> None:
+        if d.chance(0.5):
+            _person(d, horizon, d.between(0.8, 0.86), near)
+        if d.chance(0.25):
+            _stall(d, horizon, base + d.between(0.03, 0.06), near)
+        for _ in range(d.count(1, 2) if d.chance(0.4) else 0):
+            _cow(d, horizon, base + d.between(0.0, 0.05), near)
 
-def _lake(d: _Draw, horizon: float) -> None:
+    return visit
+
+
+def _lake(d: _Draw, horizon: float) -> Visit:
     _far(d, horizon)
     d.add("water", "water", top=horizon + 0.02, shore=True)
     _boats(d, horizon + 0.02)
+    afloat = len(d.items)
     base = d.between(0.8, 0.86)
     waves = d.ridge(0.015, 0.03, d.between(0.5, 0.9))
     d.add("meadow", "meadow", base=base, waves=waves, depth=1.0)
     _trees(d, d.count(1, 3), base, waves, 0.24, 0.06)
+    near = len(d.items)
     if d.chance(0.6):
         _front(d, base)
 
+    def visit() -> None:
+        if d.chance(0.35):
+            _person(d, horizon, base + d.between(0.03, 0.07), near)
+        if d.chance(0.3):
+            _cow(d, horizon, base + d.between(0.0, 0.03), near)
+        if d.chance(0.55):
+            _dinghy(d, d.between(0.7, 0.76), afloat)
 
-def _beach(d: _Draw, horizon: float) -> None:
+    return visit
+
+
+def _beach(d: _Draw, horizon: float) -> Visit:
     _balloons(d, horizon)
     d.add("water", "water", top=horizon, shore=False)
     _boats(d, horizon)
     base = d.between(0.74, 0.8)
     d.add("sand", "sand", base=base, waves=d.ridge(0.01, 0.025, 0.6))
+    near = len(d.items)
     x = d.between(0.18, 0.4)
     for _ in range(d.count(1, 2)):
         foot = x, d.between(base + 0.09, 0.95)
         d.add("parasol", "parasol", "trunk", foot=foot, wide=d.between(0.26, 0.36))
         x += d.between(0.4, 0.5)
 
+    def visit() -> None:
+        if d.chance(0.55):
+            _person(d, horizon, base + d.between(0.08, 0.14), len(d.items))
+        if d.chance(0.5):
+            _dinghy(d, base + d.between(0.06, 0.1), near)
 
-def _road(d: _Draw, horizon: float) -> None:
+    return visit
+
+
+def _road(d: _Draw, horizon: float) -> Visit:
     _far(d, horizon)
     base = horizon + d.between(0.06, 0.1)
     waves = d.ridge(0.01, 0.025, d.between(0.6, 1.1))
@@ -187,9 +223,20 @@ def _road(d: _Draw, horizon: float) -> None:
     _trees(d, d.count(1, 4), base, waves, 0.19, 0.05)
     _houses(d, base, waves, d.count(0, 2))
     top = d.between(0.78, 0.81)
+    near = len(d.items)
     d.add("road", "road", top=top)
     foot, wide = (d.between(0.25, 0.75), top + d.between(0.05, 0.1)), d.between(0.34, 0.46)
     d.add("car", "car", "window", "rubber", foot=foot, wide=wide, left=d.chance(0.5))
+
+    def visit() -> None:
+        if d.chance(0.5):
+            _person(d, horizon, top - 0.005, near)
+        if d.chance(0.5):
+            _stall(d, horizon, top - 0.02, near)
+        if d.chance(0.3):
+            _cow(d, horizon, top - d.between(0.04, 0.08), near)
+
+    return visit
 
 
 def _far(d: _Draw, horizon: float) -> None:
@@ -222,6 +269,27 @@ def _front(d: _Draw, base: float) -> None:
                 break
             d.add("apple", "apple", "trunk", radius=radius, foot=(x, top + d.between(0.025, 0.06)))
             x += 2.1 * radius + d.between(0, 0.12)
+
+
+def _person(d: _Draw, horizon: float, y: float, at: int) -> None:
+    kinds = "coat", "skin", "trousers", "trunk"
+    foot, tall = (d.between(0.1, 0.9), y), 0.66 * (y - horizon) * d.between(0.9, 1.1)
+    d.add("person", *kinds, at=at, foot=foot, tall=tall, left=d.chance(0.5))
+
+
+def _cow(d: _Draw, horizon: float, y: float, at: int) -> None:
+    foot, tall = (d.between(0.15, 0.85), y), 0.43 * (y - horizon) * d.between(0.9, 1.1)
+    d.add("cow", "cow", "skin", at=at, foot=foot, tall=tall, left=d.chance(0.5))
+
+
+def _stall(d: _Draw, horizon: float, y: float, at: int) -> None:
+    foot, wide = (d.between(0.2, 0.8), y), 1.05 * (y - horizon) * d.between(0.9, 1.1)
+    d.add("stall", "awning", "wood", "stem", at=at, foot=foot, wide=wide)
+
+
+def _dinghy(d: _Draw, y: float, at: int) -> None:
+    foot, wide = (d.between(0.15, 0.85), y), d.between(0.3, 0.38)
+    d.add("dinghy", "rowing boat", "wood", at=at, foot=foot, wide=wide, left=d.chance(0.5))
 
 
 def _balloons(d: _Draw, horizon: float) -> None:

@@ -1,4 +1,4 @@
-"""Painters: one function for each class of object, from the sky to an apple.
+"""Painters: one function for each class of object, from the sky to a cow.
 
 A painter adds its things to the canvas by shape and lightness alone; the palettes give the ab of
 each thing, which is one flat colour. `light` says where the light comes from, `offset` which part
@@ -362,35 +362,46 @@ def house(canvas: Canvas, light: Light, things, foot, wide, left, offset) -> Non
 
 
 def flowers(canvas: Canvas, light: Light, things, base, waves: Waves, offset) -> None:
-    """A bed of tulips across the foreground: rows of round heads, green at the far edge."""
+    """A bed of tulips across the foreground: rows of cups on stems, leaves between them."""
     bed, leaf = things
     w = canvas.window(0, base - 0.1, 1, 1)
     below = w.y - height(w.x, base, waves)
-    noise = w.texture("leaf", offset)
-    w.paint(leaf, w.edge(below + 0.018 + 0.004 * noise), 38 + 5 * noise)
+    noise, blades = w.texture("leaf", offset), w.texture("grass", offset)
     # Rows come closer and smaller with distance: constant steps of log depth.
-    row = np.log(np.maximum(below, 0) + 0.1) * 8
+    row = np.log(np.maximum(below, 0) + 0.1) * 2.5
     k = np.floor(row)
-    high = np.exp((k + 0.5) / 8) / 8  # of a row, and as wide is a flower
+    high = np.exp((k + 0.5) / 2.5) / 2.5  # of a row, and as wide is a flower
     u = (w.x - 0.5) / high + 0.5 * (k % 2) + offset[0]
     c = np.floor(u)
     # A hash of row and column gives each flower its own place and brightness.
     chaos = np.sin(c * 12.9 + k * 78.2 + 6.28 * offset[1])
     other = np.sin(c * 39.3 - k * 11.7)
-    du, dv = u - c - 0.5 + 0.16 * chaos, row - k - 0.5 + 0.16 * other
-    head = np.clip(1.45 - 5.5 * (du * du + 0.8 * dv * dv), 0, 1)
-    petal = np.exp(-(((du - 0.06 * other) / 0.1) ** 2)) * (dv < 0.1)
-    tone = 46 + (21 + 4 * chaos) * head - 5 * petal + 9 * light.side * du - 8 * dv + noise
-    w.paint(bed, w.edge(below + 0.003 * noise), tone)
+    du, dv = u - c - 0.5 + 0.09 * chaos, row - k - 0.42 + 0.07 * other
+    stem = np.exp(-((du / 0.07) ** 2)) * (dv > 0.2)
+    w.paint(leaf, w.edge(below + 0.02 + 0.006 * blades), 34 + 6 * blades + 3 * noise + 14 * stem)
+    # A cup: an ellipse, cut off above by the tips of three petals.
+    cup = 1 - np.hypot(du / 0.41, (dv - 0.02) / 0.45)
+    tips = dv + 0.25 + 0.14 * np.abs(np.cos(1.5 * np.pi * du / 0.38))
+    fold = np.exp(-(((np.abs(du) - 0.13 - 0.1 * dv) / 0.035) ** 2)) * (dv < 0.2)
+    tone = 62 + 5 * chaos - 9 * fold + 26 * light.side * du - 20 * np.maximum(dv, 0) + noise
+    cover = w.edge(np.minimum(0.41 * cup, tips) * high) * w.edge(below)
+    w.paint(bed, cover, tone + 9 * np.exp(-((du / 0.12) ** 2)))
 
 
 def sill(canvas: Canvas, light: Light, things, top, offset) -> None:
+    """The window that the fruit lies in: its sill, and its frame against the light."""
+    (wood,) = things
+    frame = 0.04
+    bevel = np.minimum(np.minimum(canvas.x, 1 - canvas.x), canvas.y)  # from the nearest side
+    tone = 44 + 30 * np.exp(-(((bevel - frame) / 0.008) ** 2))
+    tone = tone + 8 * (bevel < 0.55 * frame) + 1.5 * canvas.texture("wood", offset)
+    canvas.paint(wood, canvas.edge(frame - bevel), tone)
     w = canvas.window(0, top - 0.01, 1, 1)
     v = (w.y - top) / (1 - top)
     grain = w.texture("wood", offset)
     edge = 12 * np.exp(-(((v - 0.03) / 0.05) ** 2)) - 14 * (v > 0.82)
     tone = 60 + 3.5 * grain + edge + 8 * light.side * (w.x - 0.5) - 6 * v
-    w.paint(things[0], w.edge(w.y - top), tone)
+    w.paint(wood, w.edge(w.y - top), tone)
 
 
 def apple(canvas: Canvas, light: Light, things, foot, radius, offset) -> None:
@@ -414,6 +425,140 @@ def apple(canvas: Canvas, light: Light, things, foot, radius, offset) -> None:
     bend = 0.18 * (w.y - cy + 0.7 * r)
     upright = np.minimum(w.y - cy + 1.1 * r, cy - 0.72 * r - w.y)
     w.paint(stem, w.edge(np.minimum(0.045 * r - np.abs(w.x - x + bend), upright)), 30.0)
+
+
+def person(canvas: Canvas, light: Light, things, foot, tall, left, offset) -> None:
+    """Somebody in a coat, walking to the right or to the `left`."""
+    coat, skin, trousers, hair = things
+    (x, y), m = foot, -1.0 if left else 1.0
+    _shadow(canvas, light, x, y, 0.2 * tall)
+    w = canvas.window(x - 0.24 * tall, y - 1.02 * tall, x + 0.24 * tall, y + 0.02 * tall)
+    shape = partial(w.polygon, x, y, tall, m)
+    u, v = (w.x - x) * (m / tall), (y - w.y) / tall
+
+    def disc(cu: float, cv: float, radius: float) -> np.ndarray:
+        return w.edge((radius - np.hypot(u - cu, v - cv)) * tall)
+
+    lit = light.side * m
+    face = 46 + 26 * offset[1]
+    leg = 27 + 60 * lit * (u - 0.03)
+    w.paint(trousers, shape((-0.08, 0.42), (0.02, 0.42), (-0.06, 0.02), (-0.13, 0.02)), leg - 4)
+    w.paint(trousers, shape((-0.02, 0.42), (0.08, 0.42), (0.12, 0.02), (0.05, 0.02)), leg)
+    w.paint(hair, shape((-0.14, 0.035), (-0.06, 0.035), (-0.04, 0.0), (-0.14, 0.0)), 24.0)
+    w.paint(hair, shape((0.05, 0.035), (0.12, 0.035), (0.16, 0.0), (0.05, 0.0)), 26.0)
+    w.paint(skin, np.maximum(disc(0.135, 0.46, 0.028), disc(-0.145, 0.46, 0.028)), face)
+    cloth = 56 + 1.5 * w.texture("soft", offset) + 60 * lit * u + 10 * (v - 0.55)
+    back = shape((-0.1, 0.8), (-0.03, 0.78), (-0.11, 0.47), (-0.18, 0.47))
+    w.paint(coat, back, cloth - 7)
+    body = shape(
+        (-0.05, 0.83), (0.05, 0.83), (0.11, 0.79), (0.14, 0.33), (-0.13, 0.33), (-0.11, 0.79)
+    )
+    belt = 9 * (np.abs(v - 0.56) < 0.014) + 6 * (np.abs(u - 0.035) < 0.006)
+    w.paint(coat, body, cloth - belt)
+    front = shape((0.01, 0.79), (0.09, 0.79), (0.17, 0.49), (0.1, 0.46))
+    w.paint(coat, front, cloth + 7)
+    w.paint(skin, shape((-0.03, 0.86), (0.03, 0.86), (0.035, 0.82), (-0.035, 0.82)), face - 8)
+    w.paint(hair, disc(-0.015, 0.92, 0.078), 30 + 8 * lit)
+    profile = shape((0.0, 0.945), (0.075, 0.945), (0.06, 0.85), (0.0, 0.84))
+    w.paint(skin, np.minimum(disc(0.015, 0.9, 0.07), profile), face + 90 * lit * (u - 0.03))
+
+
+def cow(canvas: Canvas, light: Light, things, foot, tall, left, offset) -> None:
+    """A pied cow, facing to the right or to the `left`; her spots are lightness alone."""
+    hide, muzzle = things
+    (x, y), m = foot, -1.0 if left else 1.0
+    _shadow(canvas, light, x, y, 0.7 * tall)
+    w = canvas.window(x - 1.1 * tall, y - 1.2 * tall, x + 1.1 * tall, y + 0.02 * tall)
+    shape = partial(w.polygon, x, y, tall, m)
+    u, v = (w.x - x) * (m / tall), (y - w.y) / tall
+    spots = 13 * np.tanh(5 * w.texture("soft", offset))
+    tone = 58 + 32 * (v - 0.7) + 5 * light.side * m * u
+    for hip in (-0.4, 0.44):  # the far legs
+        w.paint(hide, shape((hip, 0.5), (hip + 0.1, 0.5), (hip + 0.08, 0), (hip + 0.01, 0)), 38.0)
+    w.paint(hide, shape((-0.63, 0.9), (-0.56, 0.92), (-0.66, 0.36), (-0.7, 0.36)), tone - 8)
+    # Rounded box: distance to a core rectangle.
+    trunk = np.hypot(np.maximum(np.abs(u) - 0.42, 0), np.maximum(np.abs(v - 0.7) - 0.05, 0))
+    cover = np.maximum(
+        w.edge((0.2 - trunk) * tall),
+        shape((0.35, 0.9), (0.72, 1.12), (0.86, 0.92), (0.55, 0.6)),
+    )
+    for hip in (-0.6, 0.34):
+        near = shape((hip, 0.7), (hip + 0.16, 0.6), (hip + 0.1, 0), (hip + 0.02, 0))
+        cover = np.maximum(cover, near)
+    w.paint(hide, cover, tone + spots)
+    w.paint(muzzle, shape((-0.34, 0.5), (-0.18, 0.5), (-0.22, 0.42), (-0.32, 0.42)), 66.0)
+    head = shape((0.64, 1.14), (0.86, 1.12), (1.03, 0.8), (0.93, 0.76), (0.68, 0.92))
+    w.paint(hide, head, tone + 5)
+    w.paint(hide, shape((0.52, 1.12), (0.68, 1.1), (0.66, 1.02), (0.56, 1.02)), tone - 12)
+    w.paint(muzzle, shape((0.94, 0.88), (1.03, 0.84), (1.01, 0.76), (0.91, 0.78)), 64.0)
+
+
+def stall(canvas: Canvas, light: Light, things, foot, wide, offset) -> None:
+    """A market stall: an awning with stripes, vegetables on a counter."""
+    cloth, wood, greens = things
+    x, y = foot
+    _shadow(canvas, light, x, y, 0.5 * wide)
+    w = canvas.window(x - 0.58 * wide, y - 0.98 * wide, x + 0.58 * wide, y + 0.02 * wide)
+    shape = partial(w.polygon, x, y, wide, 1.0)
+    u, v = (w.x - x) / wide, (y - w.y) / wide
+    plank = 1.5 * w.texture("wood", offset)
+    w.paint(wood, shape((-0.44, 0.7), (0.44, 0.7), (0.44, 0.3), (-0.44, 0.3)), 30 + plank + 16 * v)
+    post = np.minimum(0.022 - np.abs(np.abs(u) - 0.46), np.minimum(v, 0.75 - v))
+    w.paint(wood, w.edge(post * wide), 46.0)
+    heap = (u * 3.1 + 1.55) % 1 - 0.5
+    mound = np.minimum(0.42 + 0.03 * np.round(np.sin(9 * u)) - 0.5 * heap**2 - v, v - 0.28)
+    leaves = w.texture("leaf", offset)
+    w.paint(
+        greens, w.edge(np.minimum(mound, 0.43 - np.abs(u)) * wide), 52 + 9 * leaves - 60 * heap**2
+    )
+    counter = 58 + plank + 10 * light.side * u - 9 * (((v * 14) % 1) < 0.14)
+    w.paint(wood, shape((-0.5, 0.3), (0.5, 0.3), (0.47, 0.0), (-0.47, 0.0)), counter)
+    w.paint(wood, shape((-0.53, 0.33), (0.53, 0.33), (0.53, 0.285), (-0.53, 0.285)), counter + 9)
+    # Stripes run down the slope of the cloth, and each ends in a scallop.
+    across = u / (0.44 + 0.1 * np.clip((0.95 - v) / 0.3, 0, 1))
+    stripe = np.tanh(9 * np.sin(5 * np.pi * across))
+    scallop = 0.585 + 0.035 * np.abs(np.sin(5 * np.pi * across)) ** 0.5
+    roof = np.minimum(np.minimum(v - 0.66, 0.94 - v), (1 - np.abs(across)) * 0.5)
+    drape = np.minimum(np.minimum(v - 0.62 + (0.62 - scallop), 0.665 - v), 0.54 - np.abs(u))
+    tone = 57 + 9 * stripe + 6 * light.side * u + w.texture("soft", offset)
+    w.paint(cloth, w.edge(roof * wide), tone + 24 * (v - 0.75))
+    w.paint(cloth, w.edge(drape * wide), tone - 9)
+
+
+def dinghy(canvas: Canvas, light: Light, things, foot, wide, left, offset) -> None:
+    """A rowing boat with its oars, afloat or drawn up on the sand."""
+    hull, wood = things
+    (x, y), m = foot, -1.0 if left else 1.0
+    _shadow(canvas, light, x, y, 0.45 * wide)
+    w = canvas.window(x - 0.6 * wide, y - 0.46 * wide, x + 0.6 * wide, y + 0.04 * wide)
+    shape = partial(w.polygon, x, y, wide, m)
+    u, v = (w.x - x) * (m / wide), (y - w.y) / wide
+    bow = np.clip((u + 0.5), 0, 1) ** 2  # the sheer rises towards the bow
+    ends = np.clip(1 - (2 * u) ** 2, 0, 1)
+    rim, keel = 0.19 + 0.1 * bow - 0.02 * ends, 0.2 * np.abs(2 * u) ** 5
+    far = rim + 0.09 * np.sqrt(ends)
+    inside = w.edge(np.minimum(far - v, v - rim + 0.01) * wide)
+    w.paint(hull, w.edge(np.minimum(far + 0.022 - v, v - rim + 0.01) * wide), 66.0)
+    w.paint(wood, inside, 36 + 60 * (v - rim))
+    for bench in (-0.2, 0.1):
+        w.paint(
+            wood,
+            inside * shape((bench, 0.4), (bench + 0.09, 0.4), (bench + 0.09, 0), (bench, 0)),
+            60.0,
+        )
+    plank = 4 * ((((v - rim) * 16) % 1) < 0.16) - 1.5 * w.texture("rock", offset)
+    side = np.minimum(rim - v, v - keel)
+    tone = (
+        54
+        + 70 * (v - 0.1)
+        + 8 * light.side * m * u
+        - plank
+        + 12 * np.exp(-(((rim - v) / 0.02) ** 2))
+    )
+    w.paint(hull, w.edge(side * wide), tone)
+    oar = shape((-0.3, 0.36), (-0.27, 0.38), (0.28, 0.12), (0.26, 0.09))
+    w.paint(wood, oar, 64.0)
+    w.paint(wood, shape((0.22, 0.15), (0.27, 0.17), (0.42, 0.06), (0.38, 0.01)), 60.0)
 
 
 def _shadow(canvas: Canvas, light: Light, x: float, y: float, radius: float) -> None:

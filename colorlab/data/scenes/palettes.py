@@ -83,6 +83,10 @@ _PALETTES = (
     _palette("sail", white=(0.4, 0, 3), orange=(0.35, 24, 34), turquoise=(0.25, -26, -9)),
     _palette("parasol", orange=(0.55, 36, 36), blue=(0.45, -2, -36)),
     _palette("car", silver=(0.4, 0, -2), red=(0.3, 48, 26), blue=(0.3, 2, -38)),
+    _palette("coat", blue=(0.4, 2, -38), red=(0.35, 44, 26), yellow=(0.25, 3, 46)),
+    _palette("cow", brown=(0.6, 17, 30), gray=(0.4, 0, 2)),
+    _palette("awning", red=(0.4, 46, 26), green=(0.35, -36, 28), blue=(0.25, 2, -38)),
+    _palette("rowing boat", red=(0.55, 44, 30), green=(0.45, -32, 18)),
     # One colour, or one colour at each hour.
     _hourly("sky", dawn=(2, -20), noon=(-2, -32), evening=(14, -26), night=(7, -22)),
     _hourly("horizon", dawn=(16, 14), noon=(-8, -12), evening=(26, 44), night=(2, -22)),
@@ -102,6 +106,8 @@ _PALETTES = (
     _palette("roof", terracotta=(1, 26, 26)),
     _palette("wood", oak=(1, 12, 26)),
     _palette("rubber", black=(1, 0, 0)),
+    _palette("skin", skin=(1, 13, 18)),
+    _palette("trousers", gray_blue=(1, 0, -8)),
     _palette("stem", leaf=(1, -14, 22)),
 )
 
