@@ -39,6 +39,6 @@ for name, rgb, truth in (("readme", known, True), ("readme-old", old, False)):
             ax.set(xticks=[], yticks=[])
         line[0].set_ylabel(title, fontsize=15)
     place = DATA / "results" / f"{name}.jpg"
-    whole = Image.open(io.BytesIO(png(figure, dpi=100))).convert("RGB")
-    whole.save(place, quality=92, subsampling=0)
+    whole = Image.open(io.BytesIO(png(figure, dpi=86))).convert("RGB")
+    whole.save(place, quality=84, optimize=True, progressive=True, subsampling=0)
     print(f"{place.name}: {whole.width}x{whole.height}, {place.stat().st_size / 1e6:.2f} MB")
