@@ -78,9 +78,9 @@ def test_its_widgets_and_figures_show_no_private_photographs():
 EXERCISES = tool("exercises")
 WRONG = (
     (0, "de76", "lpips", "this is the skill in LPIPS"),
-    (0, "de76", "de00", "is not its share of the way in mean Delta-E 76"),
+    (0, "de76", "de00", "is not its share of the way in mean ΔE76"),
     (1, "> gray", "< gray", "count where the UNet's Delta-E is larger"),
-    (2, "de00", "de76", "this is the share in Delta-E 76"),
+    (2, "de00", "de76", "this is the share in ΔE76"),
     (2, "de00", "lpips", "count the photographs on which the Delta-E 2000"),
     (3, '"ssim", "lpips", "de76"', '"psnr", "lpips", "de76"', "these are not the ranks"),
     (3, '"ssim", "lpips", "de76"', '"ssim", "lpips", "de00"', "these are not the ranks"),
