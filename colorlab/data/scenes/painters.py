@@ -264,9 +264,7 @@ def car(canvas: Canvas, light: Light, things, foot, wide, left, offset) -> None:
     body, glass, rubber = things
     (x, y), m = foot, -1.0 if left else 1.0
     _shadow(canvas, light, x + 0.1 * light.side * wide, y, 0.42 * wide)
-    w = canvas.window(x - 0.54 * wide, y - 0.46 * wide, x + 0.54 * wide, y + 0.04 * wide)
-    shape = partial(w.polygon, x, y, wide, m)
-    u, v = (w.x - x) * (m / wide), (y - w.y) / wide
+    w, shape, u, v = _frame(canvas, foot, wide, m, 0.54, 0.46, 0.04)
     paint = 0.9 * w.texture("soft", offset)
     shine = 13 * np.exp(-(((v - 0.205) / 0.025) ** 2)) + 40 * (v - 0.15) + 7 * light.side * m * u
     cabin = shape((-0.26, 0.4), (0.1, 0.4), (0.29, 0.2), (-0.38, 0.2))
@@ -432,15 +430,13 @@ def person(canvas: Canvas, light: Light, things, foot, tall, left, offset) -> No
     coat, skin, trousers, hair = things
     (x, y), m = foot, -1.0 if left else 1.0
     _shadow(canvas, light, x, y, 0.2 * tall)
-    w = canvas.window(x - 0.24 * tall, y - 1.02 * tall, x + 0.24 * tall, y + 0.02 * tall)
-    shape = partial(w.polygon, x, y, tall, m)
-    u, v = (w.x - x) * (m / tall), (y - w.y) / tall
+    w, shape, u, v = _frame(canvas, foot, tall, m, 0.24, 1.02, 0.02)
 
     def disc(cu: float, cv: float, radius: float) -> np.ndarray:
         return w.edge((radius - np.hypot(u - cu, v - cv)) * tall)
 
     lit = light.side * m
-    face = 46 + 26 * offset[1]
+    face = 46 + 26 * offset[1]  # from dark to fair
     leg = 27 + 60 * lit * (u - 0.03)
     w.paint(trousers, shape((-0.08, 0.42), (0.02, 0.42), (-0.06, 0.02), (-0.13, 0.02)), leg - 4)
     w.paint(trousers, shape((-0.02, 0.42), (0.08, 0.42), (0.12, 0.02), (0.05, 0.02)), leg)
@@ -468,9 +464,7 @@ def cow(canvas: Canvas, light: Light, things, foot, tall, left, offset) -> None:
     hide, muzzle = things
     (x, y), m = foot, -1.0 if left else 1.0
     _shadow(canvas, light, x, y, 0.7 * tall)
-    w = canvas.window(x - 1.1 * tall, y - 1.2 * tall, x + 1.1 * tall, y + 0.02 * tall)
-    shape = partial(w.polygon, x, y, tall, m)
-    u, v = (w.x - x) * (m / tall), (y - w.y) / tall
+    w, shape, u, v = _frame(canvas, foot, tall, m, 1.1, 1.2, 0.02)
     spots = 13 * np.tanh(5 * w.texture("soft", offset))
     tone = 58 + 32 * (v - 0.7) + 5 * light.side * m * u
     for hip in (-0.4, 0.44):  # the far legs
@@ -507,10 +501,8 @@ def stall(canvas: Canvas, light: Light, things, foot, wide, offset) -> None:
     w.paint(wood, w.edge(post * wide), 46.0)
     heap = (u * 3.1 + 1.55) % 1 - 0.5
     mound = np.minimum(0.42 + 0.03 * np.round(np.sin(9 * u)) - 0.5 * heap**2 - v, v - 0.28)
-    leaves = w.texture("leaf", offset)
-    w.paint(
-        greens, w.edge(np.minimum(mound, 0.43 - np.abs(u)) * wide), 52 + 9 * leaves - 60 * heap**2
-    )
+    cover = w.edge(np.minimum(mound, 0.43 - np.abs(u)) * wide)
+    w.paint(greens, cover, 52 + 9 * w.texture("leaf", offset) - 60 * heap**2)
     counter = 58 + plank + 10 * light.side * u - 9 * (((v * 14) % 1) < 0.14)
     w.paint(wood, shape((-0.5, 0.3), (0.5, 0.3), (0.47, 0.0), (-0.47, 0.0)), counter)
     w.paint(wood, shape((-0.53, 0.33), (0.53, 0.33), (0.53, 0.285), (-0.53, 0.285)), counter + 9)
@@ -519,7 +511,7 @@ def stall(canvas: Canvas, light: Light, things, foot, wide, offset) -> None:
     stripe = np.tanh(9 * np.sin(5 * np.pi * across))
     scallop = 0.585 + 0.035 * np.abs(np.sin(5 * np.pi * across)) ** 0.5
     roof = np.minimum(np.minimum(v - 0.66, 0.94 - v), (1 - np.abs(across)) * 0.5)
-    drape = np.minimum(np.minimum(v - 0.62 + (0.62 - scallop), 0.665 - v), 0.54 - np.abs(u))
+    drape = np.minimum(np.minimum(v - scallop, 0.665 - v), 0.54 - np.abs(u))
     tone = 57 + 9 * stripe + 6 * light.side * u + w.texture("soft", offset)
     w.paint(cloth, w.edge(roof * wide), tone + 24 * (v - 0.75))
     w.paint(cloth, w.edge(drape * wide), tone - 9)
@@ -530,10 +522,8 @@ def dinghy(canvas: Canvas, light: Light, things, foot, wide, left, offset) -> No
     hull, wood = things
     (x, y), m = foot, -1.0 if left else 1.0
     _shadow(canvas, light, x, y, 0.45 * wide)
-    w = canvas.window(x - 0.6 * wide, y - 0.46 * wide, x + 0.6 * wide, y + 0.04 * wide)
-    shape = partial(w.polygon, x, y, wide, m)
-    u, v = (w.x - x) * (m / wide), (y - w.y) / wide
-    bow = np.clip((u + 0.5), 0, 1) ** 2  # the sheer rises towards the bow
+    w, shape, u, v = _frame(canvas, foot, wide, m, 0.6, 0.46, 0.04)
+    bow = np.clip(u + 0.5, 0, 1) ** 2  # the sheer rises towards the bow
     ends = np.clip(1 - (2 * u) ** 2, 0, 1)
     rim, keel = 0.19 + 0.1 * bow - 0.02 * ends, 0.2 * np.abs(2 * u) ** 5
     far = rim + 0.09 * np.sqrt(ends)
@@ -541,24 +531,28 @@ def dinghy(canvas: Canvas, light: Light, things, foot, wide, left, offset) -> No
     w.paint(hull, w.edge(np.minimum(far + 0.022 - v, v - rim + 0.01) * wide), 66.0)
     w.paint(wood, inside, 36 + 60 * (v - rim))
     for bench in (-0.2, 0.1):
-        w.paint(
-            wood,
-            inside * shape((bench, 0.4), (bench + 0.09, 0.4), (bench + 0.09, 0), (bench, 0)),
-            60.0,
-        )
+        board = shape((bench, 0.4), (bench + 0.09, 0.4), (bench + 0.09, 0), (bench, 0))
+        w.paint(wood, inside * board, 60.0)
     plank = 4 * ((((v - rim) * 16) % 1) < 0.16) - 1.5 * w.texture("rock", offset)
     side = np.minimum(rim - v, v - keel)
-    tone = (
-        54
-        + 70 * (v - 0.1)
-        + 8 * light.side * m * u
-        - plank
-        + 12 * np.exp(-(((rim - v) / 0.02) ** 2))
-    )
+    gunwale = 12 * np.exp(-(((rim - v) / 0.02) ** 2))
+    tone = 54 + 70 * (v - 0.1) + 8 * light.side * m * u - plank + gunwale
     w.paint(hull, w.edge(side * wide), tone)
     oar = shape((-0.3, 0.36), (-0.27, 0.38), (0.28, 0.12), (0.26, 0.09))
     w.paint(wood, oar, 64.0)
     w.paint(wood, shape((0.22, 0.15), (0.27, 0.17), (0.42, 0.06), (0.38, 0.01)), 60.0)
+
+
+def _frame(canvas: Canvas, foot, scale: float, m: float, half: float, up: float, down: float):
+    """A window around an object, its polygons, and u, v: right of and above its foot, in `scale`.
+
+    `half`, `up` and `down` are the window's half-width and what it holds above and below the foot,
+    in `scale` too; `m` is 1, or -1 to mirror the object.
+    """
+    x, y = foot
+    w = canvas.window(x - half * scale, y - up * scale, x + half * scale, y + down * scale)
+    u, v = (w.x - x) * (m / scale), (y - w.y) / scale
+    return w, partial(w.polygon, x, y, scale, m), u, v
 
 
 def _shadow(canvas: Canvas, light: Light, x: float, y: float, radius: float) -> None:

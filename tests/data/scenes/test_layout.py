@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from colorlab.data.scenes import PALETTES, SEVERAL_COLOURED, draw_layout
+from colorlab.data.scenes import PALETTES, SEVERAL_COLOURED, draw_layout, layout
 
 
 def test_palette_frequencies_over_5000_scenes_match_the_stated_ones():
@@ -56,3 +56,19 @@ def test_places_do_not_depend_on_how_many_colours_there_are(monkeypatch):
     for kind in SEVERAL_COLOURED:
         monkeypatch.setitem(PALETTES, kind, single)
     assert places() == before
+
+
+def test_who_comes_and_goes_moves_nothing_else(monkeypatch):
+    """People, cows, stalls and rowing boats are sampled last."""
+    visitors = {"person", "cow", "stall", "dinghy"}
+    full = [draw_layout(seed) for seed in range(60)]
+    for name in visitors:
+        monkeypatch.setattr(layout, f"_{name}", lambda *_: None)
+    seen = set()
+    for seed, scene in enumerate(full):
+        empty = draw_layout(seed)
+        seen |= {item.painter for item in scene.items} & visitors
+        assert [i for i in scene.items if i.painter not in visitors] == list(empty.items)
+        assert scene.things[: len(empty.things)] == empty.things
+        assert (scene.hour, scene.sun, scene.grain) == (empty.hour, empty.sun, empty.grain)
+    assert seen == visitors
